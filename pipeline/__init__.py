@@ -1,0 +1,1 @@
+"""From Kaggle's Digit Recognizer archive to a checked submission and the errors behind it."""

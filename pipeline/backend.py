@@ -1,0 +1,47 @@
+"""Keras on TensorFlow, imported without the start-up messages, and what makes a run repeatable.
+
+Everything that needs either takes it from here; the architectures take `keras` alone.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def _native_stderr_held_back() -> Iterator[None]:
+    """Keep what native code writes to stderr; show it only if the block fails."""
+    sys.stderr.flush()
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(shown, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(shown, 2)
+            os.close(shown)
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with _native_stderr_held_back():
+    import keras
+    import tensorflow as tf
+
+
+def make_repeatable(seed: int) -> None:
+    """Seed every generator and allow only operations that give the same bits each time.
+
+    The promise holds for one type of CPU and one number of threads; GPUs are not covered.
+    """
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+__all__ = ["keras", "make_repeatable", "tf"]

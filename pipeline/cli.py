@@ -1,0 +1,140 @@
+"""The command ``digits``: look at results, check a submission."""
+
+import sys
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pipeline import metrics, stages, submission
+from pipeline.digits import NUM_CLASSES
+from pipeline.errors import ArtifactError, exit_status
+from pipeline.files import missing, read_json
+
+app = typer.Typer(
+    help=__doc__.split("\n")[0],
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+_console = Console()
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="A submission CSV.")] = stages.SUBMISSION,
+) -> None:
+    """Check that a CSV is one that the competition accepts."""
+    predicted = submission.check(file)
+    _console.print(f"{file}: {len(predicted):,} rows, ready to be submitted", highlight=False)
+
+
+@app.command()
+def errors(
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REV", help="Show what became right and wrong since this commit or experiment."
+        ),
+    ] = None,
+) -> None:
+    """Show the errors per digit on held-back images."""
+    path = stages.EVALUATION / "out_of_fold.npz"
+    if not path.exists():
+        raise missing(path)
+    if against is not None:
+        _show_changes(path, against)
+        return
+    current = _read_predictions(path)
+    confusions = metrics.count_confusions(current["predicted"].to_numpy(), current["true"].to_numpy())
+    rows = metrics.describe_digits(metrics.tabulate_digits(confusions))
+    summary = read_json(stages.EVALUATION / "metrics.json")
+    interval = f"{summary['accuracy_low']:.2%} – {summary['accuracy_high']:.2%}"
+    title = (
+        f"{summary['errors']:,} of {summary['n']:,} held-back images misread: accuracy "
+        f"{summary['accuracy']:.2%}, 95 % interval {interval}"
+    )
+    _console.print(_table(rows, title))
+
+
+def _show_changes(path: Path, revision: str) -> None:
+    """Compare the out-of-fold predictions with those of another revision, image by image."""
+    both = _read_predictions(path).merge(
+        _read_predictions(path, revision), on=["row", "true"], suffixes=("", "_before")
+    )
+    if both.empty:
+        raise ArtifactError(
+            f"Nothing can be compared with {revision}: no image was held back both then and now. "
+            "Compare runs that share data, seed and folds."
+        )
+    right, right_before = both["predicted"] == both["true"], both["predicted_before"] == both["true"]
+    mended, broken = both[right & ~right_before], both[~right & right_before]
+    rows = [
+        {
+            "digit": str(digit),
+            "became right": str((mended["true"] == digit).sum()),
+            "became wrong": str((broken["true"] == digit).sum()),
+            "wrong before": str((~right_before & (both["true"] == digit)).sum()),
+            "wrong now": str((~right & (both["true"] == digit)).sum()),
+        }
+        for digit in range(NUM_CLASSES)
+    ]
+    title = f"{len(mended)} became right and {len(broken)} wrong since {revision}, of {len(both):,}"
+    _console.print(_table(rows, title))
+    for name, changed in (("became right", mended), ("became wrong", broken)):
+        listed = ", ".join(
+            f"{image.row} ({image.true}: {image.predicted_before} → {image.predicted})"
+            for image in changed.itertuples()
+        )
+        _console.print(f"{name}, as row of train.csv (true: then → now): {listed or 'none'}")
+
+
+def _read_predictions(path: Path, revision: str | None = None) -> pd.DataFrame:
+    """Columns row, true and predicted, from the workspace or as DVC kept them at a revision."""
+    if revision is None:
+        content = path.read_bytes()
+    else:
+        import dvc.api
+        from dvc.exceptions import DvcException
+        from scmrepo.exceptions import SCMError
+
+        try:
+            content = dvc.api.read(str(path), rev=revision, mode="rb")
+        except (DvcException, SCMError, FileNotFoundError) as error:
+            raise ArtifactError(
+                f"The predictions of {revision} are not at hand: {error}. Expected a commit whose "
+                "dvc.lock was committed after dvc repro, or the name of an experiment (dvc exp "
+                "show), with its results still in DVC's cache."
+            ) from None
+    with np.load(BytesIO(content), allow_pickle=False) as arrays:
+        return pd.DataFrame(
+            {
+                "row": arrays["rows"],
+                "true": arrays["labels"],
+                "predicted": arrays["probabilities"].argmax(axis=1),
+            }
+        )
+
+
+def _table(rows: list[dict[str, str]], title: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for name in rows[0]:
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(*row.values())
+    return table
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(exit_status(app))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""What a user is told when something is wrong with the input or the machine.
+
+    PipelineError
+    ├── ParamsError        a wrong value in params.yaml
+    ├── SourceError        no usable data at hand: archive, credentials, network
+    ├── TableError         a CSV that is not what the competition serves
+    ├── ArtifactError      a file between two stages is missing, stale or damaged
+    └── SubmissionError    a CSV that Kaggle would refuse, or that must not be sent
+
+Each message is one paragraph: what happened, what was expected, what was found, what to do.
+Anything else that is raised is a bug and keeps its traceback.
+"""
+
+import errno
+import sys
+from collections.abc import Callable
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells report SIGINT."""
+
+
+class PipelineError(Exception):
+    """Base of everything that a user can cause and mend."""
+
+
+class ParamsError(PipelineError):
+    """A value in params.yaml is unknown, of the wrong type or out of range."""
+
+
+class SourceError(PipelineError):
+    """The data cannot be obtained from where params.yaml says."""
+
+
+class TableError(PipelineError):
+    """A CSV does not hold what the competition's file of that name holds."""
+
+
+class ArtifactError(PipelineError):
+    """A file that an earlier stage wrote is missing, damaged or belongs to other data."""
+
+
+class SubmissionError(PipelineError):
+    """A submission file that Kaggle would refuse, or that must not be sent."""
+
+
+_MACHINE_REMEDIES = {
+    errno.ENOSPC: "The disk is full: free some space",
+    errno.EDQUOT: "The disk quota is used up: free some space",
+    errno.EFBIG: "The file is larger than this system allows: lift the limit (ulimit -f)",
+    errno.EACCES: "Permission was denied: give yourself access to it",
+    errno.EPERM: "Permission was denied: give yourself access to it",
+    errno.EROFS: "The file system is read-only: work in a folder that can be written",
+}
+
+
+def exit_status(main: Callable[[], object]) -> int:
+    """Run ``main`` and turn its outcome into a process's exit status.
+
+    0 when it returns, 1 with one paragraph on stderr for a `PipelineError` or for a disk that is
+    full, read-only or out of reach, 130 for Ctrl-C. Any other exception passes through.
+    """
+    try:
+        main()
+    except PipelineError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:
+        if error.errno not in _MACHINE_REMEDIES:
+            raise
+        place = f" {error.filename}" if error.filename else " a file"
+        remedy = _MACHINE_REMEDIES[error.errno]
+        return _fail(f"Could not write or read{place}. {remedy}, then run the command again.")
+    return 0
+
+
+def _fail(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 1

@@ -1,0 +1,223 @@
+"""The pictures. Arrays and tables in, PNG files out.
+
+Colours come from palettes that colour-blind people can tell apart; captions never rely on colour.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import visualkeras
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from numpy.typing import NDArray
+
+from pipeline.digits import NUM_CLASSES, Images, Labels
+from pipeline.files import replacing
+from pipeline.metrics import Probabilities
+
+if TYPE_CHECKING:
+    import keras
+
+_DPI = 120
+_INK = "gray_r"
+"""Digits are drawn dark on light, like on paper."""
+
+_RIGHT, _WRONG = "#0072b2", "#d55e00"  # blue and vermilion of Okabe and Ito's palette
+
+
+@contextmanager
+def _saved(path: Path, figure: Figure) -> Iterator[None]:
+    try:
+        yield
+        with replacing(path) as temporary:
+            figure.savefig(temporary, dpi=_DPI, metadata={"Software": None})
+    finally:
+        plt.close(figure)
+
+
+def class_counts(path: Path, labels: Labels) -> None:
+    """How many labelled images there are of each digit."""
+    counts = np.bincount(labels, minlength=NUM_CLASSES)
+    with sns.axes_style("whitegrid"):
+        figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
+    with _saved(path, figure):
+        sns.barplot(x=np.arange(NUM_CLASSES), y=counts, color=_RIGHT, ax=axes)
+        axes.bar_label(axes.containers[0], fmt="{:,.0f}", padding=2)  # type: ignore[arg-type]
+        axes.set(xlabel="digit", ylabel="labelled images", title=f"{len(labels):,} labelled images")
+        axes.margins(y=0.1)
+        axes.grid(visible=False, axis="x")
+        sns.despine(ax=axes, left=True)
+
+
+def sample_grid(path: Path, images: Images, labels: Labels) -> None:
+    """Images ``(n, 28, 28)`` under their labels ``(n,)``."""
+    captions = [str(label) for label in labels]
+    figure = _grid(images, captions, columns=20, tile=0.62, caption_height=0.2)
+    with _saved(path, figure):
+        figure.suptitle("Labelled images, each under its label", fontsize=11)
+
+
+def augmentation_preview(path: Path, originals: Images, warped: NDArray[np.uint8]) -> None:
+    """Each of ``originals`` ``(n, 28, 28)`` at the left of its warps ``(n, k, 28, 28)``."""
+    columns = 1 + warped.shape[1]
+    images = np.concatenate([originals[:, np.newaxis], warped], axis=1).reshape(-1, *originals.shape[1:])
+    captions = ["original" if tile % columns == 0 else "" for tile in range(len(images))]
+    figure = _grid(images, captions, columns=columns, tile=0.8, caption_height=0.16)
+    with _saved(path, figure):
+        for tile, axes in enumerate(figure.axes):
+            if tile % columns == 0:
+                for spine in axes.spines.values():
+                    spine.set(visible=True, color=_RIGHT, linewidth=1.5)
+        figure.suptitle("What training sees: each image is warped anew in every epoch", fontsize=11)
+
+
+def confusion_matrix(path: Path, confusions: NDArray[np.int64]) -> None:
+    """Counts and row percent ``(10, 10)``; errors have a colour scale of their own."""
+    totals = np.maximum(confusions.sum(axis=1, keepdims=True), 1)
+    percent = 100 * confusions / totals
+    text = np.array(
+        [
+            [f"{n:,}\n{p:.2f} %" if n else "" for n, p in zip(*row, strict=True)]
+            for row in zip(confusions, percent, strict=True)
+        ]
+    )
+    diagonal = np.eye(NUM_CLASSES, dtype=bool)
+    figure, axes = plt.subplots(figsize=(11, 8.4), layout="constrained")
+    with _saved(path, figure):
+        for mask, palette, title in (
+            (~diagonal, "Blues", "right, % of the row"),
+            (diagonal, "Oranges", "wrong, % of the row"),
+        ):
+            visible = percent[~mask]
+            sns.heatmap(
+                percent,
+                mask=mask,
+                annot=text,
+                fmt="",
+                cmap=palette,
+                vmin=0 if mask[0, 0] else min(visible.min(), 90),
+                vmax=max(visible.max(), 1e-9),
+                linewidths=0.5,
+                annot_kws={"fontsize": 8},
+                cbar_kws={"label": title, "shrink": 0.8, "pad": 0.015},
+                ax=axes,
+            )
+        wrong = int(confusions[~diagonal].sum())
+        axes.set(
+            xlabel="predicted digit",
+            ylabel="true digit",
+            title=f"{wrong:,} of {confusions.sum():,} held-back images were misread",
+        )
+        axes.tick_params(length=0, labelrotation=0)
+
+
+def learning_curves(path: Path, curves: pd.DataFrame) -> None:
+    """Loss and error rate per epoch, of the training images as warped and of the stopping slice.
+
+    Args:
+        path: of the PNG.
+        curves: columns member, epoch, loss, accuracy, stopping_loss and stopping_accuracy.
+    """
+    with sns.axes_style("whitegrid"):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    with _saved(path, figure):
+        for member, (_, history) in enumerate(curves.groupby("member")):
+            for prefix, colour, name in (
+                ("", _RIGHT, "training images, warped, with dropout"),
+                ("stopping_", _WRONG, "stopping slice, as it is"),
+            ):
+                label = name if member == 0 else None
+                style: dict[str, Any] = {"color": colour, "label": label, "marker": ".", "alpha": 0.8}
+                left.plot(history["epoch"], history[f"{prefix}loss"], **style)
+                right.plot(history["epoch"], 1 - history[f"{prefix}accuracy"], **style)
+        for axes, title in ((left, "cross-entropy loss"), (right, "error rate")):
+            axes.set(xlabel="epoch", title=title, yscale="log")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        right.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+        right.yaxis.set_minor_formatter(PercentFormatter(1, decimals=1))
+        left.legend(frameon=False)
+        sns.despine(figure)
+
+
+def error_gallery(path: Path, images: Images, errors: pd.DataFrame, *, num_errors: int) -> None:
+    """Misclassified ``images`` with the true digit, the predicted one, the runner-up and their probabilities.
+
+    Args:
+        path: of the PNG.
+        images: uint8 ``(n, 28, 28)``.
+        errors: ``n`` rows of `metrics.tabulate_errors`.
+        num_errors: how many errors there are in all.
+    """
+    captions = [
+        f"true {error.true}: {error.p_true:.1%}\nread {error.predicted}: {error.p_predicted:.1%}"
+        + (f"\nthen {error.runner_up}: {error.p_runner_up:.1%}" if error.runner_up != error.true else "\n")
+        for error in errors.itertuples()
+    ]
+    if len(images) == 0:
+        figure = plt.figure(figsize=(6, 1.5))
+        title = "No held-back image was misread"
+    else:
+        figure = _grid(images, captions, columns=10, tile=1.1, caption_height=0.52)
+        title = f"{len(images)} of {num_errors:,} errors, the costliest of each kind first"
+    with _saved(path, figure):
+        figure.suptitle(title, fontsize=11)
+
+
+def least_certain(
+    path: Path, images: Images, probabilities: Probabilities, ids: NDArray[np.intp]
+) -> None:
+    """Test images ``(n, 28, 28)`` whose two most probable digits are closest, with both."""
+    ranked = np.argsort(-probabilities, axis=1)[:, :2]
+    captions = [
+        f"#{image_id}\n{first}: {p[first]:.1%}\n{second}: {p[second]:.1%}"
+        for image_id, p, (first, second) in zip(ids, probabilities, ranked, strict=True)
+    ]
+    figure = _grid(images, captions, columns=10, tile=1.1, caption_height=0.52)
+    with _saved(path, figure):
+        figure.suptitle("Test images with the closest call between two digits", fontsize=11)
+
+
+def architecture(path: Path, model: "keras.Model") -> None:
+    """The feature maps of ``model``, layer by layer, to scale."""
+    shown = visualkeras.layered_view(
+        model, legend=True, scale_xy=6, scale_z=0.4, max_z=120, spacing=14
+    )
+    with replacing(path) as temporary:
+        shown.convert("RGB").save(temporary)
+
+
+def _grid(
+    images: Images, captions: list[str], *, columns: int, tile: float, caption_height: float
+) -> Figure:
+    """Images ``(n, 28, 28)`` in rows, each under its caption; sizes in inches."""
+    rows = max(1, -(-len(images) // columns))
+    title = 0.4
+    height = rows * (tile + caption_height) + title
+    figure = plt.figure(figsize=(columns * tile, height))
+    for index, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        row, column = divmod(index, columns)
+        bottom = height - title - (row + 1) * (tile + caption_height)
+        axes: Axes = figure.add_axes(
+            (
+                (column + 0.04) / columns,
+                (bottom + 0.04 * tile) / height,
+                0.92 / columns,
+                0.92 * tile / height,
+            )
+        )
+        axes.imshow(image, cmap=_INK, vmin=0, vmax=255, interpolation="nearest")
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+        axes.set_title(caption, fontsize=7, pad=2, linespacing=1.1)
+    return figure

@@ -1,0 +1,1 @@
+"""Where the competition's two CSVs can come from."""

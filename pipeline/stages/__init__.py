@@ -1,0 +1,52 @@
+"""The stages of dvc.yaml, one module each: ``python -m pipeline.stages.<name>``.
+
+A stage reads its section of params.yaml and the files of earlier stages, calls the rest of the
+package, and writes its outputs. No stage imports another.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.errors import exit_status
+
+SOURCE = Path("data/source.json")
+RAW = Path("data/raw")
+TRAIN = Path("data/prepared/train.npz")
+TEST = Path("data/prepared/test.npz")
+DATA_REPORT = Path("reports/data")
+MODELS = Path("models")
+EVALUATION = Path("reports/evaluation")
+TEST_REPORT = Path("reports/test")
+SUBMISSION = Path("submissions/submission.csv")
+REPORT = Path("reports/report.html")
+MODEL_CARD = Path("reports/model_card.md")
+
+SAMPLE_NOTICE = (
+    "THIS RUN USES THE EMBEDDED SAMPLE, NOT THE COMPETITION'S DATA: its scores say nothing about "
+    "the competition, and its CSV cannot be submitted. Put the competition's archive at "
+    "data/digit-recognizer.zip and run: dvc repro"
+)
+
+
+def run(main: Callable[[], object]) -> None:
+    """Run a stage's ``main`` as a process and exit with its status.
+
+    DVC deletes a stage's outputs before it runs the stage; after a failure the command that brings
+    them back is named.
+    """
+    status = exit_status(main)
+    stage = os.environ.get("DVC_STAGE")
+    if status and stage and stage != "source" and _has_run_before(stage):
+        print(
+            f"DVC removed the earlier results of this stage before it ran. They come back with: "
+            f"dvc checkout --force {stage}",
+            file=sys.stderr,
+        )
+    sys.exit(status)
+
+
+def _has_run_before(stage: str) -> bool:
+    lock = Path("dvc.lock")
+    return lock.exists() and f"\n  {stage}:\n" in lock.read_text(encoding="utf-8")

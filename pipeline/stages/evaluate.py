@@ -1,0 +1,159 @@
+"""Judge every image by the members that neither trained on it nor were stopped by it."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import classification_report
+
+from pipeline import digits, metrics, params, plots, stages
+from pipeline.backend import keras
+from pipeline.digits import TrainingDigits
+from pipeline.files import missing, replacing, write_json, write_text
+from pipeline.inference import load_model, predict_probabilities
+from pipeline.metrics import Probabilities
+from pipeline.params import Evaluate, Member
+
+Rows = NDArray[np.intp]
+
+
+def main() -> None:
+    """Entry point of the stage."""
+    settings = params.load()
+    data = digits.load_training(stages.TRAIN)
+    members = [member for member in settings.ensemble.members() if member.fold != "all"]
+    rows, probabilities, train_accuracy = judge(members, data)
+    labels = data.labels[rows]
+
+    summary = metrics.summarize(
+        probabilities, labels, num_bins=settings.evaluate.calibration_bins
+    )
+    summary |= {"train_accuracy": train_accuracy, "members": len(members)}
+    write_json(stages.EVALUATION / "metrics.json", summary)
+    with replacing(stages.EVALUATION / "out_of_fold.npz") as temporary:
+        np.savez(temporary, rows=rows, labels=labels, probabilities=probabilities)
+    write_digit_tables(stages.EVALUATION, probabilities, labels)
+    write_errors(stages.EVALUATION, data, rows, probabilities, settings.evaluate)
+    write_learning_curves(stages.EVALUATION, members)
+    write_architectures(stages.EVALUATION / "architectures", members)
+    print(
+        f"{summary['errors']} of {summary['n']:,} held-back images wrong: accuracy "
+        f"{summary['accuracy']:.2%} (95 % interval {summary['accuracy_low']:.2%} to "
+        f"{summary['accuracy_high']:.2%}). Per digit: digits errors"
+    )
+    if data.provenance.sample:
+        print(stages.SAMPLE_NOTICE)
+
+
+def judge(members: list[Member], data: TrainingDigits) -> tuple[Rows, Probabilities, float]:
+    """Out-of-fold probabilities, averaged over the members that hold an image's fold back.
+
+    Returns:
+        The judged rows of the training data, in their order; float32 ``(rows, 10)``; and the
+        members' mean accuracy on their own training images, as they are, not warped.
+    """
+    sums = np.zeros((len(data.labels), digits.NUM_CLASSES), dtype=np.float32)
+    num_judges = np.zeros(len(data.labels), dtype=np.intp)
+    train_accuracies = []
+    for member in members:
+        model = load_model(stages.MODELS / member.name / "model.keras")
+        probabilities = predict_probabilities(model, data.images)
+        held_back = data.folds == member.fold
+        sums[held_back] += probabilities[held_back]
+        num_judges[held_back] += 1
+        right = probabilities.argmax(axis=1) == data.labels
+        train_accuracies.append(right[~held_back].mean())
+    rows = np.flatnonzero(num_judges)
+    averages = sums[rows] / num_judges[rows, np.newaxis]
+    return rows, averages, float(np.mean(train_accuracies))
+
+
+def write_digit_tables(
+    folder: Path, probabilities: Probabilities, labels: digits.Labels
+) -> None:
+    """Per-digit errors, classification report and confusion matrix."""
+    predicted = probabilities.argmax(axis=1).astype(np.uint8)
+    confusions = metrics.count_confusions(predicted, labels)
+    table = metrics.tabulate_digits(confusions)
+    with replacing(folder / "per_digit.csv") as temporary:
+        table.to_csv(temporary, index=False)
+    write_text(folder / "per_digit.md", _markdown(metrics.describe_digits(table)))
+    report = classification_report(
+        labels, predicted, labels=range(digits.NUM_CLASSES), digits=4, zero_division=np.nan
+    )
+    write_text(folder / "classification_report.txt", report)
+    pairs = pd.DataFrame({"true": labels, "predicted": predicted})
+    with replacing(folder / "confusion.csv") as temporary:
+        pairs.to_csv(temporary, index=False)
+    plots.confusion_matrix(folder / "confusion_matrix.png", confusions)
+
+
+def write_errors(
+    folder: Path,
+    data: TrainingDigits,
+    rows: Rows,
+    probabilities: Probabilities,
+    settings: Evaluate,
+) -> None:
+    """The list of all misclassified images, and a gallery with few of each kind."""
+    errors = metrics.tabulate_errors(probabilities, data.labels[rows], rows)
+    with replacing(folder / "errors.csv") as temporary:
+        errors.to_csv(temporary, index=False)
+    of_each_kind = errors.groupby(["true", "predicted"]).head(
+        settings.gallery_images_per_confusion
+    )
+    shown = of_each_kind.head(settings.gallery_images)
+    plots.error_gallery(
+        folder / "error_gallery.png",
+        data.images[shown["row"].to_numpy()],
+        shown,
+        num_errors=len(errors),
+    )
+
+
+def write_learning_curves(folder: Path, members: list[Member]) -> None:
+    """The histories of all members, as one table and one figure."""
+    histories = []
+    for member in members:
+        path = stages.MODELS / member.name / "history.csv"
+        if not path.exists():
+            raise missing(path)
+        histories.append(pd.read_csv(path).assign(member=member.name))
+    curves = pd.concat(histories, ignore_index=True)
+    with replacing(folder / "learning_curves.csv") as temporary:
+        curves.to_csv(temporary, index=False)
+    plots.learning_curves(folder / "learning_curves.png", curves)
+
+
+def write_architectures(path: Path, members: list[Member]) -> None:
+    """A layer table and a diagram of each architecture among the members."""
+    by_architecture = {member.architecture: member for member in members}
+    with replacing(path) as folder:
+        folder.mkdir()
+        for name, member in by_architecture.items():
+            model = load_model(stages.MODELS / member.name / "model.keras")
+            write_text(folder / f"{name}.md", _markdown(_describe_layers(model)))
+            plots.architecture(folder / f"{name}.png", model)
+
+
+def _describe_layers(model: keras.Model) -> list[dict[str, str]]:
+    return [
+        {
+            "layer": layer.name,
+            "type": type(layer).__name__,
+            "output": "×".join(str(size) for size in layer.output.shape[1:]),
+            "parameters": f"{layer.count_params():,}",
+        }
+        for layer in model.layers
+    ]
+
+
+def _markdown(rows: list[dict[str, str]]) -> str:
+    columns = list(rows[0])
+    lines = [columns, ["---"] * len(columns), *(list(row.values()) for row in rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
+if __name__ == "__main__":
+    stages.run(main)

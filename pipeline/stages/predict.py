@@ -1,0 +1,111 @@
+"""Label the test images with all members together and write the submission."""
+
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline import digits, params, plots, stages, submission
+from pipeline.digits import NUM_CLASSES, Provenance, TestDigits
+from pipeline.errors import ArtifactError
+from pipeline.files import read_json, replacing, sha256, write_json
+from pipeline.inference import load_model, predict_probabilities
+
+GRID_IMAGES = 60
+
+
+def main() -> None:
+    """Entry point of the stage."""
+    settings = params.load()
+    test = digits.load_test(stages.TEST)
+    folders = [stages.MODELS / member.name for member in settings.ensemble.members()]
+    check_provenance(folders, test.provenance)
+    members = (load_model(folder / "model.keras") for folder in folders)
+    probabilities = np.mean(
+        [predict_probabilities(member, test.images) for member in members], axis=0
+    )
+    write_report(stages.TEST_REPORT, test, probabilities)
+    write_submission(stages.SUBMISSION, folders, test.provenance, probabilities)
+    print(f"{stages.SUBMISSION}: {len(probabilities):,} rows, checked")
+    if test.provenance.sample:
+        print(stages.SAMPLE_NOTICE)
+
+
+def check_provenance(folders: list[Path], provenance: Provenance) -> None:
+    """Refuse a member that was trained on other data than the test images belong to.
+
+    A network that saw other copies of these digits may have seen the test images with labels.
+
+    Raises:
+        ArtifactError: naming the member.
+    """
+    for folder in folders:
+        trained_on = Provenance(**read_json(folder / "member.json")["provenance"])
+        if trained_on != provenance:
+            raise ArtifactError(
+                f"{folder} was trained on {trained_on}, but the test images belong to "
+                f"{provenance}: expected a network that saw the training images beside them and "
+                f"nothing else. Delete {folder}, then train it again with: dvc repro"
+            )
+
+
+def write_submission(
+    path: Path, folders: list[Path], provenance: Provenance, probabilities: NDArray[np.float32]
+) -> None:
+    """Write the CSV, checked before it takes the last one's place, and the JSON that explains it."""
+    with replacing(path) as temporary:
+        submission.write(temporary, probabilities.argmax(axis=1).astype(np.uint8))
+        submission.read(temporary, expected_rows=len(probabilities))
+    write_json(
+        path.with_suffix(".json"),
+        {
+            "sha256": sha256(path),
+            "rows": len(probabilities),
+            "provenance": asdict(provenance),
+            "members": {folder.name: sha256(folder / "model.keras") for folder in folders},
+            "params_sha256": sha256(Path("params.yaml")),
+            "commit": describe_commit(),
+        },
+    )
+
+
+def describe_commit() -> str | None:
+    """The commit of the code that runs, ``+dirty`` if it was changed since; None outside Git."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        changed = git("status", "--porcelain", "--", "pipeline", "params.yaml", "dvc.yaml")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{commit}+dirty" if changed else commit
+
+
+def write_report(path: Path, test: TestDigits, probabilities: NDArray[np.float32]) -> None:
+    """Show how often each digit was predicted and which images were least certain."""
+    predicted = probabilities.argmax(axis=1)
+    ranked = np.sort(probabilities, axis=1)
+    least_certain = np.argsort(ranked[:, -1] - ranked[:, -2], kind="stable")[:GRID_IMAGES]
+    with replacing(path) as folder:
+        folder.mkdir()
+        np.savez(folder / "probabilities.npz", probabilities=probabilities)
+        counts = np.bincount(predicted, minlength=NUM_CLASSES)
+        table = pd.DataFrame({"digit": range(NUM_CLASSES), "predicted": counts})
+        table.to_csv(folder / "class_counts.csv", index=False)
+        plots.least_certain(
+            folder / "least_certain.png",
+            test.images[least_certain],
+            probabilities[least_certain],
+            least_certain + 1,
+        )
+
+
+if __name__ == "__main__":
+    stages.run(main)

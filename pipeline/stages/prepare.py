@@ -1,0 +1,96 @@
+"""Check and reshape every row, draw the folds, and show what people look at first."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import digits, params, plots, stages, tables
+from pipeline.augmentation import Warp, apply_transforms, draw_transforms
+from pipeline.digits import NUM_CLASSES, Provenance, TestDigits, TrainingDigits
+from pipeline.files import read_json, replacing, write_json
+from pipeline.folds import assign_folds, find_duplicates
+
+GRID_IMAGES = 100
+PREVIEW_IMAGES = 10
+PREVIEW_WARPS = 9
+
+
+def main() -> None:
+    """Entry point of the stage."""
+    settings = params.load()
+    provenance = Provenance(**read_json(stages.RAW / "provenance.json"))
+    training, test, summary = prepare(stages.RAW, settings, provenance)
+    digits.save(stages.TRAIN, training)
+    digits.save(stages.TEST, test)
+    with replacing(stages.DATA_REPORT) as folder:
+        folder.mkdir()
+        write_json(folder / "summary.json", summary)
+        draw(folder, training, settings)
+    print(
+        f"{summary['training_images']:,} labelled images ({summary['duplicates_in_training']} of "
+        f"them duplicates) in {settings.prepare.folds} folds, {summary['test_images']:,} to label"
+    )
+
+
+def prepare(
+    raw: Path, settings: params.Params, provenance: Provenance
+) -> tuple[TrainingDigits, TestDigits, dict[str, Any]]:
+    """Read both CSVs in ``raw`` and assign the folds; also a summary of what was found.
+
+    Raises:
+        TableError: a row, a header or the number of rows is wrong.
+    """
+    rows = (None, None) if provenance.sample else (tables.TRAIN_ROWS, tables.TEST_ROWS)
+    images, labels = tables.read_train(raw / "train.csv", expected_rows=rows[0])
+    test_images = tables.read_test(raw / "test.csv", expected_rows=rows[1])
+    first_rows = find_duplicates(images)
+    folds = assign_folds(
+        labels, first_rows, num_folds=settings.prepare.folds, seed=settings.seed
+    )
+    repeated = np.flatnonzero(first_rows != np.arange(len(labels)))
+    known = {image.tobytes() for image in images}
+    summary = {
+        "sample": provenance.sample,
+        "training_images": len(labels),
+        "test_images": len(test_images),
+        "training_images_by_digit": np.bincount(labels, minlength=NUM_CLASSES).tolist(),
+        "training_images_by_fold": np.bincount(folds).tolist(),
+        "duplicates_in_training": len(repeated),
+        "duplicates_with_another_label": int(
+            (labels[repeated] != labels[first_rows[repeated]]).sum()
+        ),
+        "duplicates_in_test": int((find_duplicates(test_images) != np.arange(len(test_images))).sum()),
+        "test_images_also_in_training": sum(image.tobytes() in known for image in test_images),
+        "blank_images": int((~images.any(axis=(1, 2))).sum() + (~test_images.any(axis=(1, 2))).sum()),
+    }
+    return (
+        TrainingDigits(images, labels, folds, provenance),
+        TestDigits(test_images, provenance),
+        summary,
+    )
+
+
+def draw(folder: Path, training: TrainingDigits, settings: params.Params) -> None:
+    """Draw the class counts, a grid of samples and a preview of the augmentation."""
+    generator = np.random.default_rng(settings.seed)
+    shown = generator.permutation(len(training.labels))[:GRID_IMAGES]
+    plots.class_counts(folder / "class_counts.png", training.labels)
+    plots.sample_grid(folder / "sample_grid.png", training.images[shown], training.labels[shown])
+
+    by_digit = [int(np.flatnonzero(training.labels == digit)[0]) for digit in range(NUM_CLASSES)]
+    originals = training.images[by_digit]
+    repeated = np.repeat(originals, PREVIEW_WARPS, axis=0)
+    transforms = draw_transforms(
+        Warp(**settings.augmentation.model_dump()), len(repeated), generator
+    )
+    warped = apply_transforms(repeated, transforms).numpy()
+    plots.augmentation_preview(
+        folder / "augmentation_preview.png",
+        originals,
+        warped.reshape(NUM_CLASSES, PREVIEW_WARPS, *originals.shape[1:]),
+    )
+
+
+if __name__ == "__main__":
+    stages.run(main)

@@ -1,0 +1,58 @@
+"""Put what evaluate and predict wrote onto one page, with a model card beside it."""
+
+import pandas as pd
+
+from pipeline import metrics, stages
+from pipeline.files import missing, read_json
+from pipeline.report import render
+
+PICTURES = (
+    (
+        stages.EVALUATION / "confusion_matrix.png",
+        "Which digit was taken for which",
+        "Heatmap of true against predicted digits; the same numbers are in confusion.csv.",
+    ),
+    (
+        stages.EVALUATION / "error_gallery.png",
+        "Misread images",
+        "Images with true digit, predicted digit and runner-up; all of them are in errors.csv.",
+    ),
+    (
+        stages.EVALUATION / "learning_curves.png",
+        "Learning curves",
+        "Loss and error rate over epochs; the same numbers are in learning_curves.csv.",
+    ),
+    (
+        stages.TEST_REPORT / "least_certain.png",
+        "Test images read with the least certainty",
+        "Test images with their two most probable digits.",
+    ),
+)
+
+
+def main() -> None:
+    """Entry point of the stage."""
+    per_digit = stages.EVALUATION / "per_digit.csv"
+    if not per_digit.exists():
+        raise missing(per_digit)
+    table = pd.read_csv(per_digit, dtype={"confused_with": "Int64", "confused_times": "Int64"})
+    submission = read_json(stages.SUBMISSION.with_suffix(".json"))
+    content = {
+        "metrics": read_json(stages.EVALUATION / "metrics.json"),
+        "submission": submission,
+        "members": list(submission["members"]),
+        "sample_notice": stages.SAMPLE_NOTICE,
+        "digits": metrics.describe_digits(table),
+        "digit_table": (stages.EVALUATION / "per_digit.md").read_text(encoding="utf-8"),
+        "pictures": [
+            {"path": path, "title": title, "alternative": alternative}
+            for path, title, alternative in PICTURES
+        ],
+    }
+    render(stages.REPORT, "report.html", **content)
+    render(stages.MODEL_CARD, "model_card.md", **content)
+    print(f"{stages.REPORT}: open it in a browser")
+
+
+if __name__ == "__main__":
+    stages.run(main)

@@ -1,0 +1,133 @@
+"""Check every parameter and decide where the data comes from; write ``data/source.json``.
+
+Runs on every ``dvc repro``, before DVC deletes any output of a later stage. Downloads nothing.
+What was decided once stays decided while nothing better is at hand: a missing archive or credential
+does not turn a run on the competition's data into one on the sample.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipeline import params, stages
+from pipeline.errors import ParamsError, SourceError
+from pipeline.files import read_json, sha256, write_json
+from pipeline.sources import archive, kaggle
+
+SEARCHED = [Path("data"), Path("/kaggle/input/digit-recognizer")]
+
+
+def main() -> None:
+    """Entry point of the stage."""
+    settings = params.load()
+    check_architectures(settings.ensemble.architectures)
+    check_raw_folder(stages.RAW)
+    earlier = read_json(stages.SOURCE) if stages.SOURCE.exists() else None
+    decision = decide(settings.source, earlier)
+    if decision != earlier:
+        write_json(stages.SOURCE, decision)
+    print(f"data source: {describe(decision)}")
+    if decision["kind"] == "sample":
+        print(stages.SAMPLE_NOTICE, file=sys.stderr)
+
+
+def check_architectures(names: list[str]) -> None:
+    """Check the names without importing Keras: each architecture is a file of its own.
+
+    Raises:
+        ParamsError: there is none of that name.
+    """
+    folder = Path(__file__).parent.parent / "architectures"
+    known = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+    for name in names:
+        if name not in known:
+            raise ParamsError(
+                f"params.yaml is not usable: ensemble.architectures: expected names among "
+                f"{', '.join(known)}, found {name!r}. Nothing was run."
+            )
+
+
+def check_raw_folder(folder: Path) -> None:
+    """Refuse files in ``data/raw`` that the download stage did not write: DVC would delete them.
+
+    Raises:
+        SourceError: there are such files.
+    """
+    if not folder.exists():
+        return
+    provenance = folder / "provenance.json"
+    vouched = read_json(provenance) if provenance.exists() else {}
+    for path in sorted(folder.iterdir()):
+        if path == provenance:
+            continue
+        if not path.is_file() or sha256(path) != vouched.get(f"{path.stem}_sha256"):
+            raise SourceError(
+                f"{path} is not what the download stage put there, and DVC would delete it. Move "
+                "it to data/ if the pipeline is to use it, or delete it; then run: dvc repro"
+            )
+
+
+def decide(source: params.Source, earlier: dict[str, Any] | None) -> dict[str, Any]:
+    """Where the data comes from, as ``data/source.json`` records it.
+
+    Args:
+        source: the section of params.yaml.
+        earlier: the previous decision, if there is one.
+
+    Raises:
+        SourceError: what was asked for is not at hand, or is damaged.
+    """
+    kind = source.kind
+    if kind == "sample":
+        return {"kind": "sample"}
+    if kind in ("auto", "archive"):
+        asked = Path(source.path) if source.path else None
+        if asked and (asked.exists() or not _is_of_archive(earlier, asked)):
+            return _record(archive.open_path(asked), earlier)
+        found = None if asked else archive.find(SEARCHED)
+        if found:
+            return _record(found, earlier)
+        if _is_of_archive(earlier, asked):
+            assert earlier is not None
+            return earlier
+    if kind in ("auto", "kaggle"):
+        if kaggle.has_credentials() or (earlier and earlier["kind"] == "kaggle"):
+            return {"kind": "kaggle", "competition": kaggle.COMPETITION}
+        if kind == "auto":
+            return {"kind": "sample"}
+        raise SourceError(
+            "source.kind in params.yaml is kaggle, but no Kaggle credentials were found. Create a "
+            "token at https://www.kaggle.com/settings and save it as ~/.kaggle/access_token, or "
+            f"put the competition's archive at data/{archive.ARCHIVE_NAME} and set source.kind to "
+            "auto."
+        )
+    raise SourceError(
+        f"source.kind in params.yaml is archive, but there is neither data/{archive.ARCHIVE_NAME} "
+        "nor data/train.csv with data/test.csv. Put the competition's archive there, or name it "
+        "as source.path."
+    )
+
+
+def describe(decision: dict[str, Any]) -> str:
+    """One line for people."""
+    if decision["kind"] == "archive":
+        present = "" if Path(decision["path"]).exists() else " (no longer there; using what was read)"
+        return f"{decision['path']}{present}"
+    return {"kaggle": "Kaggle", "sample": "the embedded sample"}[decision["kind"]]
+
+
+def _is_of_archive(earlier: dict[str, Any] | None, asked: Path | None) -> bool:
+    if earlier is None or earlier["kind"] != "archive":
+        return False
+    return asked is None or earlier["path"] == asked.as_posix()
+
+
+def _record(found: archive.Found, earlier: dict[str, Any] | None) -> dict[str, Any]:
+    decision = {"kind": "archive", "path": found.path.as_posix(), "sha256": found.hashes()}
+    if decision != earlier:
+        archive.check(found)
+    return decision
+
+
+if __name__ == "__main__":
+    stages.run(main)

@@ -1,0 +1,163 @@
+"""Train one member: a network that never sees the images of its fold."""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from pipeline import architectures, digits, params, stages, training
+from pipeline.augmentation import Warp
+from pipeline.backend import keras, make_repeatable, tf
+from pipeline.digits import TrainingDigits
+from pipeline.files import replacing, sha256, write_json
+from pipeline.folds import split_for_stopping
+from pipeline.inference import save_model
+from pipeline.params import Member, Params
+from pipeline.training import Recipe
+
+STATES = stages.MODELS / ".training"
+"""Where interrupted runs wait to be continued; DVC does not know it."""
+
+CODE = ("stages/train.py", "training.py", "augmentation.py", "folds.py")
+"""What shapes a network besides its architecture; dvc.yaml names the same files."""
+
+
+def main() -> None:
+    """Entry point of the stage."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.stages.train", description=__doc__)
+    parser.add_argument("member", help="FOLD-SEED-ARCHITECTURE, as params.yaml lists them")
+    name = parser.parse_args().member
+    settings = params.load()
+    members = {member.name: member for member in settings.ensemble.members()}
+    if name not in members:
+        parser.error(f"{name!r} is no member; params.yaml lists {', '.join(members)}")
+    train(members[name], settings)
+
+
+def train(member: Member, settings: Params) -> None:
+    """Fit a member, from where an interrupted run left it, and write ``models/<member>/``."""
+    conditions = describe_conditions(member, settings)
+    fingerprint = hashlib.sha256(json.dumps(conditions).encode()).hexdigest()[:16]
+    state_folder = STATES / f"{member.name}.{fingerprint}"
+    data = digits.load_training(stages.TRAIN)
+    fitted, stopping = select_rows(member, settings, data)
+    recipe = settings.train.model_dump(exclude={"stopping_fraction", "all_rows_epochs"})
+    if member.fold == "all":
+        recipe["max_epochs"] = settings.train.all_rows_epochs
+    seed = derive_seed(member, settings.seed)
+    make_repeatable(seed)
+    model = architectures.build(member.architecture)
+
+    with training.held(state_folder, member.name):
+        state = training.fit(
+            model,
+            data.images[fitted],
+            data.labels[fitted],
+            stopping=(data.images[stopping], data.labels[stopping]) if stopping.size else None,
+            recipe=Recipe(**recipe, warp=Warp(**settings.augmentation.model_dump())),
+            seed=seed,
+            state_folder=state_folder,
+            name=member.name,
+        )
+        folder = stages.MODELS / member.name
+        save_model(model, folder / "model.keras")
+        with replacing(folder / "history.csv") as temporary:
+            pd.DataFrame(state.history).to_csv(temporary, index=False)
+        record = {
+            "member": asdict(member),
+            "provenance": asdict(data.provenance),
+            "epochs": len(state.history),
+            "best_epoch": state.best_epoch,
+            "fitted_images": len(fitted),
+            "stopping_images": len(stopping),
+            "parameters": model.count_params(),
+            "training_seconds": round(sum(row["seconds"] for row in state.history), 1),
+            "conditions": conditions,
+        }
+        write_json(folder / "member.json", record)
+    discard_states(member, keep=state_folder)
+    print(
+        f"{member.name}: best of {record['epochs']} epochs was {record['best_epoch']}, "
+        f"after {record['training_seconds']:.0f} s of training"
+    )
+
+
+def derive_seed(member: Member, seed: int) -> int:
+    """The member's own seed, a 32-bit integer, from the one in params.yaml."""
+    fold = [0] if member.fold == "all" else [1, member.fold]
+    entropy = [seed, member.seed, crc32(member.architecture.encode()), *fold]
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0])
+
+
+def select_rows(
+    member: Member, settings: Params, data: TrainingDigits
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The rows to fit and the rows that decide when to stop; none of them in the member's fold."""
+    if member.fold == "all":
+        return np.arange(len(data.labels)), np.empty(0, dtype=np.intp)
+    return split_for_stopping(
+        data.labels,
+        np.flatnonzero(data.folds != member.fold),
+        fraction=settings.train.stopping_fraction,
+        seed=derive_seed(member, settings.seed),
+    )
+
+
+def describe_conditions(member: Member, settings: Params) -> dict[str, Any]:
+    """Everything that the trained weights follow from, bit for bit."""
+    package = Path(__file__).parent.parent
+    code = (*CODE, f"architectures/{member.architecture}.py")
+    return {
+        "seed": settings.seed,
+        "train": settings.train.model_dump(),
+        "augmentation": settings.augmentation.model_dump(),
+        "data_sha256": sha256(stages.TRAIN),
+        "code_sha256": {name: sha256(package / name) for name in code},
+        "versions": {
+            "python": platform.python_version(),
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+            "numpy": np.__version__,
+        },
+        "cpu": _cpu_model(),
+        "threads": os.cpu_count(),
+    }
+
+
+def discard_states(member: Member, *, keep: Path) -> None:
+    """Delete what earlier runs of this member, under other conditions, left to be continued.
+
+    The state in ``keep`` stays: if DVC was ended before it noted this run, the next one needs it.
+    """
+    for folder in STATES.glob(f"{member.name}.*"):
+        if folder == keep:
+            continue
+        try:
+            with FileLock(folder / "lock", timeout=0):
+                shutil.rmtree(folder)
+        except Timeout:
+            continue  # another process is training it
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    stages.run(main)
