@@ -56,9 +56,10 @@ def draw_transforms(warp: Warp, num_images: int, generator: np.random.Generator)
 
 
 def apply_transforms(images: tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
-    """Resample uint8 images ``(n, 28, 28)`` by ``transforms`` ``(n, 8)``, bilinearly, onto background.
+    """Resample uint8 images ``(n, 28, 28)`` by ``transforms`` ``(n, 8)``, bilinearly.
 
-    The result is rounded to uint8, so that a network sees in training what it is given later.
+    What comes from outside the image is background. The result is rounded to uint8, so that a
+    network sees in training what it is given later.
     """
     warped = tf.raw_ops.ImageProjectiveTransformV3(
         images=tf.cast(images[..., tf.newaxis], tf.float32),

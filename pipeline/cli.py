@@ -52,7 +52,9 @@ def errors(
         _show_changes(path, against)
         return
     current = _read_predictions(path)
-    confusions = metrics.count_confusions(current["predicted"].to_numpy(), current["true"].to_numpy())
+    confusions = metrics.count_confusions(
+        current["predicted"].to_numpy(), current["true"].to_numpy()
+    )
     rows = metrics.describe_digits(metrics.tabulate_digits(confusions))
     summary = read_json(stages.EVALUATION / "metrics.json")
     interval = f"{summary['accuracy_low']:.2%} – {summary['accuracy_high']:.2%}"
@@ -73,7 +75,10 @@ def _show_changes(path: Path, revision: str) -> None:
             f"Nothing can be compared with {revision}: no image was held back both then and now. "
             "Compare runs that share data, seed and folds."
         )
-    right, right_before = both["predicted"] == both["true"], both["predicted_before"] == both["true"]
+    right, right_before = (
+        both["predicted"] == both["true"],
+        both["predicted_before"] == both["true"],
+    )
     mended, broken = both[right & ~right_before], both[~right & right_before]
     rows = [
         {

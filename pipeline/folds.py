@@ -1,4 +1,4 @@
-"""Who may judge whom: stratified folds, and the slice of training rows that stops a network early."""
+"""Who may judge whom: stratified folds, and the slice of training rows that ends a fit."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -38,13 +38,13 @@ def load_model(path: Path) -> keras.Model:
     return model
 
 
-def predict_probabilities(model: keras.Model, images: Images) -> NDArray[np.float32]:
-    """Class probabilities for uint8 images ``(n, 28, 28)``: float32 ``(n, 10)``, rows sum to 1."""
+def predict_probabilities(model: keras.Model, images: Images) -> NDArray[np.float64]:
+    """Class probabilities for uint8 images ``(n, 28, 28)``: float64 ``(n, 10)``, rows sum to 1."""
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def probabilities(batch: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(model(batch, training=False))
+        return tf.nn.softmax(tf.cast(model(batch, training=False), tf.float64))
 
     batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
     parts = [probabilities(tf.constant(batch)).numpy() for batch in batches]
-    return np.concatenate(parts) if parts else np.empty((0, model.output_shape[-1]), np.float32)
+    return np.concatenate(parts)

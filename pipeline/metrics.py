@@ -1,9 +1,7 @@
 """What is computed from labels and probabilities. Arrays in, numbers and tables out.
 
-Probabilities are float ``(n, 10)`` with rows that sum to 1, labels integer ``(n,)``.
+Probabilities are float64 ``(n, 10)`` with rows that sum to 1, labels integer ``(n,)``.
 """
-
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +10,7 @@ from sklearn.metrics import confusion_matrix, f1_score, log_loss
 
 from pipeline.digits import NUM_CLASSES, Labels
 
-Probabilities = NDArray[np.floating[Any]]
+Probabilities = NDArray[np.float64]
 
 _Z_95 = 1.959963984540054
 """The normal quantile that leaves 2.5 % on each side."""
@@ -131,7 +129,7 @@ def tabulate_errors(
     ranked = np.argsort(-probabilities, axis=1, kind="stable")
     wrong = np.flatnonzero(ranked[:, 0] != labels)
     predicted, runner_up = ranked[wrong, 0], ranked[wrong, 1]
-    p_true = probabilities[wrong, labels[wrong]].astype(np.float64)
+    p_true = probabilities[wrong, labels[wrong]]
     table = pd.DataFrame(
         {
             "row": rows[wrong],
@@ -139,8 +137,8 @@ def tabulate_errors(
             "predicted": predicted,
             "runner_up": runner_up,
             "p_true": p_true,
-            "p_predicted": probabilities[wrong, predicted].astype(np.float64),
-            "p_runner_up": probabilities[wrong, runner_up].astype(np.float64),
+            "p_predicted": probabilities[wrong, predicted],
+            "p_runner_up": probabilities[wrong, runner_up],
             "loss": -np.log(np.maximum(p_true, np.finfo(np.float64).tiny)),
         }
     )
@@ -157,7 +155,9 @@ def describe_digits(table: pd.DataFrame) -> list[dict[str, str]]:
             "error rate": "–" if row.wrong + row.right == 0 else f"{row.error_rate:.2%}",
             "95 % interval": f"{row.error_rate_low:.2%} – {row.error_rate_high:.2%}",
             "most often read as": (
-                "–" if pd.isna(row.confused_with) else f"{row.confused_with} ({row.confused_times}×)"
+                "–"
+                if pd.isna(row.confused_with)
+                else f"{row.confused_with} ({row.confused_times}×)"
             ),
         }
         for row in table.itertuples()

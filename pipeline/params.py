@@ -170,6 +170,7 @@ def _fields_at(keys: list[str]) -> set[str]:
     section: type[BaseModel] = Params
     for key in keys:
         annotation = section.model_fields[key].annotation
-        assert annotation is not None and issubclass(annotation, BaseModel)
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return set()
         section = annotation
     return set(section.model_fields)

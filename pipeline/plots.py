@@ -6,7 +6,7 @@ Colours come from palettes that colour-blind people can tell apart; captions nev
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib
 
@@ -16,24 +16,29 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-import visualkeras
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from pipeline.digits import NUM_CLASSES, Images, Labels
+from pipeline.digits import IMAGE_SIZE, NUM_CLASSES, Images, Labels
 from pipeline.files import replacing
 from pipeline.metrics import Probabilities
-
-if TYPE_CHECKING:
-    import keras
 
 _DPI = 120
 _INK = "gray_r"
 """Digits are drawn dark on light, like on paper."""
 
 _RIGHT, _WRONG = "#0072b2", "#d55e00"  # blue and vermilion of Okabe and Ito's palette
+
+_LAYER_COLOURS = {
+    "InputLayer": "#ffffff",
+    "Conv2D": "#56b4e9",
+    "MaxPooling2D": "#e69f00",
+    "BatchNormalization": "#dddddd",
+    "Dense": "#009e73",
+}
 
 
 @contextmanager
@@ -71,7 +76,9 @@ def sample_grid(path: Path, images: Images, labels: Labels) -> None:
 def augmentation_preview(path: Path, originals: Images, warped: NDArray[np.uint8]) -> None:
     """Each of ``originals`` ``(n, 28, 28)`` at the left of its warps ``(n, k, 28, 28)``."""
     columns = 1 + warped.shape[1]
-    images = np.concatenate([originals[:, np.newaxis], warped], axis=1).reshape(-1, *originals.shape[1:])
+    images = np.concatenate([originals[:, np.newaxis], warped], axis=1).reshape(
+        -1, *originals.shape[1:]
+    )
     captions = ["original" if tile % columns == 0 else "" for tile in range(len(images))]
     figure = _grid(images, captions, columns=columns, tile=0.8, caption_height=0.16)
     with _saved(path, figure):
@@ -138,7 +145,12 @@ def learning_curves(path: Path, curves: pd.DataFrame) -> None:
                 ("stopping_", _WRONG, "stopping slice, as it is"),
             ):
                 label = name if member == 0 else None
-                style: dict[str, Any] = {"color": colour, "label": label, "marker": ".", "alpha": 0.8}
+                style: dict[str, Any] = {
+                    "color": colour,
+                    "label": label,
+                    "marker": ".",
+                    "alpha": 0.8,
+                }
                 left.plot(history["epoch"], history[f"{prefix}loss"], **style)
                 right.plot(history["epoch"], 1 - history[f"{prefix}accuracy"], **style)
         for axes, title in ((left, "cross-entropy loss"), (right, "error rate")):
@@ -151,7 +163,7 @@ def learning_curves(path: Path, curves: pd.DataFrame) -> None:
 
 
 def error_gallery(path: Path, images: Images, errors: pd.DataFrame, *, num_errors: int) -> None:
-    """Misclassified ``images`` with the true digit, the predicted one, the runner-up and their probabilities.
+    """Misclassified images, with true digit, predicted digit, runner-up and their probabilities.
 
     Args:
         path: of the PNG.
@@ -161,7 +173,11 @@ def error_gallery(path: Path, images: Images, errors: pd.DataFrame, *, num_error
     """
     captions = [
         f"true {error.true}: {error.p_true:.1%}\nread {error.predicted}: {error.p_predicted:.1%}"
-        + (f"\nthen {error.runner_up}: {error.p_runner_up:.1%}" if error.runner_up != error.true else "\n")
+        + (
+            f"\nthen {error.runner_up}: {error.p_runner_up:.1%}"
+            if error.runner_up != error.true
+            else "\n"
+        )
         for error in errors.itertuples()
     ]
     if len(images) == 0:
@@ -188,13 +204,44 @@ def least_certain(
         figure.suptitle("Test images with the closest call between two digits", fontsize=11)
 
 
-def architecture(path: Path, model: "keras.Model") -> None:
-    """The feature maps of ``model``, layer by layer, to scale."""
-    shown = visualkeras.layered_view(
-        model, legend=True, scale_xy=6, scale_z=0.4, max_z=120, spacing=14
-    )
-    with replacing(path) as temporary:
-        shown.convert("RGB").save(temporary)
+def architecture(path: Path, layers: pd.DataFrame, name: str) -> None:
+    """Each layer's output as a box: as tall as the feature maps, as wide as there are many.
+
+    Args:
+        path: of the PNG.
+        layers: columns layer, type, output (a shape without the batch) and parameters.
+        name: of the architecture.
+    """
+    drawn = layers[layers["type"].isin(_LAYER_COLOURS)]
+    figure, axes = plt.subplots(figsize=(12, 3.6), layout="constrained")
+    with _saved(path, figure):
+        left = 0.0
+        for layer in drawn.itertuples():
+            height = layer.output[0] if len(layer.output) == 3 else 1.0
+            width = 0.4 + 0.45 * np.log2(layer.output[-1])
+            box = Rectangle(
+                (left, -height / 2),
+                width,
+                height,
+                facecolor=_LAYER_COLOURS[layer.type],
+                edgecolor="k",
+            )
+            axes.add_patch(box)
+            shape = "×".join(map(str, layer.output))
+            weights = f"{layer.parameters:,} weights" if layer.parameters else ""
+            caption = f"{layer.type}\n{shape}\n{weights}"
+            axes.annotate(
+                caption,
+                (left + width / 2, -IMAGE_SIZE / 2 - 1),
+                ha="center",
+                va="top",
+                fontsize=6.5,
+            )
+            left += width + 1.6
+        axes.set(xlim=(-1.5, left), ylim=(-IMAGE_SIZE / 2 - 8, IMAGE_SIZE / 2))
+        axes.set_axis_off()
+        total = layers["parameters"].sum()
+        axes.set_title(f"{name}: {total:,} parameters; dropout, reshaping and rescaling not drawn")
 
 
 def _grid(

@@ -96,7 +96,7 @@ def check(path: Path) -> Labels:
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
-    """What the JSON beside a submission says of it; None if there is none, or it is of another CSV."""
+    """What the JSON beside a submission says of it; None if there is none, or of another CSV."""
     record_path = path.with_suffix(".json")
     if not (path.is_file() and record_path.is_file()):
         return None

@@ -1,6 +1,6 @@
 """The competition's two CSVs, read and written: every cell checked, nothing guessed.
 
-``train.csv`` has the header ``label,pixel0,…,pixel783`` and ``test.csv`` the same without ``label``;
+``train.csv`` has the header ``label,pixel0,…,pixel783``, ``test.csv`` the same without ``label``;
 every cell is an integer. A file in the plain form that Kaggle serves is parsed by a vectorised
 scan; any other goes through the `csv` module cell by cell, which reads what is merely unusual
 (quotes, CRLF, spaces, a byte order mark) and names line and column of what is wrong.
@@ -8,8 +8,8 @@ scan; any other goes through the `csv` module cell by cell, which reads what is 
 
 import csv
 import io
+import itertools
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def read_test(path: Path, *, expected_rows: int | None) -> Images:
 
 
 def write(path: Path, images: Images, labels: Labels | None = None) -> None:
-    """Write images uint8 ``(n, 28, 28)`` the way Kaggle does: as ``train.csv`` with labels, else as ``test.csv``."""
+    """Write images uint8 ``(n, 28, 28)`` the way Kaggle does: with labels as ``train.csv``."""
     cells = images.reshape(len(images), -1)
     columns = TEST_COLUMNS
     if labels is not None:
@@ -147,7 +147,7 @@ def _parse_plain(
         if not end:
             return None
         bounds.append(end)
-    chunks = [cells[a - body : b - body] for a, b in zip(bounds, bounds[1:], strict=False)]
+    chunks = [cells[a - body : b - body] for a, b in itertools.pairwise(bounds)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = list(pool.map(lambda chunk: _parse_chunk(chunk, num_columns), chunks))
     complete = [part for part in parts if part is not None]
@@ -189,28 +189,21 @@ def _parse_any(path: Path, content: bytes, columns: tuple[str, ...]) -> NDArray[
         ) from None
     reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
     next(reader)
+    rows: list[list[int]] = []
     try:
-        rows = [
-            [_parse_cell(path, line, name, cell) for name, cell in zip(columns, row, strict=True)]
-            for line, row in _whole_rows(path, reader, len(columns))
-        ]
+        for row in reader:
+            if len(row) != len(columns):
+                raise TableError(
+                    f"{path}, line {reader.line_num:,}: expected {len(columns)} cells, found "
+                    f"{len(row)}. The file seems cut off or damaged there. {_REMEDY}"
+                )
+            named = zip(columns, row, strict=True)
+            rows.append([_parse_cell(path, reader.line_num, name, cell) for name, cell in named])
     except csv.Error as error:
-        raise TableError(f"{path}, line {reader.line_num}: {error}. {_REMEDY}") from None
+        raise TableError(f"{path}, line {reader.line_num:,}: {error}. {_REMEDY}") from None
     if not rows:
         raise TableError(f"{path} has a header but no rows. {_REMEDY}")
     return np.array(rows, dtype=np.uint8)
-
-
-def _whole_rows(
-    path: Path, reader: "csv._reader", num_columns: int
-) -> Iterator[tuple[int, list[str]]]:
-    for row in reader:
-        if len(row) != num_columns:
-            raise TableError(
-                f"{path}, line {reader.line_num:,}: expected {num_columns} cells, found "
-                f"{len(row)}. The file seems cut off or damaged there. {_REMEDY}"
-            )
-        yield reader.line_num, row
 
 
 def _parse_cell(path: Path, line: int, column: str, cell: str) -> int:

@@ -17,7 +17,6 @@ from typing import Any, Self
 from zipfile import BadZipFile
 
 import numpy as np
-import pandas as pd
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from rich.console import Console
@@ -101,7 +100,7 @@ class TrainingState:
             "finished": self.finished,
         }
         with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, scalars=np.array(json.dumps(scalars)), **arrays)
+            np.savez(file, scalars=np.array(json.dumps(scalars)), **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: Path) -> "TrainingState":
@@ -235,7 +234,7 @@ def _batches(
 
 
 class _KeepState(keras.callbacks.Callback):  # type: ignore[misc]
-    """Sets each epoch's dropout and learning rate, judges and saves it, and ends the fit in time."""
+    """Sets an epoch's dropout and learning rate, judges and saves it, and ends the fit in time."""
 
     def __init__(
         self, state: TrainingState, path: Path, recipe: Recipe, seed: int, steps: int
@@ -261,7 +260,7 @@ class _KeepState(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         state, recipe, logs = self._state, self._recipe, logs or {}
-        row = {"epoch": epoch + 1}
+        row: dict[str, float] = {"epoch": epoch + 1}
         row |= {key.replace("val_", "stopping_"): float(value) for key, value in logs.items()}
         row["seconds"] = round(time.perf_counter() - self._began, 3)
         judged = "stopping_loss" if "stopping_loss" in row else "loss"
@@ -336,6 +335,7 @@ class _ShowProgress(keras.callbacks.Callback):  # type: ignore[misc]
                 f"accuracy {row['stopping_accuracy']:.4f}{marker}"
             )
         _say(f"{self._name}  epoch {epoch + 1:3}  {row['seconds']:5.1f} s  {'  '.join(figures)}")
+
 
 def _say(line: str) -> None:
     _console.print(line, highlight=False, soft_wrap=True)

@@ -34,5 +34,5 @@ def _block(
     for index in range(1, num_convolutions + 1):
         x = layers.Conv2D(filters, 3, activation="relu", name=f"{name}_conv{index}")(x)
     x = layers.MaxPooling2D(name=f"{name}_pool")(x)
-    x = layers.BatchNormalization(name=f"{name}_bn")(x)
+    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
     return layers.Dropout(dropout, name=f"{name}_dropout")(x) if dropout else x

@@ -27,5 +27,5 @@ _TEMPLATES.filters["percent"] = lambda share: f"{share:.2%}"
 
 
 def render(path: Path, template: str, **content: Any) -> None:
-    """Render ``template``, a file of this folder, to ``path``; every name that it uses must be given."""
+    """Render ``template``, a file of this folder, to ``path``; all its names must be given."""
     write_text(path, _TEMPLATES.get_template(template).render(**content))

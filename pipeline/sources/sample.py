@@ -24,7 +24,7 @@ _TEST_IMAGES = 360
 
 
 def write_tables(folder: Path) -> None:
-    """Write the sample as ``train.csv`` (1,437 rows) and ``test.csv`` (360); always the same bytes."""
+    """Write the sample as ``train.csv`` (1,437 rows) and ``test.csv`` (360)."""
     bunch = load_digits()
     images: Images = np.stack([_enlarge(image) for image in bunch.images])
     labels: Labels = bunch.target.astype(np.uint8)

@@ -1,7 +1,8 @@
-"""Put verified ``train.csv`` and ``test.csv`` into ``data/raw``, with their provenance, or nothing."""
+"""Put verified CSVs into ``data/raw``, with their provenance, or nothing."""
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from pipeline import stages
 from pipeline.digits import Provenance
@@ -15,7 +16,7 @@ DOWNLOADS = Path("data/.download")
 
 def main() -> None:
     """Entry point of the stage."""
-    decision = read_json(stages.SOURCE)
+    decision: dict[str, Any] = read_json(stages.SOURCE)
     with replacing(stages.RAW) as folder:
         folder.mkdir()
         match decision["kind"]:
@@ -34,7 +35,7 @@ def main() -> None:
     print(f"{stages.RAW}: {provenance}")
 
 
-def _recorded_archive(decision: dict[str, str]) -> archive.Found:
+def _recorded_archive(decision: dict[str, Any]) -> archive.Found:
     found = archive.Found(Path(decision["path"]))
     if not found.path.exists():
         raise SourceError(

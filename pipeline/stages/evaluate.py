@@ -26,9 +26,7 @@ def main() -> None:
     rows, probabilities, train_accuracy = judge(members, data)
     labels = data.labels[rows]
 
-    summary = metrics.summarize(
-        probabilities, labels, num_bins=settings.evaluate.calibration_bins
-    )
+    summary = metrics.summarize(probabilities, labels, num_bins=settings.evaluate.calibration_bins)
     summary |= {"train_accuracy": train_accuracy, "members": len(members)}
     write_json(stages.EVALUATION / "metrics.json", summary)
     with replacing(stages.EVALUATION / "out_of_fold.npz") as temporary:
@@ -50,10 +48,10 @@ def judge(members: list[Member], data: TrainingDigits) -> tuple[Rows, Probabilit
     """Out-of-fold probabilities, averaged over the members that hold an image's fold back.
 
     Returns:
-        The judged rows of the training data, in their order; float32 ``(rows, 10)``; and the
+        The judged rows of the training data, in their order; float64 ``(rows, 10)``; and the
         members' mean accuracy on their own training images, as they are, not warped.
     """
-    sums = np.zeros((len(data.labels), digits.NUM_CLASSES), dtype=np.float32)
+    sums = np.zeros((len(data.labels), digits.NUM_CLASSES), dtype=np.float64)
     num_judges = np.zeros(len(data.labels), dtype=np.intp)
     train_accuracies = []
     for member in members:
@@ -69,9 +67,7 @@ def judge(members: list[Member], data: TrainingDigits) -> tuple[Rows, Probabilit
     return rows, averages, float(np.mean(train_accuracies))
 
 
-def write_digit_tables(
-    folder: Path, probabilities: Probabilities, labels: digits.Labels
-) -> None:
+def write_digit_tables(folder: Path, probabilities: Probabilities, labels: digits.Labels) -> None:
     """Per-digit errors, classification report and confusion matrix."""
     predicted = probabilities.argmax(axis=1).astype(np.uint8)
     confusions = metrics.count_confusions(predicted, labels)
@@ -100,9 +96,7 @@ def write_errors(
     errors = metrics.tabulate_errors(probabilities, data.labels[rows], rows)
     with replacing(folder / "errors.csv") as temporary:
         errors.to_csv(temporary, index=False)
-    of_each_kind = errors.groupby(["true", "predicted"]).head(
-        settings.gallery_images_per_confusion
-    )
+    of_each_kind = errors.groupby(["true", "predicted"]).head(settings.gallery_images_per_confusion)
     shown = of_each_kind.head(settings.gallery_images)
     plots.error_gallery(
         folder / "error_gallery.png",
@@ -133,20 +127,26 @@ def write_architectures(path: Path, members: list[Member]) -> None:
         folder.mkdir()
         for name, member in by_architecture.items():
             model = load_model(stages.MODELS / member.name / "model.keras")
-            write_text(folder / f"{name}.md", _markdown(_describe_layers(model)))
-            plots.architecture(folder / f"{name}.png", model)
+            layers = tabulate_layers(model)
+            text = layers.assign(
+                output=["×".join(map(str, shape)) for shape in layers["output"]],
+                parameters=[f"{count:,}" for count in layers["parameters"]],
+            )
+            write_text(folder / f"{name}.md", _markdown(text.to_dict("records")))
+            plots.architecture(folder / f"{name}.png", layers, name)
 
 
-def _describe_layers(model: keras.Model) -> list[dict[str, str]]:
-    return [
+def tabulate_layers(model: keras.Model) -> pd.DataFrame:
+    """One row per layer: layer (its name), type, output (shape without the batch), parameters."""
+    return pd.DataFrame(
         {
             "layer": layer.name,
             "type": type(layer).__name__,
-            "output": "×".join(str(size) for size in layer.output.shape[1:]),
-            "parameters": f"{layer.count_params():,}",
+            "output": tuple(layer.output.shape[1:]),
+            "parameters": layer.count_params(),
         }
         for layer in model.layers
-    ]
+    )
 
 
 def _markdown(rows: list[dict[str, str]]) -> str:

@@ -3,7 +3,6 @@
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,9 +53,9 @@ def check_provenance(folders: list[Path], provenance: Provenance) -> None:
 
 
 def write_submission(
-    path: Path, folders: list[Path], provenance: Provenance, probabilities: NDArray[np.float32]
+    path: Path, folders: list[Path], provenance: Provenance, probabilities: NDArray[np.float64]
 ) -> None:
-    """Write the CSV, checked before it takes the last one's place, and the JSON that explains it."""
+    """Write the CSV, checked before it replaces the last one, and the JSON that explains it."""
     with replacing(path) as temporary:
         submission.write(temporary, probabilities.argmax(axis=1).astype(np.uint8))
         submission.read(temporary, expected_rows=len(probabilities))
@@ -88,7 +87,7 @@ def describe_commit() -> str | None:
     return f"{commit}+dirty" if changed else commit
 
 
-def write_report(path: Path, test: TestDigits, probabilities: NDArray[np.float32]) -> None:
+def write_report(path: Path, test: TestDigits, probabilities: NDArray[np.float64]) -> None:
     """Show how often each digit was predicted and which images were least certain."""
     predicted = probabilities.argmax(axis=1)
     ranked = np.sort(probabilities, axis=1)

@@ -45,9 +45,7 @@ def prepare(
     images, labels = tables.read_train(raw / "train.csv", expected_rows=rows[0])
     test_images = tables.read_test(raw / "test.csv", expected_rows=rows[1])
     first_rows = find_duplicates(images)
-    folds = assign_folds(
-        labels, first_rows, num_folds=settings.prepare.folds, seed=settings.seed
-    )
+    folds = assign_folds(labels, first_rows, num_folds=settings.prepare.folds, seed=settings.seed)
     repeated = np.flatnonzero(first_rows != np.arange(len(labels)))
     known = {image.tobytes() for image in images}
     summary = {
@@ -60,9 +58,13 @@ def prepare(
         "duplicates_with_another_label": int(
             (labels[repeated] != labels[first_rows[repeated]]).sum()
         ),
-        "duplicates_in_test": int((find_duplicates(test_images) != np.arange(len(test_images))).sum()),
+        "duplicates_in_test": int(
+            (find_duplicates(test_images) != np.arange(len(test_images))).sum()
+        ),
         "test_images_also_in_training": sum(image.tobytes() in known for image in test_images),
-        "blank_images": int((~images.any(axis=(1, 2))).sum() + (~test_images.any(axis=(1, 2))).sum()),
+        "blank_images": int(
+            (~images.any(axis=(1, 2))).sum() + (~test_images.any(axis=(1, 2))).sum()
+        ),
     }
     return (
         TrainingDigits(images, labels, folds, provenance),

@@ -87,8 +87,7 @@ def decide(source: params.Source, earlier: dict[str, Any] | None) -> dict[str, A
         found = None if asked else archive.find(SEARCHED)
         if found:
             return _record(found, earlier)
-        if _is_of_archive(earlier, asked):
-            assert earlier is not None
+        if earlier and _is_of_archive(earlier, asked):
             return earlier
     if kind in ("auto", "kaggle"):
         if kaggle.has_credentials() or (earlier and earlier["kind"] == "kaggle"):
@@ -111,7 +110,9 @@ def decide(source: params.Source, earlier: dict[str, Any] | None) -> dict[str, A
 def describe(decision: dict[str, Any]) -> str:
     """One line for people."""
     if decision["kind"] == "archive":
-        present = "" if Path(decision["path"]).exists() else " (no longer there; using what was read)"
+        present = (
+            "" if Path(decision["path"]).exists() else " (no longer there; using what was read)"
+        )
         return f"{decision['path']}{present}"
     return {"kaggle": "Kaggle", "sample": "the embedded sample"}[decision["kind"]]
 
