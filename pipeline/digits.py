@@ -60,7 +60,7 @@ class TrainingDigits:
 
 
 @dataclass(frozen=True)
-class TestDigits:
+class UnlabelledDigits:
     """The digits to label; row ``i`` has ``ImageId`` ``i + 1``.
 
     Attributes:
@@ -72,7 +72,7 @@ class TestDigits:
     provenance: Provenance
 
 
-def save(path: Path, digits: TrainingDigits | TestDigits) -> None:
+def save(path: Path, digits: TrainingDigits | UnlabelledDigits) -> None:
     """Write either kind as an uncompressed npz; equal digits give equal bytes."""
     arrays = {name: value for name, value in vars(digits).items() if name != "provenance"}
     arrays |= {name: np.array(value) for name, value in asdict(digits.provenance).items()}
@@ -90,14 +90,14 @@ def load_training(path: Path) -> TrainingDigits:
     return TrainingDigits(arrays["images"], arrays["labels"], arrays["folds"], _provenance(arrays))
 
 
-def load_test(path: Path) -> TestDigits:
+def load_test(path: Path) -> UnlabelledDigits:
     """Read what `save` wrote.
 
     Raises:
         ArtifactError: the file is missing or damaged.
     """
     arrays = _load(path)
-    return TestDigits(arrays["images"], _provenance(arrays))
+    return UnlabelledDigits(arrays["images"], _provenance(arrays))
 
 
 def _load(path: Path) -> dict[str, NDArray[np.uint8]]:
