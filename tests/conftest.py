@@ -13,7 +13,15 @@ import pytest
 from pipeline.digits import Provenance, TrainingDigits, UnlabelledDigits
 
 ROOT = Path(__file__).parent.parent
-PROJECT_FILES = ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", ".dvc/config", "pipeline")
+PROJECT_FILES = (
+    "dvc.yaml",
+    "params.yaml",
+    ".dvcignore",
+    ".gitignore",
+    ".dvc/config",
+    ".dvc/.gitignore",
+    "pipeline",
+)
 
 
 @pytest.fixture

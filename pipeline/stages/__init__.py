@@ -30,6 +30,18 @@ SAMPLE_NOTICE = (
 )
 
 
+def workspace() -> Path:
+    """The project's own folder, also in the copies of it that DVC makes for experiments.
+
+    A copy holds what Git tracks: neither the archive nor an uncommitted ``data/source.json``.
+    """
+    here = Path.cwd()
+    for folder in here.parents:
+        if folder.parts[-3:] == (".dvc", "tmp", "exps"):
+            return folder.parents[2]
+    return here
+
+
 def run(main: Callable[[], object]) -> None:
     """Run a stage's ``main`` as a process and exit with its status.
 

@@ -22,13 +22,21 @@ def main() -> None:
     settings = params.load()
     check_architectures(settings.ensemble.architectures)
     check_raw_folder(stages.RAW)
-    earlier = read_json(stages.SOURCE) if stages.SOURCE.exists() else None
-    decision = decide(settings.source, earlier)
-    if decision != earlier:
+    decision = decide(settings.source, read_earlier())
+    if not stages.SOURCE.exists() or decision != read_json(stages.SOURCE):
         write_json(stages.SOURCE, decision)
     print(f"data source: {describe(decision)}")
     if decision["kind"] == "sample":
         print(stages.SAMPLE_NOTICE, file=sys.stderr)
+
+
+def read_earlier() -> dict[str, Any] | None:
+    """The previous decision; in DVC's copy for an experiment, that of the project's own folder."""
+    for path in (stages.SOURCE, stages.workspace() / stages.SOURCE):
+        if path.exists():
+            decision: dict[str, Any] = read_json(path)
+            return decision
+    return None
 
 
 def check_architectures(names: list[str]) -> None:
