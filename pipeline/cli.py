@@ -17,7 +17,7 @@ from pipeline.errors import ArtifactError, exit_status
 from pipeline.files import missing, read_json
 
 app = typer.Typer(
-    help=__doc__.split("\n")[0],
+    help="Look at the results of the pipeline and check a submission.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -141,7 +141,7 @@ def _print_table(rows: list[dict[str, str]], title: str) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(exit_status(app))
+    sys.exit(exit_status(lambda: app(prog_name="digits")))
 
 
 if __name__ == "__main__":
