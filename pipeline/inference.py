@@ -16,7 +16,7 @@ _BATCH = 1_000
 
 def save_model(model: keras.Model, path: Path) -> None:
     """Write a model of stock Keras layers as ``.keras``, without optimizer or compile state."""
-    bare = keras.models.clone_model(model)
+    bare = type(model).from_config(model.get_config())
     bare.set_weights(model.get_weights())
     with replacing(path) as temporary:
         bare.save(temporary)

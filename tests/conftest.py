@@ -24,7 +24,7 @@ PROJECT_FILES = (
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def training_digits() -> TrainingDigits:
     """Sixty images, six of each digit: a bright bar at a height that tells the digit, and noise."""
     generator = np.random.default_rng(0)
@@ -33,10 +33,12 @@ def training_digits() -> TrainingDigits:
     for image, label in zip(images, labels, strict=True):
         image[4 + 2 * label : 6 + 2 * label, 4:24] = 255
     folds = np.repeat(np.arange(3, dtype=np.uint8), 20)
+    for array in (images, labels, folds):
+        array.flags.writeable = False
     return TrainingDigits(images, labels, folds, Provenance(True, "a" * 64, "b" * 64))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def test_digits(training_digits: TrainingDigits) -> UnlabelledDigits:
     """Twenty of the training images, to be labelled."""
     return UnlabelledDigits(training_digits.images[:20], training_digits.provenance)

@@ -202,7 +202,8 @@ def assert_equal_training(project: Path, undisturbed: Path) -> None:
     for ours, theirs in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     images = load_test(undisturbed / "data/prepared/test.npz").images
-    np.testing.assert_array_equal(*(predict_probabilities(model, images) for model in models))
+    ours, theirs = (predict_probabilities(model, images) for model in models)
+    np.testing.assert_array_equal(ours, theirs)
 
 
 def test_interrupted_and_killed_trainer_continues_and_ends_the_same(

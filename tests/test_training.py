@@ -20,8 +20,8 @@ RECIPE = Recipe(
     warp=Warp(rotation_degrees=5, shift_pixels=1, zoom_fraction=0.05),
 )
 
-DIVERGING = replace(RECIPE, learning_rate=0.9, anneal_epochs=0, max_epochs=5)
-"""Gets worse after a while, so that the best epoch is not the last."""
+DIVERGING = replace(RECIPE, learning_rate=0.9, anneal_epochs=0, patience_epochs=2, max_epochs=60)
+"""Soon gets worse, so that the best epoch is not the last."""
 
 
 def small_model() -> keras.Model:

@@ -1,3 +1,5 @@
+import shutil
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from pipeline.files import read_json, write_json
 from pipeline.inference import load_model, predict_probabilities, save_model
 from pipeline.params import Member
 from pipeline.stages import evaluate
+from tests.conftest import ROOT, set_params
 
 
 def add_member(member: Member, data: TrainingDigits) -> None:
@@ -24,18 +27,23 @@ def add_member(member: Member, data: TrainingDigits) -> None:
     pd.DataFrame([row]).to_csv(folder / "history.csv", index=False)
 
 
-@pytest.fixture
-def evaluated(in_folder: Path, training_digits: TrainingDigits) -> TrainingDigits:
+@pytest.fixture(scope="module")
+def evaluated(
+    training_digits: TrainingDigits, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TrainingDigits]:
     """Evaluated with two members of fold 0 and two of fold 2; those of all rows must not count."""
-    digits.save(stages.TRAIN, training_digits)
-    text = Path("params.yaml").read_text()
-    text = text.replace("folds: [0]", "folds: [0, 2, all]").replace("seeds: [0]", "seeds: [0, 1]")
-    Path("params.yaml").write_text(text)
-    for fold in (0, 2):
-        for seed in (0, 1):
-            add_member(Member(fold, seed, "deep_cnn"), training_digits)
-    evaluate.main()
-    return training_digits
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(tmp_path_factory.mktemp("evaluated"))
+        shutil.copy(ROOT / "params.yaml", "params.yaml")
+        set_params(
+            Path.cwd(), ("folds: [0]", "folds: [0, 2, all]"), ("seeds: [0]", "seeds: [0, 1]")
+        )
+        digits.save(stages.TRAIN, training_digits)
+        for fold in (0, 2):
+            for seed in (0, 1):
+                add_member(Member(fold, seed, "deep_cnn"), training_digits)
+        evaluate.main()
+        yield training_digits
 
 
 def test_every_judged_image_was_held_back_by_its_judges(evaluated: TrainingDigits) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import params, stages, tables
+from pipeline import params, plots, stages, tables
 from pipeline.digits import Provenance, TrainingDigits
 from pipeline.errors import TableError
 from pipeline.stages import prepare
@@ -54,7 +54,7 @@ def test_grid_shows_each_image_under_its_own_label(
     def sample_grid(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
         drawn["pairs"] = images, labels
 
-    monkeypatch.setattr(prepare.plots, "sample_grid", sample_grid)
+    monkeypatch.setattr(plots, "sample_grid", sample_grid)
     prepare.draw(raw, training, params.load())
     for image, label in zip(*drawn["pairs"], strict=True):
         assert image[4 + 2 * label : 6 + 2 * label, 4:24].min() == 255
