@@ -37,11 +37,12 @@ def test_wilson_interval_has_known_values(wrong: int, total: int, low: str, high
 
 
 def test_wilson_interval_touches_its_limits_exactly() -> None:
-    low, high = metrics.wilson_interval([0, 30, 0], [30, 30, 0])
-    assert low[0] == 0.0
-    assert high[1] == 1.0
-    assert (low[2], high[2]) == (0.0, 1.0)
-    assert high[0] == pytest.approx(1 - low[1])
+    trials = np.arange(1_000)
+    low, high_of_none = metrics.wilson_interval(0, trials)
+    low_of_all, high = metrics.wilson_interval(trials[1:], trials[1:])
+    assert (low == 0).all()
+    assert (high == 1).all()
+    np.testing.assert_allclose(high_of_none[1:], 1 - low_of_all)
 
 
 def test_wilson_interval_holds_the_share_and_narrows_with_more_trials() -> None:

@@ -251,6 +251,20 @@ def test_two_rows_with_their_line_end_in_the_wrong_place_are_named(train: Path) 
     assert_refused(train, "line 2: expected 785 cells, found 786")
 
 
+@pytest.mark.parametrize("separator", list(". -+/;\t\0"))
+def test_comma_that_is_something_else_is_refused(train: Path, separator: str) -> None:
+    lines = train.read_text().split("\n")
+    lines[2] = lines[2].replace(",", separator, 1)
+    train.write_text("\n".join(lines))
+    assert_refused(train, "line 3: expected 785 cells, found 784")
+
+
+def test_line_end_that_is_a_comma_is_refused(train: Path) -> None:
+    header, first, *rest = train.read_text().split("\n")
+    train.write_text("\n".join([header, f"{first},{rest[0]}", *rest[1:]]))
+    assert_refused(train, "line 2: expected 785 cells, found 1570")
+
+
 @pytest.mark.parametrize("line", [2, 4, 7])
 def test_blank_line_is_named(train: Path, line: int) -> None:
     lines = train.read_text().split("\n")
