@@ -286,3 +286,9 @@ def test_tree_without_git_works(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project", git=False)
     run(project, "dvc", "repro", "download")
     assert (project / "data/raw/provenance.json").exists()
+
+
+def test_another_python_than_that_of_the_project_is_explained(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", git=False)
+    output = run(project, "python", "-S", "-m", "pipeline.stages.source", status=1)
+    assert "which lacks the project's packages. Run the pipeline with `make`" in output

@@ -4,12 +4,19 @@ A stage reads its section of params.yaml and the files of earlier stages, calls 
 package, and writes its outputs. No stage imports another.
 """
 
+import importlib.util
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import exit_status
+
+if importlib.util.find_spec("keras") is None:
+    sys.exit(
+        f"error: DVC found {sys.executable} as its python, which lacks the project's packages. Run "
+        "the pipeline with `make`, or activate the environment: source .venv/bin/activate"
+    )
 
 SOURCE = Path("data/source.json")
 RAW = Path("data/raw")
