@@ -135,7 +135,9 @@ def describe(decision: dict[str, Any]) -> str:
     """One line for people."""
     if decision["kind"] == "archive":
         present = (
-            "" if Path(decision["path"]).exists() else " (no longer there; using what was read)"
+            ""
+            if (stages.workspace() / decision["path"]).exists()
+            else " (no longer there; using what was read)"
         )
         return f"{decision['path']}{present}"
     return {"kaggle": "Kaggle", "sample": "the embedded sample"}[decision["kind"]]
