@@ -154,7 +154,10 @@ class Kaggle:
                 case "StartSubmissionUpload":
                     token = f"blob{self.counts[method]}"
                     self.uploaded_names[token] = request["fileName"]
-                    return {"token": token, "createUrl": f"{origin}/upload/{token}"}
+                    return {
+                        "token": token,
+                        "createUrl": f"{origin}/upload/{token}?signature={SIGNATURE}",
+                    }
                 case "CreateSubmission":
                     return self._create(request)
                 case "ListSubmissions":

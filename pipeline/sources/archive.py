@@ -103,7 +103,8 @@ def check(found: Found, rows: Mapping[str, int] | None = None) -> None:
 
     Args:
         found: the files.
-        rows: how many rows each CSV must have, by name, to have them counted in an archive.
+        rows: how many rows each CSV of an archive must have, by name, to have them counted, and
+            the checksums of all other files in it verified, too.
 
     Raises:
         SourceError: the archive is not the competition's, or is damaged.
@@ -126,6 +127,11 @@ def check(found: Found, rows: Mapping[str, int] | None = None) -> None:
                 raise TableError(
                     f"{member} is not complete: expected {rows[name]:,} rows, found {lines:,}."
                 )
+        for name in archive.namelist() if rows else []:
+            if name not in TABLES:
+                with archive.open(name) as file:
+                    while file.read(_CHUNK_BYTES):
+                        pass
 
 
 def extract(found: Found, folder: Path) -> None:

@@ -7,6 +7,7 @@ that failed. All of that is contained here.
 
 import contextlib
 import io
+import logging
 import shutil
 import sys
 import time
@@ -268,7 +269,7 @@ class Client:
         """
         for delay in [*self._delays(), None]:
             try:
-                with _bounded(self._patience), contextlib.redirect_stdout(io.StringIO()):
+                with _contained(self._patience):
                     return action()
             except SystemExit:
                 raise KaggleError(refusals.explain_login(self._credentials)) from None
@@ -311,8 +312,12 @@ def _is_harmless(error: Exception) -> bool:
 
 
 @contextlib.contextmanager
-def _bounded(patience: Patience) -> Iterator[None]:
-    """Bound every HTTP request in the block: the client sets no timeout and no sensible retries."""
+def _contained(patience: Patience) -> Iterator[None]:
+    """Keep the client from waiting without end and from printing or logging anything.
+
+    It sets no timeout and repeats an upload for minutes; with VERBOSE in the environment it prints
+    its Authorization headers, and urllib3 logs signed addresses.
+    """
     send = HTTPAdapter.send
 
     def send_bounded(
@@ -325,11 +330,15 @@ def _bounded(patience: Patience) -> Iterator[None]:
         )
         return send(adapter, request, **options | {"timeout": patience.timeout_seconds})
 
+    silenced = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     HTTPAdapter.send = send_bounded  # type: ignore[assignment, method-assign]
     try:
-        yield
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
     finally:
         HTTPAdapter.send = send  # type: ignore[method-assign]
+        logging.disable(silenced)
 
 
 def _read(item: Any) -> Submission:

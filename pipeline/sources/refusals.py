@@ -55,8 +55,9 @@ def explain(error: Exception, at_hand: list[Credentials]) -> str:
             )
         case requests.exceptions.ProxyError() | requests.exceptions.InvalidProxyURL():
             return (
-                "The proxy between this machine and Kaggle did not let the request through. Check "
-                "the address, user and password in HTTPS_PROXY (or unset it, if none is needed)."
+                "The proxy between this machine and Kaggle did not let the request through, or "
+                "lost the connection. Check the address, user and password in HTTPS_PROXY (or "
+                "unset it, if none is needed) and the network, then try again."
             )
         case requests.exceptions.InvalidJSONError():
             return (
@@ -66,9 +67,9 @@ def explain(error: Exception, at_hand: list[Credentials]) -> str:
             )
         case requests.Timeout():
             return (
-                "Kaggle does not answer: the connection was made, but nothing came. Try again "
-                "later; if a browser reaches https://www.kaggle.com, look at HTTPS_PROXY and "
-                "firewalls."
+                "Kaggle does not answer: nothing came for too long. Try again later, or, if a "
+                "browser reaches https://www.kaggle.com, look at HTTPS_PROXY and firewalls. What "
+                "was fetched so far is kept."
             )
     return (
         "Kaggle is out of reach: the connection could not be made, or was lost. Check the network "

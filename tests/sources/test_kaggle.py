@@ -36,15 +36,15 @@ FAULTS = {
     "web page as archive": ("storage", Fault(html=True), "it is a web page, perhaps a login form"),
     "web page as answer": ("DownloadDataFiles", Fault(html=True), "Expected an archive, found som"),
     "401": ("DownloadDataFiles", Fault(401), "Kaggle refused the API key in KAGGLE_KEY (401: inj"),
-    "403": ("DownloadDataFiles", Fault(403, RULES), f"(403: {RULES.rstrip('.')}). Join it and ac"),
+    "403": ("DownloadDataFiles", Fault(403, RULES), f"(403: {RULES.rstrip('.')}). Join it and a"),
     "404": ("DownloadDataFiles", Fault(404), "expected the competition digit-recognizer. If http"),
     "400": ("DownloadDataFiles", Fault(400), "Kaggle refused the request (400: injected)."),
     "429": ("DownloadDataFiles", Fault(429), "too many requests (429: injected). Wait for some m"),
     "500": ("DownloadDataFiles", Fault(500), "Kaggle is out of order at the moment (500: injecte"),
     "503": ("DownloadDataFiles", Fault(503), "Kaggle is out of order at the moment (503: injecte"),
     "403 at storage": ("storage", Fault(403), "Kaggle refuses access to the competition digit-re"),
-    "network gone": ("DownloadDataFiles", Fault(closes=True), "Kaggle is out of reach: the connec"),
-    "network gone midway": ("storage", Fault(closes=True), "Kaggle is out of reach: the connectio"),
+    "network gone": ("DownloadDataFiles", Fault(closes=True), "or lost the connection. Check"),
+    "network gone midway": ("storage", Fault(closes=True), "or lost the connection. Check the"),
 }
 
 
@@ -140,7 +140,7 @@ def test_silent_server_is_given_up(
     impatient = Patience(timeout_seconds=0.3, tries=2, delay_seconds=0.01)
     failed = kaggle_outcome(partial(download.main, impatient))
     assert failed.status == 1
-    assert "Kaggle does not answer: the connection was made, but nothing came" in failed.stderr
+    assert "Kaggle does not answer: nothing came for too long" in failed.stderr
     assert not RAW.exists()
     kaggle.heal()
     assert kaggle_outcome(FETCH).status == 0
@@ -153,7 +153,7 @@ def test_server_that_falls_silent_midway_is_given_up(
     impatient = Patience(timeout_seconds=0.3, tries=2, delay_seconds=0.01)
     failed = kaggle_outcome(partial(download.main, impatient))
     assert failed.status == 1
-    assert "Kaggle is out of reach: the connection could not be made, or was lost" in failed.stderr
+    assert "Kaggle does not answer: nothing came for too long" in failed.stderr
     assert not RAW.exists()
 
 
