@@ -48,7 +48,6 @@ SECRETS = (
 )
 """What may turn up nowhere but in the files that hold the tests' credentials."""
 
-DAILY_QUOTA = 5
 _LAST_MODIFIED = "Wed, 11 Dec 2019 02:42:05 GMT"
 _MIB = 1 << 20
 _CLIENT_VARIABLES = ("KAGGLE_", "XDG_CONFIG_HOME", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -100,6 +99,10 @@ class Kaggle:
         submissions: what was submitted, oldest first, as Kaggle lists it.
         uploads: the bytes that were put, by token.
         polls_until_scored: how often a submission is listed as pending.
+        score: what every submission is worth.
+        error_description: why no submission can be scored; empty where they can.
+        daily_quota: how many submissions are allowed.
+        last_step: the step whose first request is the last to be dealt with; its answer is lost.
         zips_single_files: whether ``train.csv`` is served as ``train.csv.zip``.
     """
 
@@ -112,9 +115,11 @@ class Kaggle:
         self.uploads: dict[str, bytes] = {}
         self.uploaded_names: dict[str, str] = {}
         self.polls_until_scored = 1
+        self.daily_quota = 5
         self.score = "0.99457"
         self.error_description = ""
         self.zips_single_files = False
+        self.last_step: str | None = None
         self.port = 0
         self.released = threading.Event()
         self._faults: dict[str, tuple[Fault, int | None]] = {}
@@ -127,11 +132,16 @@ class Kaggle:
     def heal(self) -> None:
         """Let nothing go wrong any more."""
         self._faults.clear()
+        self.last_step = None
 
     def next_fault(self, step: str) -> Fault:
         """Count a request and tell what goes wrong with it."""
         with self._lock:
+            if self.last_step and self.counts[self.last_step]:
+                return Fault(closes=True)
             self.counts[step] += 1
+            if step == self.last_step:
+                return Fault(loses_answer=True)
             fault, times = self._faults.get(step, (Fault(), None))
             if times is not None:
                 if times <= 1:
@@ -167,7 +177,7 @@ class Kaggle:
                     return {
                         "numToday": used,
                         "numTotal": used,
-                        "numAllowedNow": max(DAILY_QUOTA - used, 0),
+                        "numAllowedNow": max(self.daily_quota - used, 0),
                     }
         raise LookupError(method)
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -273,11 +274,12 @@ class Client:
                     return action()
             except SystemExit:
                 raise KaggleError(refusals.explain_login(self._credentials)) from None
-            except OSError as error:
-                if error.errno is not None and not isinstance(error, requests.RequestException):
-                    raise
+            except (OSError, JSONDecodeError) as error:
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise  # the disk's
                 asked = refusals.seconds_to_wait(error)
-                if asked is not None and not may_repeat(error):
+                unclear = asked is not None or isinstance(error, JSONDecodeError)
+                if unclear and not may_repeat(error):
                     raise _AnswerLostError from None
                 if asked is None or delay is None or asked > self._patience.longest_delay_seconds:
                     message = refusals.explain(error, self._credentials)

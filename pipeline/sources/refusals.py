@@ -2,6 +2,7 @@
 
 import time
 from email.utils import parsedate_to_datetime
+from json import JSONDecodeError
 
 import requests
 
@@ -59,7 +60,7 @@ def explain(error: Exception, at_hand: list[Credentials]) -> str:
                 "lost the connection. Check the address, user and password in HTTPS_PROXY (or "
                 "unset it, if none is needed) and the network, then try again."
             )
-        case requests.exceptions.InvalidJSONError():
+        case JSONDecodeError():
             return (
                 "Something else than Kaggle answered: expected JSON, found another text, perhaps "
                 "the login page of a network or a proxy. Open https://www.kaggle.com in a browser, "
