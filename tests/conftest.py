@@ -1,3 +1,3 @@
 """What all tests share."""
 
-pytest_plugins = ["kaggle_fixtures"]
+pytest_plugins = ["tests.kaggle_fixtures"]

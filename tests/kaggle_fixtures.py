@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from competition import make_archive, make_blank_archive
-from kaggle_server import (
+
+from pipeline.errors import exit_status
+from pipeline.sources.kaggle import Patience
+from tests.competition import make_archive, make_blank_archive
+from tests.kaggle_server import (
     KEY,
     SECRETS,
     USERNAME,
@@ -22,9 +25,6 @@ from kaggle_server import (
     serving,
     tls_environment,
 )
-
-from pipeline.errors import exit_status
-from pipeline.sources.kaggle import Patience
 
 REPOSITORY = Path(__file__).parent.parent
 QUICK = Patience(

@@ -3,15 +3,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from kaggle_fixtures import QUICK, Outcome
-from kaggle_server import Fault, Kaggle
 
 from pipeline import stages, submission_log, submitting
 from pipeline.errors import KaggleError, SubmissionError
 from pipeline.files import sha256, write_json
 from pipeline.sources.kaggle import Client, OutcomeUnknownError, Patience
 from pipeline.submission_log import Entry
-from submissions import MEMBERS, PROVENANCE, place_submission
+from tests.kaggle_fixtures import QUICK, Outcome
+from tests.kaggle_server import Fault, Kaggle
+from tests.submissions import MEMBERS, PROVENANCE, place_submission
 
 Run = Callable[[Callable[[], object]], Outcome]
 PLACES = submitting.Places(

@@ -31,6 +31,7 @@ Result = TypeVar("Result")
 COMPETITION = refusals.COMPETITION
 
 _ROWS = {"train.csv": TRAIN_ROWS, "test.csv": TEST_ROWS}
+_NETWORK_ERRORS = (requests.RequestException, JSONDecodeError)
 _PAGE_SIZE = 100
 _SMALLEST_FULL_PAGE = 20
 """A page with fewer entries is the last, even where Kaggle grants less than it is asked for."""
@@ -275,7 +276,7 @@ class Client:
             except SystemExit:
                 raise KaggleError(refusals.explain_login(self._credentials)) from None
             except (OSError, JSONDecodeError) as error:
-                if isinstance(error, OSError) and error.errno is not None:
+                if not isinstance(error, _NETWORK_ERRORS) and "certificate" not in str(error):
                     raise  # the disk's
                 asked = refusals.seconds_to_wait(error)
                 unclear = asked is not None or isinstance(error, JSONDecodeError)

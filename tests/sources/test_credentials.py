@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from kaggle_fixtures import Shell
-from kaggle_server import EXPIRED_TOKEN, KEY, REFRESH_TOKEN, TOKEN, USERNAME, Fault, Kaggle
 
 from pipeline.sources import credentials
+from tests.kaggle_fixtures import Shell
+from tests.kaggle_server import EXPIRED_TOKEN, KEY, REFRESH_TOKEN, TOKEN, USERNAME, Fault, Kaggle
 
 KEY_FILE = json.dumps({"username": USERNAME, "key": KEY})
 LOGIN_FILE = json.dumps(

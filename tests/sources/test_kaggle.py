@@ -6,12 +6,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from competition import make_blank_archive
-from kaggle_fixtures import GOOD_KEY, QUICK, Outcome, Shell
-from kaggle_server import EXPIRED_TOKEN, KEY, TOKEN, WRONG_KEY, Fault, Kaggle, wait_until
 
 from pipeline.sources.kaggle import Client, Patience
 from pipeline.stages import download
+from tests.competition import make_blank_archive
+from tests.kaggle_fixtures import GOOD_KEY, QUICK, Outcome, Shell
+from tests.kaggle_server import EXPIRED_TOKEN, KEY, TOKEN, WRONG_KEY, Fault, Kaggle, wait_until
 
 Run = Callable[[Callable[[], object]], Outcome]
 STAGE = (sys.executable, "-m", "pipeline.stages.download")
