@@ -17,7 +17,7 @@ from pipeline.sources.kaggle import Patience
 from tests.competition import make_archive, make_blank_archive
 from tests.kaggle_server import (
     KEY,
-    SECRETS,
+    TRACES,
     USERNAME,
     Kaggle,
     make_certificates,
@@ -73,7 +73,7 @@ def kaggle(kaggle_archive: bytes, kaggle_certificates: Path, tmp_path: Path) -> 
     for path in tmp_path.rglob("*"):
         if path.is_file() and path.name not in _CREDENTIAL_FILES:
             content = path.read_bytes()
-            assert not any(secret.encode() in content for secret in SECRETS), path
+            assert not any(trace in content for trace in TRACES), path
 
 
 @pytest.fixture

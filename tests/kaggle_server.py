@@ -37,16 +37,11 @@ REFRESH_TOKEN = "KGRT_5ecre7c0ffeec0ffeec0ffeec0ffee02"
 WRONG_KEY = "5ecre7badbadbadbadbadbadbadbad99"
 EXPIRED_TOKEN = "KGAT_5ecre7badbadbadbadbadbadbadbad98"
 SIGNATURE = "5ecre7516na7ure"
-SECRETS = (
-    KEY,
-    TOKEN,
-    REFRESH_TOKEN,
-    WRONG_KEY,
-    EXPIRED_TOKEN,
-    SIGNATURE,
-    *(base64.b64encode(f"{USERNAME}:{key}".encode()).decode() for key in (KEY, WRONG_KEY)),
-)
-"""What may turn up nowhere but in the files that hold the tests' credentials."""
+TRACES = (b"5ecre7", base64.b64encode(USERNAME.encode()))
+"""What may turn up nowhere but in the files that hold the tests' credentials.
+
+The first is part of every secret above; the second begins what Basic authorization sends.
+"""
 
 _LAST_MODIFIED = "Wed, 11 Dec 2019 02:42:05 GMT"
 _MIB = 1 << 20
