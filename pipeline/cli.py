@@ -84,8 +84,7 @@ def scores() -> None:
 def _show_uploads(entries: list[Entry]) -> None:
     rows = [
         {
-            "time": entry.time,
-            "number": entry.reference,
+            "UTC": entry.time.replace("T", " ")[:16],
             "status": entry.status,
             "public": entry.public_score,
             "out of fold": entry.out_of_fold_accuracy,

@@ -236,7 +236,8 @@ class Client:
 
     def _find_lost(self, description: str, earlier: set[int]) -> int:
         problem = "it is not among the submissions that Kaggle lists"
-        for delay in self._delays():
+        for delay in [0, *self._delays()]:
+            time.sleep(delay)
             try:
                 listed = self.submissions(newest=True)
             except KaggleError as error:
@@ -245,7 +246,6 @@ class Client:
             for submission in listed:
                 if submission.description == description and submission.reference not in earlier:
                     return submission.reference
-            time.sleep(delay)
         raise OutcomeUnknownError(
             "The connection was lost while Kaggle was taking the submission, and whether it did is "
             f"unknown: {problem.rstrip('.')}. It was not sent again, as a second one would count "
@@ -279,8 +279,8 @@ class Client:
                 if not isinstance(error, _NETWORK_ERRORS) and "certificate" not in str(error):
                     raise  # the disk's
                 asked = refusals.seconds_to_wait(error)
-                unclear = asked is not None or isinstance(error, JSONDecodeError)
-                if unclear and not may_repeat(error):
+                refused = asked is None and isinstance(error, requests.HTTPError)
+                if not refused and not may_repeat(error):
                     raise _AnswerLostError from None
                 if asked is None or delay is None or asked > self._patience.longest_delay_seconds:
                     message = refusals.explain(error, self._credentials)

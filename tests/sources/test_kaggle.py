@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sources.kaggle import Client, Patience
+from pipeline.sources.kaggle import Client, Patience, download_archive
 from pipeline.stages import download
 from tests.competition import make_blank_archive
 from tests.kaggle_fixtures import GOOD_KEY, QUICK, Outcome, Shell
@@ -15,9 +15,10 @@ from tests.kaggle_server import EXPIRED_TOKEN, KEY, TOKEN, WRONG_KEY, Fault, Kag
 
 Run = Callable[[Callable[[], object]], Outcome]
 STAGE = (sys.executable, "-m", "pipeline.stages.download")
-FETCH = partial(download.main, QUICK)
 RAW = Path("data/raw")
 DOWNLOADED = Path("data/.download/digit-recognizer.zip")
+FETCH = partial(download.main, QUICK)
+FETCH_ARCHIVE = partial(download_archive, DOWNLOADED.parent, QUICK)
 RULES = "You must accept this competition's rules before you'll be able to download files."
 OFFER = "set source.kind to sample in params.yaml to run on the embedded sample meanwhile"
 
@@ -99,7 +100,7 @@ def test_passing_fault_is_overcome(
     name: str, kaggle: Kaggle, kaggle_project: Path, kaggle_outcome: Run
 ) -> None:
     kaggle.inject(*PASSING[name], times=1)
-    assert kaggle_outcome(FETCH).status == 0
+    assert kaggle_outcome(FETCH_ARCHIVE).status == 0
     assert DOWNLOADED.read_bytes() == kaggle.archive
 
 
@@ -107,7 +108,8 @@ def test_truncated_download_is_continued(
     kaggle: Kaggle, kaggle_project: Path, kaggle_outcome: Run
 ) -> None:
     kaggle.inject("storage", Fault(sent_share=0.5), times=1)
-    kaggle_outcome(FETCH)
+    assert kaggle_outcome(FETCH).status == 0
+    assert {path.name for path in RAW.iterdir()} == {"provenance.json", "test.csv", "train.csv"}
     begun = [wanted for wanted in kaggle.ranges if wanted]
     assert begun and int(begun[0].removeprefix("bytes=").removesuffix("-")) >= 1 << 20
 
@@ -117,7 +119,7 @@ def test_wait_that_kaggle_asks_for_is_kept(
 ) -> None:
     kaggle.inject("DownloadDataFiles", Fault(429, headers={"Retry-After": "1"}), times=1)
     start = time.monotonic()
-    assert kaggle_outcome(FETCH).status == 0
+    assert kaggle_outcome(FETCH_ARCHIVE).status == 0
     assert time.monotonic() - start >= 1
 
 
@@ -143,7 +145,7 @@ def test_silent_server_is_given_up(
     assert "Kaggle does not answer: nothing came for too long" in failed.stderr
     assert not RAW.exists()
     kaggle.heal()
-    assert kaggle_outcome(FETCH).status == 0
+    assert kaggle_outcome(FETCH_ARCHIVE).status == 0
 
 
 def test_server_that_falls_silent_midway_is_given_up(
@@ -181,21 +183,21 @@ def test_archive_of_zipped_tables_is_refused(
 def test_repeated_run_asks_for_nothing(
     kaggle: Kaggle, kaggle_project: Path, kaggle_outcome: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert kaggle_outcome(FETCH).status == 0
+    assert kaggle_outcome(FETCH_ARCHIVE).status == 0
     asked = kaggle.counts.total()
     monkeypatch.delenv("KAGGLE_KEY")
-    assert kaggle_outcome(FETCH).status == 0
+    assert kaggle_outcome(FETCH_ARCHIVE).status == 0
     assert kaggle.counts.total() == asked
 
 
 def test_archive_damaged_on_disk_is_fetched_again(
     kaggle: Kaggle, kaggle_project: Path, kaggle_outcome: Run
 ) -> None:
-    kaggle_outcome(FETCH)
+    kaggle_outcome(FETCH_ARCHIVE)
     content = bytearray(DOWNLOADED.read_bytes())
     content[1000:1064] = bytes(64)
     DOWNLOADED.write_bytes(content)
-    assert kaggle_outcome(FETCH).status == 0
+    assert kaggle_outcome(FETCH_ARCHIVE).status == 0
     assert DOWNLOADED.read_bytes() == kaggle.archive
 
 
@@ -234,12 +236,12 @@ def test_expired_token_beside_a_good_key_is_told_apart(
     kaggle: Kaggle, kaggle_project: Path, kaggle_outcome: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KAGGLE_API_TOKEN", EXPIRED_TOKEN)
-    failed = kaggle_outcome(FETCH)
+    failed = kaggle_outcome(FETCH_ARCHIVE)
     assert failed.status == 1
     assert "Kaggle refused the access token in KAGGLE_API_TOKEN" in failed.stderr
     assert "Replace the token, or remove it to use the other one." in failed.stderr
     monkeypatch.delenv("KAGGLE_API_TOKEN")
-    assert kaggle_outcome(FETCH).status == 0
+    assert kaggle_outcome(FETCH_ARCHIVE).status == 0
 
 
 def test_good_token_is_used_before_the_key(
