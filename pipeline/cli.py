@@ -16,7 +16,7 @@ from pipeline import metrics, stages, submission, submission_log, submitting
 from pipeline.digits import NUM_CLASSES
 from pipeline.errors import ArtifactError, KaggleError, exit_status
 from pipeline.files import missing, read_json
-from pipeline.sources.kaggle import USUAL_PATIENCE, Client
+from pipeline.sources.kaggle_client import USUAL_PATIENCE, Client
 from pipeline.submission_log import Entry
 
 app = typer.Typer(

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.errors import ArtifactError
 from pipeline.files import write_text
-from pipeline.sources.kaggle import Submission
+from pipeline.sources.kaggle_client import Submission
 
 PENDING, COMPLETE, ERROR = "pending", "complete", "error"
 

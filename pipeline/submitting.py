@@ -17,7 +17,7 @@ from pipeline import submission, submission_log
 from pipeline.digits import Provenance
 from pipeline.errors import KaggleError, SubmissionError
 from pipeline.files import read_json, replacing, sha256
-from pipeline.sources.kaggle import Client, OutcomeUnknownError, Patience, Submission
+from pipeline.sources.kaggle_client import Client, OutcomeUnknownError, Patience, Submission
 from pipeline.submission_log import Entry
 
 _FOR_ALL_ROWS = "all-"
@@ -139,7 +139,8 @@ def _submit(
     listed = client.submissions()
     entries = submission_log.merge(submission_log.read(places.log), listed)
     if earlier := submission_log.find(entries, record["sha256"]):
-        entries[entries.index(earlier)] = submission_log.complete(earlier, record, accuracy)
+        if not earlier.params_sha256:  # its answer was lost, or it was sent from another copy
+            entries[entries.index(earlier)] = submission_log.complete(earlier, record, accuracy)
         submission_log.write(places.log, entries)
         raise SubmissionError(
             f"{path} was already submitted on {earlier.time} as number {earlier.reference} "

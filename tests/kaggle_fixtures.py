@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import exit_status
-from pipeline.sources.kaggle import Patience
+from pipeline.sources.kaggle_client import Patience
 from tests.competition import make_archive, make_blank_archive
 from tests.kaggle_server import (
     KEY,

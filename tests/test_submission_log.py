@@ -5,7 +5,7 @@ import pytest
 
 from pipeline import submission_log
 from pipeline.errors import ArtifactError
-from pipeline.sources.kaggle import Submission
+from pipeline.sources.kaggle_client import Submission
 from pipeline.submission_log import Entry
 
 EARLY = Entry(time="2026-01-02T03:04:05Z", reference="1", message='with "quotes", commas; é')

@@ -7,7 +7,7 @@ import pytest
 from pipeline import stages, submission_log, submitting
 from pipeline.errors import KaggleError, SubmissionError
 from pipeline.files import sha256, write_json
-from pipeline.sources.kaggle import Client, OutcomeUnknownError, Patience
+from pipeline.sources.kaggle_client import Client, OutcomeUnknownError, Patience
 from pipeline.submission_log import Entry
 from tests.kaggle_fixtures import QUICK, Outcome
 from tests.kaggle_server import Fault, Kaggle

@@ -9,7 +9,7 @@ from pipeline.digits import Provenance
 from pipeline.errors import SourceError
 from pipeline.files import read_json, replacing, sha256, write_json
 from pipeline.sources import archive, kaggle, sample
-from pipeline.sources.kaggle import USUAL_PATIENCE, Patience
+from pipeline.sources.kaggle_client import USUAL_PATIENCE, Patience
 
 DOWNLOADS = Path("data/.download")
 """Where an interrupted download waits to be continued; DVC does not know it."""

@@ -105,7 +105,7 @@ def test_order_is_the_clients(home: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert kinds == [credentials.Kind.ACCESS_TOKEN, credentials.Kind.KEY, credentials.Kind.LOGIN]
 
 
-LIST = "from pipeline.sources.kaggle import Client; print(Client().submissions())"
+LIST = "from pipeline.sources.kaggle_client import Client; print(Client().submissions())"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sources.kaggle import Client, Patience, download_archive
+from pipeline.sources.kaggle import download_archive
+from pipeline.sources.kaggle_client import Client, Patience
 from pipeline.stages import download
 from tests.competition import make_blank_archive
 from tests.kaggle_fixtures import GOOD_KEY, QUICK, Outcome, Shell
