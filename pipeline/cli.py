@@ -20,7 +20,7 @@ from pipeline.sources.kaggle_client import USUAL_PATIENCE, Client
 from pipeline.submission_log import Entry
 
 app = typer.Typer(
-    help=__doc__.split("\n")[0],
+    help="Look at the results of the pipeline; check, send and follow submissions.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -94,7 +94,7 @@ def _show_uploads(entries: list[Entry]) -> None:
         for entry in entries
     ]
     if rows:
-        _console.print(_table(rows, f"{len(rows)} uploads; all that is known: {_PLACES.log}"))
+        _print_table(rows, f"{len(rows)} uploads; all that is known: {_PLACES.log}")
     else:
         _console.print("nothing was uploaded yet")
 
@@ -126,7 +126,7 @@ def errors(
         f"{summary['errors']:,} of {summary['n']:,} held-back images misread: accuracy "
         f"{summary['accuracy']:.2%}, 95 % interval {interval}"
     )
-    _console.print(_table(rows, title))
+    _print_table(rows, title)
 
 
 def _show_changes(path: Path, revision: str) -> None:
@@ -155,13 +155,15 @@ def _show_changes(path: Path, revision: str) -> None:
         for digit in range(NUM_CLASSES)
     ]
     title = f"{len(mended)} became right and {len(broken)} wrong since {revision}, of {len(both):,}"
-    _console.print(_table(rows, title))
+    _print_table(rows, title)
     for name, changed in (("became right", mended), ("became wrong", broken)):
         listed = ", ".join(
             f"{image.row} ({image.true}: {image.predicted_before} → {image.predicted})"
             for image in changed.itertuples()
         )
-        _console.print(f"{name}, as row of train.csv (true: then → now): {listed or 'none'}")
+        _console.print(
+            f"{name}, as row of train.csv (true: then → now): {listed or 'none'}", highlight=False
+        )
 
 
 def _read_predictions(path: Path, revision: str | None = None) -> pd.DataFrame:
@@ -191,18 +193,19 @@ def _read_predictions(path: Path, revision: str | None = None) -> pd.DataFrame:
         )
 
 
-def _table(rows: list[dict[str, str]], title: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
+def _print_table(rows: list[dict[str, str]], title: str) -> None:
+    table = Table()
     for name in rows[0]:
         table.add_column(name, justify="right")
     for row in rows:
         table.add_row(*row.values())
-    return table
+    _console.print(title, style="bold", highlight=False, soft_wrap=True)
+    _console.print(table)
 
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(exit_status(app))
+    sys.exit(exit_status(lambda: app(prog_name="digits")))
 
 
 if __name__ == "__main__":

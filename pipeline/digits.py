@@ -4,15 +4,14 @@ Images are uint8 ``(n, 28, 28)`` with 0 = background, labels uint8 ``(n,)``. The
 arrays, never pickles. What is not here: how the arrays come out of the CSVs (`tables`).
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ArtifactError
-from pipeline.files import missing, replacing
+from pipeline.files import missing, replacing, tells_of_damage
 
 IMAGE_SIZE = 28
 """Height and width of an image in pixels."""
@@ -60,7 +59,7 @@ class TrainingDigits:
 
 
 @dataclass(frozen=True)
-class TestDigits:
+class UnlabelledDigits:
     """The digits to label; row ``i`` has ``ImageId`` ``i + 1``.
 
     Attributes:
@@ -72,7 +71,7 @@ class TestDigits:
     provenance: Provenance
 
 
-def save(path: Path, digits: TrainingDigits | TestDigits) -> None:
+def save(path: Path, digits: TrainingDigits | UnlabelledDigits) -> None:
     """Write either kind as an uncompressed npz; equal digits give equal bytes."""
     arrays = {name: value for name, value in vars(digits).items() if name != "provenance"}
     arrays |= {name: np.array(value) for name, value in asdict(digits.provenance).items()}
@@ -86,27 +85,32 @@ def load_training(path: Path) -> TrainingDigits:
     Raises:
         ArtifactError: the file is missing or damaged.
     """
-    arrays = _load(path)
+    arrays = _load(path, "images", "labels", "folds")
     return TrainingDigits(arrays["images"], arrays["labels"], arrays["folds"], _provenance(arrays))
 
 
-def load_test(path: Path) -> TestDigits:
+def load_test(path: Path) -> UnlabelledDigits:
     """Read what `save` wrote.
 
     Raises:
         ArtifactError: the file is missing or damaged.
     """
-    arrays = _load(path)
-    return TestDigits(arrays["images"], _provenance(arrays))
+    arrays = _load(path, "images")
+    return UnlabelledDigits(arrays["images"], _provenance(arrays))
 
 
-def _load(path: Path) -> dict[str, NDArray[np.uint8]]:
+_PROVENANCE = tuple(field.name for field in fields(Provenance))
+
+
+def _load(path: Path, *names: str) -> dict[str, NDArray[np.uint8]]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in (*names, *_PROVENANCE)}
     except FileNotFoundError:
         raise missing(path) from None
-    except (ValueError, EOFError, BadZipFile) as error:
+    except Exception as error:
+        if not tells_of_damage(error):
+            raise
         raise ArtifactError(
             f"{path} is damaged: expected the arrays that the prepare stage writes, but {error}. "
             "Delete it and run: dvc repro"

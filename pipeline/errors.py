@@ -55,6 +55,9 @@ _MACHINE_REMEDIES = {
     errno.EACCES: "Permission was denied: give yourself access to it",
     errno.EPERM: "Permission was denied: give yourself access to it",
     errno.EROFS: "The file system is read-only: work in a folder that can be written",
+    errno.ENOTDIR: "A file stands where a folder belongs: move it away",
+    errno.EEXIST: "A file stands where a folder belongs: move it away",
+    errno.EISDIR: "A folder stands where a file belongs: move it away",
 }
 
 
@@ -62,7 +65,8 @@ def exit_status(main: Callable[[], object]) -> int:
     """Run ``main`` and turn its outcome into a process's exit status.
 
     0 when it returns, 1 with one paragraph on stderr for a `PipelineError` or for a disk that is
-    full, read-only or out of reach, 130 for Ctrl-C. Any other exception passes through.
+    full, read-only, out of reach or holds a file where a folder belongs, 130 for Ctrl-C. Any other
+    exception passes through.
     """
     try:
         main()

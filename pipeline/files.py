@@ -1,9 +1,13 @@
 """Files that are there whole or not at all, and their hashes."""
 
+import errno
 import hashlib
 import json
+import lzma
 import os
 import shutil
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,20 +25,27 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    _remove(temporary)  # of a killed process that had the same number, as in a container
     try:
         yield temporary
         if temporary.is_dir() and path.is_dir():
             shutil.rmtree(path)
         temporary.replace(path)
     except OSError as error:
-        if error.filename is None or str(error.filename).startswith(str(temporary)):
+        if error.errno is not None and (
+            error.filename is None or str(error.filename).startswith(str(temporary))
+        ):
             error.filename = str(path)
         raise
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -67,6 +78,29 @@ def read_json(path: Path) -> Any:
 def missing(path: Path) -> ArtifactError:
     """The error for an artifact that no stage has written yet."""
     return ArtifactError(f"{path} is missing: an earlier stage writes it. Run: dvc repro")
+
+
+def tells_of_damage(error: Exception) -> bool:
+    """Whether an exception, raised while a zip archive was read (npz is one), is of its bytes.
+
+    Damage in an archive's own tables surfaces as any of these; errors of the disk are not among
+    them.
+    """
+    if isinstance(error, OSError):
+        return error.errno in (None, errno.EINVAL)  # an impossible place to seek to, or bzip2
+    return isinstance(error, _DAMAGE)
+
+
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
 
 
 def sha256(path: Path) -> str:

@@ -1,11 +1,13 @@
 """Who may judge whom: stratified folds, and the slice of training rows that ends a fit."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from pipeline.digits import Images, Labels
-from pipeline.errors import TableError
+from pipeline.errors import ParamsError, TableError
 
 Rows = NDArray[np.intp]
 
@@ -62,7 +64,25 @@ def split_for_stopping(
 
     Returns:
         Both sorted; together they are ``rows``.
+
+    Raises:
+        ParamsError: the slice would have room for less than one image of each digit.
+        TableError: a digit has only one row, which cannot be in both.
     """
+    digits, counts = np.unique(labels[rows], return_counts=True)
+    size = math.ceil(fraction * len(rows))
+    if size < len(digits):
+        raise ParamsError(
+            f"params.yaml is not usable: train.stopping_fraction: {fraction} of {len(rows):,} rows "
+            f"makes {size} image(s), expected at least {len(digits)}, one of each digit. Choose "
+            "more."
+        )
+    if counts.min() < 2:
+        raise TableError(
+            f"The training rows hold a single image of digit {digits[counts.argmin()]}: expected "
+            "2 at least, one to fit and one to decide when to stop. Use the competition's whole "
+            "train.csv, or raise prepare.folds in params.yaml."
+        )
     fit, stopping = train_test_split(
         rows, test_size=fraction, stratify=labels[rows], random_state=seed
     )

@@ -16,8 +16,10 @@ _BATCH = 1_000
 
 def save_model(model: keras.Model, path: Path) -> None:
     """Write a model of stock Keras layers as ``.keras``, without optimizer or compile state."""
+    bare = type(model).from_config(model.get_config())
+    bare.set_weights(model.get_weights())
     with replacing(path) as temporary:
-        model.save(temporary)
+        bare.save(temporary)
 
 
 def load_model(path: Path) -> keras.Model:

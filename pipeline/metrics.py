@@ -3,6 +3,8 @@
 Probabilities are float64 ``(n, 10)`` with rows that sum to 1, labels integer ``(n,)``.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
@@ -50,9 +52,7 @@ def expected_calibration_error(
     return float(np.abs(gaps).sum() / len(labels))
 
 
-def summarize(
-    probabilities: Probabilities, labels: Labels, *, num_bins: int
-) -> dict[str, float | int]:
+def summarize(probabilities: Probabilities, labels: Labels, *, num_bins: int) -> dict[str, Any]:
     """The figures of merit of a set of predictions, by name; accuracies are shares, not percent."""
     predicted = probabilities.argmax(axis=1)
     num_correct = int((predicted == labels).sum())

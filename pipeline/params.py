@@ -4,13 +4,15 @@ The file is the one truth: nothing here has a default. Units are part of the nam
 YAML 1.2, like DVC does, so that ``1e-3`` is a number.
 """
 
+import itertools
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline.errors import ParamsError
 
@@ -71,9 +73,11 @@ class Ensemble(Section):
     def _check_distinct(self) -> Self:
         for name, values in self:
             if len(set(values)) < len(values):
-                raise ValueError(f"{name} lists a value twice: {values}")
+                raise ValueError(f"ensemble.{name}: expected each value once, found {values}")
         if not any(isinstance(fold, int) for fold in self.folds):
-            raise ValueError("folds needs a number beside 'all', or nothing could be evaluated")
+            raise ValueError(
+                "ensemble.folds: expected a number beside 'all', or nothing could be evaluated"
+            )
         return self
 
     def members(self) -> list[Member]:
@@ -122,8 +126,8 @@ class Params(Section):
         for fold in self.ensemble.folds:
             if fold != "all" and fold >= self.prepare.folds:
                 raise ValueError(
-                    f"ensemble.folds names fold {fold}, but prepare.folds makes "
-                    f"{self.prepare.folds}: 0 to {self.prepare.folds - 1}"
+                    f"ensemble.folds: expected 0 to {self.prepare.folds - 1}, as prepare.folds is "
+                    f"{self.prepare.folds}, found {fold}"
                 )
         return self
 
@@ -140,10 +144,13 @@ def load(path: Path = Path("params.yaml")) -> Params:
         raise ParamsError(
             f"There is no {path} in {Path.cwd()}. Run the command in the project's folder."
         ) from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    except (YAMLError, ValueError) as error:
+        raise ParamsError(f"{path} is not valid YAML: {_describe_syntax(error)}") from None
     if not isinstance(content, dict):
-        raise ParamsError(f"{path} must hold sections like 'train:', found {content!r}.")
+        raise ParamsError(
+            f"{path} is not usable: expected sections like 'train:', found {_shown(content)}. "
+            "Nothing was run."
+        )
     try:
         return Params.model_validate(content)
     except ValidationError as error:
@@ -151,19 +158,70 @@ def load(path: Path = Path("params.yaml")) -> Params:
         raise ParamsError(f"{path} is not usable: {problems}. Nothing was run.") from None
 
 
+_EXPECTATIONS = {
+    "float_type": "a number",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "int_type": "a whole number",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "list_type": "a list in square brackets",
+    "literal_error": "{expected}",
+    "model_type": "a section with keys of its own",
+    "string_type": "text",
+    "too_short": "at least one entry",
+}
+"""What to say after "expected", by pydantic's type of error."""
+
+
 def _describe(problem: Any) -> str:
-    keys = [str(key) for key in problem["loc"] if key not in ("int", "literal['all']")]
+    keys, is_union = _split_location(problem["loc"])
     key = ".".join(keys)
+    found = _shown(problem["input"])
     match problem["type"]:
-        case "extra_forbidden":
-            known = sorted(_fields_at(keys[:-1]))
-            return f"{key}: no such key; known here: {', '.join(known)}"
+        case "extra_forbidden" | "invalid_key":
+            return f"{key}: no such key, expected {', '.join(sorted(_fields_at(keys[:-1])))}"
         case "missing":
             return f"{key}: missing"
         case "value_error":
-            return f"{key}: {problem['ctx']['error']}".removeprefix(": ")
-    expectation = problem["msg"][0].lower() + problem["msg"][1:]
-    return f"{key}: {expectation}, found {problem['input']!r}"
+            return str(problem["ctx"]["error"])
+        case _ if is_union:
+            return f"{key}: expected the number of a fold, 0 or more, or 'all', found {found}"
+        case kind if kind in _EXPECTATIONS:
+            expectation = _EXPECTATIONS[kind].format(**problem.get("ctx", {}))
+            return f"{key}: expected {expectation}, found {found}"
+    return f"{key}: {problem['msg']}, found {found}"
+
+
+def _split_location(location: tuple[str | int, ...]) -> tuple[list[str], bool]:
+    """The keys down to a value or list, and whether an alternative of a union follows."""
+    keys = [str(key) for key in itertools.takewhile(lambda key: isinstance(key, str), location)]
+    if location and not keys:  # a key at the top that is no text
+        keys = [str(location[0])]
+    return keys, len(location) > len(keys) + 1
+
+
+def _describe_syntax(error: Exception) -> str:
+    if not isinstance(error, MarkedYAMLError):
+        return f"{' '.join(str(error).split())}."
+    line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+    hint = " Indent with spaces." if "\\t" in str(error.problem) else ""
+    problem = " ".join(str(error.problem).split()).removeprefix("but ")
+    return f"{line}{problem}.{hint}"
+
+
+def _shown(value: Any) -> str:
+    """A value as it would be written in YAML; what has parts by its kind."""
+    match value:
+        case dict():
+            return "a section"
+        case []:
+            return "an empty list"
+        case list():
+            return "a list"
+        case None:
+            return "nothing"
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _fields_at(keys: list[str]) -> set[str]:

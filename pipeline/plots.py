@@ -19,7 +19,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from pipeline.digits import IMAGE_SIZE, NUM_CLASSES, Images, Labels
@@ -32,13 +32,14 @@ _INK = "gray_r"
 
 _RIGHT, _WRONG = "#0072b2", "#d55e00"  # blue and vermilion of Okabe and Ito's palette
 
-_LAYER_COLOURS = {
-    "InputLayer": "#ffffff",
-    "Conv2D": "#56b4e9",
-    "MaxPooling2D": "#e69f00",
-    "BatchNormalization": "#dddddd",
-    "Dense": "#009e73",
+_DRAWN_LAYERS = {
+    "InputLayer": ("images", "#ffffff"),
+    "Conv2D": ("convolution", "#56b4e9"),
+    "MaxPooling2D": ("max pooling", "#e69f00"),
+    "BatchNormalization": ("batch norm", "#dddddd"),
+    "Dense": ("dense", "#009e73"),
 }
+"""Caption and colour by layer type."""
 
 
 @contextmanager
@@ -104,17 +105,16 @@ def confusion_matrix(path: Path, confusions: NDArray[np.int64]) -> None:
     with _saved(path, figure):
         for mask, palette, title in (
             (~diagonal, "Blues", "right, % of the row"),
-            (diagonal, "Oranges", "wrong, % of the row"),
+            (diagonal | (confusions == 0), "Oranges", "wrong, % of the row"),
         ):
-            visible = percent[~mask]
             sns.heatmap(
                 percent,
                 mask=mask,
                 annot=text,
                 fmt="",
                 cmap=palette,
-                vmin=0 if mask[0, 0] else min(visible.min(), 90),
-                vmax=max(visible.max(), 1e-9),
+                vmin=0 if mask[0, 0] else min(percent.diagonal().min(), 90),
+                vmax=max(percent[~mask].max(initial=0), 0.01),
                 linewidths=0.5,
                 annot_kws={"fontsize": 8},
                 cbar_kws={"label": title, "shrink": 0.8, "pad": 0.015},
@@ -156,8 +156,10 @@ def learning_curves(path: Path, curves: pd.DataFrame) -> None:
         for axes, title in ((left, "cross-entropy loss"), (right, "error rate")):
             axes.set(xlabel="epoch", title=title, yscale="log")
             axes.xaxis.get_major_locator().set_params(integer=True)
-        right.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
-        right.yaxis.set_minor_formatter(PercentFormatter(1, decimals=1))
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+            axes.yaxis.set_minor_locator(NullLocator())
+        right.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
         left.legend(frameon=False)
         sns.despine(figure)
 
@@ -212,33 +214,28 @@ def architecture(path: Path, layers: pd.DataFrame, name: str) -> None:
         layers: columns layer, type, output (a shape without the batch) and parameters.
         name: of the architecture.
     """
-    drawn = layers[layers["type"].isin(_LAYER_COLOURS)]
+    drawn = layers[layers["type"].isin(_DRAWN_LAYERS)]
     figure, axes = plt.subplots(figsize=(12, 3.6), layout="constrained")
     with _saved(path, figure):
-        left = 0.0
+        left, half = 0.0, IMAGE_SIZE / 2
         for layer in drawn.itertuples():
-            height = layer.output[0] if len(layer.output) == 3 else 1.0
-            width = 0.4 + 0.45 * np.log2(layer.output[-1])
-            box = Rectangle(
-                (left, -height / 2),
-                width,
-                height,
-                facecolor=_LAYER_COLOURS[layer.type],
-                edgecolor="k",
-            )
-            axes.add_patch(box)
+            kind, colour = _DRAWN_LAYERS[layer.type]
+            height = layer.output[0] if len(layer.output) > 1 else 1.0
+            channels = layer.output[-1] if len(layer.output) != 2 else 1
+            width = 0.4 + 0.45 * np.log2(channels)
+            corner = (left, -height / 2)
+            axes.add_patch(Rectangle(corner, width, height, facecolor=colour, edgecolor="black"))
             shape = "×".join(map(str, layer.output))
             weights = f"{layer.parameters:,} weights" if layer.parameters else ""
-            caption = f"{layer.type}\n{shape}\n{weights}"
             axes.annotate(
-                caption,
-                (left + width / 2, -IMAGE_SIZE / 2 - 1),
+                f"{kind}\n{shape}\n{weights}",
+                (left + width / 2, -half - 1),
                 ha="center",
                 va="top",
                 fontsize=6.5,
             )
             left += width + 1.6
-        axes.set(xlim=(-1.5, left), ylim=(-IMAGE_SIZE / 2 - 8, IMAGE_SIZE / 2))
+        axes.set(xlim=(-1.5, left), ylim=(-half - 8, half))
         axes.set_axis_off()
         total = layers["parameters"].sum()
         axes.set_title(f"{name}: {total:,} parameters; dropout, reshaping and rescaling not drawn")

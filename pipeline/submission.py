@@ -6,6 +6,7 @@ says what the CSV came from.
 
 import csv
 import io
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -44,26 +45,28 @@ def read(path: Path, *, expected_rows: int) -> Labels:
         raise SubmissionError(f"{path} is a folder; expected a CSV file.") from None
     except UnicodeDecodeError as error:
         raise SubmissionError(
-            f"{path} is not text (byte {error.start:,}); expected a CSV with the header {_HEADER}."
+            f"{path} is not text: expected a CSV with the header {_HEADER}, found the byte "
+            f"{error.object[error.start]:#04x}."
         ) from None
     reader = csv.reader(io.StringIO(text, newline=""))
-    header = tuple(next(reader, ()))
-    if header != COLUMNS:
-        found = repr(",".join(header)) if header else "an empty file"
-        raise SubmissionError(f"{path}, line 1: expected the header {_HEADER}, found {found}.")
     digits = np.zeros(expected_rows, dtype=np.uint8)
     lines = np.zeros(expected_rows, dtype=np.intp)
     try:
+        header = tuple(next(reader, ()))
+        if header != COLUMNS:
+            found = reprlib.repr(",".join(header)) if header else "nothing"
+            raise SubmissionError(f"{path}, line 1: expected the header {_HEADER}, found {found}.")
         for cells in reader:
             place = f"{path}, line {reader.line_num:,}"
             if len(cells) != len(COLUMNS):
+                found = f"{len(cells)}" if cells else "a blank line"
                 raise SubmissionError(
-                    f"{place}: expected 2 cells (ImageId and Label), found {len(cells)}."
+                    f"{place}: expected 2 cells (ImageId and Label), found {found}."
                 )
             row = _parse(place, "ImageId", cells[0], 1, expected_rows) - 1
             if lines[row]:
                 raise SubmissionError(
-                    f"{place}: ImageId {row + 1} was already given on line {lines[row]:,}; "
+                    f"{place}: ImageId {row + 1:,} was already given on line {lines[row]:,}; "
                     "expected every id once."
                 )
             digits[row] = _parse(place, "Label", cells[1], 0, NUM_CLASSES - 1)
@@ -74,7 +77,7 @@ def read(path: Path, *, expected_rows: int) -> Labels:
     if absent.size:
         raise SubmissionError(
             f"{path} lacks {absent.size:,} of the {expected_rows:,} test images, ImageId "
-            f"{absent[0] + 1} first; expected every id from 1 to {expected_rows} once."
+            f"{absent[0] + 1:,} first; expected every id from 1 to {expected_rows:,} once."
         )
     return digits
 
@@ -100,15 +103,17 @@ def read_record(path: Path) -> dict[str, Any] | None:
     record_path = path.with_suffix(".json")
     if not (path.is_file() and record_path.is_file()):
         return None
-    record: dict[str, Any] = read_json(record_path)
-    return record if record.get("sha256") == sha256(path) else None
+    record = read_json(record_path)
+    return record if isinstance(record, dict) and record.get("sha256") == sha256(path) else None
 
 
 def _parse(place: str, column: str, cell: str, low: int, high: int) -> int:
     text = cell.strip()
-    if text.isascii() and text.isdecimal() and low <= int(text) <= high:
-        return int(text)
-    found = repr(cell) if text else "nothing"
+    if text.isascii() and text.isdecimal():
+        number = text.lstrip("0") or "0"
+        if len(number) <= len(str(high)) and low <= int(number) <= high:
+            return int(number)
+    found = reprlib.repr(cell) if text else "nothing"
     raise SubmissionError(
         f"{place}: {column} must be an integer from {low} to {high}, found {found}."
     )

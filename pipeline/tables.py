@@ -10,6 +10,7 @@ import csv
 import io
 import itertools
 import os
+import reprlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -85,24 +86,29 @@ def check_header(path: Path, first_line: bytes, columns: tuple[str, ...]) -> Non
         TableError: saying how the header differs, or what the file seems to be.
     """
     text = first_line.decode("utf-8-sig", errors="replace").strip()
-    found = tuple(next(csv.reader([text], skipinitialspace=True), []))
+    try:
+        found = tuple(next(csv.reader([text], skipinitialspace=True), []))
+    except csv.Error:
+        found = ()
     if found == columns:
         return
     swapped = {TRAIN_COLUMNS: "train.csv", TEST_COLUMNS: "test.csv"}.get(found)
     if not text:
-        problem = "it is empty"
-    elif text.lstrip().startswith("<"):
+        problem = "its first line is empty" if first_line else "it is empty"
+    elif text.startswith("<"):
         problem = "it is a web page, perhaps a login form saved under this name"
+    elif not found or not text.isprintable() or "\N{REPLACEMENT CHARACTER}" in text:
+        problem = f"it begins with {reprlib.repr(first_line)}, which is no line of a CSV"
     elif swapped:
         problem = f"its header is that of {swapped}: train and test seem to be swapped"
     elif missing_names := [name for name in columns if name not in found]:
         problem = f"{len(missing_names)} column(s) are missing, {missing_names[0]!r} first"
     elif len(found) > len(columns):
         extra = next(name for name in found if name not in columns or found.count(name) > 1)
-        problem = f"it has {len(found)} columns, {extra!r} among them"
+        problem = f"it has {len(found)} columns, {reprlib.repr(extra)} among them"
     else:
         place = next(i for i, name in enumerate(columns) if found[i] != name)
-        problem = f"column {place + 1} is {found[place]!r} where {columns[place]!r} belongs"
+        problem = f"column {place + 1} is {found[place]!r}, where {columns[place]!r} belongs"
     raise TableError(
         f"{path} is not the competition's file: expected the {len(columns)} columns "
         f"{columns[0]}, {columns[1]}, … {columns[-1]}, but {problem}. {_REMEDY}"
@@ -128,8 +134,8 @@ def _read(path: Path, columns: tuple[str, ...], expected_rows: int | None) -> ND
         cells = _parse_any(path, content, columns)
     if expected_rows is not None and len(cells) != expected_rows:
         raise TableError(
-            f"{path} is not complete: expected {expected_rows:,} rows, found {len(cells):,}. "
-            f"{_REMEDY}"
+            f"{path} is not the competition's file: expected {expected_rows:,} rows, found "
+            f"{len(cells):,}. {_REMEDY}"
         )
     return cells
 
@@ -183,15 +189,21 @@ def _parse_any(path: Path, content: bytes, columns: tuple[str, ...]) -> NDArray[
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
         raise TableError(
-            f"{path} is not text: byte {error.start:,} is {content[error.start]:#04x}, where a "
-            f"digit, comma or line end belongs. {_REMEDY}"
+            f"{path}, line {line:,}: found the byte {error.object[error.start]:#04x}, which is no "
+            f"text; expected digits and commas. {_REMEDY}"
         ) from None
     reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
     next(reader)
     rows: list[list[int]] = []
     try:
         for row in reader:
+            if not row:
+                raise TableError(
+                    f"{path}, line {reader.line_num:,}: expected {len(columns)} cells, found a "
+                    f"blank line. {_REMEDY}"
+                )
             if len(row) != len(columns):
                 raise TableError(
                     f"{path}, line {reader.line_num:,}: expected {len(columns)} cells, found "
@@ -208,9 +220,11 @@ def _parse_any(path: Path, content: bytes, columns: tuple[str, ...]) -> NDArray[
 
 def _parse_cell(path: Path, line: int, column: str, cell: str) -> int:
     stripped = cell.strip()
-    if stripped.isascii() and stripped.isdecimal() and int(stripped) <= np.iinfo(np.uint8).max:
-        return int(stripped)
-    found = repr(cell) if stripped else "nothing"
+    if stripped.isascii() and stripped.isdecimal():
+        digits = stripped.lstrip("0") or "0"
+        if len(digits) <= 3 and int(digits) <= np.iinfo(np.uint8).max:
+            return int(digits)
+    found = reprlib.repr(cell) if stripped else "nothing"
     raise TableError(
         f"{path}, line {line:,}, column {column!r}: expected an integer from 0 to 255, found "
         f"{found}. {_REMEDY}"

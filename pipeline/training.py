@@ -188,7 +188,7 @@ def fit(
         steps = -(-len(images) // recipe.batch_size)
         with _ShowProgress(state, name, recipe.max_epochs, steps) as progress:
             model.fit(
-                _batches(images, labels, recipe, seed, first_epoch=len(state.history)),
+                augmented_batches(images, labels, recipe, seed, first_epoch=len(state.history)),
                 steps_per_epoch=steps,
                 initial_epoch=len(state.history),
                 epochs=recipe.max_epochs,
@@ -202,10 +202,10 @@ def fit(
     return state
 
 
-def _batches(
+def augmented_batches(
     images: Images, labels: Labels, recipe: Recipe, seed: int, *, first_epoch: int
 ) -> tf.data.Dataset:
-    """The augmented batches of all epochs from ``first_epoch`` (counted from 0), end to end."""
+    """Warped images and labels in batches, all epochs from ``first_epoch`` (from 0) end to end."""
     all_images, all_labels = tf.constant(images), tf.constant(labels)
 
     def draw_epochs() -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:

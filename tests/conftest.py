@@ -1,3 +1,111 @@
-"""What all tests share."""
+"""Small seeded digits, and a project folder to run commands in."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.digits import Provenance, TrainingDigits, UnlabelledDigits
 
 pytest_plugins = ["tests.kaggle_fixtures"]
+
+ROOT = Path(__file__).parent.parent
+PROJECT_FILES = (
+    "dvc.yaml",
+    "params.yaml",
+    ".dvcignore",
+    ".gitignore",
+    ".dvc/config",
+    ".dvc/.gitignore",
+    "pipeline",
+)
+
+
+@pytest.fixture(scope="session")
+def training_digits() -> TrainingDigits:
+    """Sixty images, six of each digit: a bright bar at a height that tells the digit, and noise."""
+    generator = np.random.default_rng(0)
+    labels = np.tile(np.arange(10, dtype=np.uint8), 6)
+    images = generator.integers(0, 60, (60, 28, 28), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[4 + 2 * label : 6 + 2 * label, 4:24] = 255
+    folds = np.repeat(np.arange(3, dtype=np.uint8), 20)
+    for array in (images, labels, folds):
+        array.flags.writeable = False
+    return TrainingDigits(images, labels, folds, Provenance(True, "a" * 64, "b" * 64))
+
+
+@pytest.fixture(scope="session")
+def test_digits(training_digits: TrainingDigits) -> UnlabelledDigits:
+    """Twenty of the training images, to be labelled."""
+    return UnlabelledDigits(training_digits.images[:20], training_digits.provenance)
+
+
+def make_project(folder: Path, *, git: bool = True) -> Path:
+    """Copy the project into ``folder`` as a fresh clone, its training cut down to few epochs."""
+    for name in PROJECT_FILES:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    set_params(
+        folder, ("max_epochs: 100", "max_epochs: 5"), ("anneal_epochs: 4", "anneal_epochs: 2")
+    )
+    if git:
+        run(folder, "git", "init", "--quiet", "--initial-branch=main")
+        run(folder, "git", "config", "user.name", "Tester")
+        run(folder, "git", "config", "user.email", "tester@example.org")
+        run(folder, "git", "add", ".")
+        run(folder, "git", "commit", "--quiet", "--message=start")
+    else:
+        (folder / ".dvc/config.local").write_text("[core]\n    no_scm = true\n")
+    return folder
+
+
+def set_params(folder: Path, *changes: tuple[str, str]) -> None:
+    """Replace text in ``params.yaml``; each must be there."""
+    path = folder / "params.yaml"
+    text = path.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """An environment without credentials, in which ``python``, ``dvc`` and ``digits`` are these."""
+    home = folder.parent / "home"
+    home.mkdir(exist_ok=True)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KAGGLE_")}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return kept | {"PATH": path, "HOME": str(home), "COLUMNS": "200", "DVC_NO_ANALYTICS": "1"}
+
+
+def run(folder: Path, *command: str, status: int = 0) -> str:
+    """Run a command in ``folder``, expect an exit status, and give what it printed."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout
+    return done.stdout
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A temporary current folder that holds the project's ``params.yaml``."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,7 +109,7 @@ def test_accuracy_of_members_that_nothing_can_judge_is_not_quoted(
     ],
 )
 def test_what_must_not_be_sent_is_refused(
-    changes: dict[str, object], message: str, project: Path, kaggle: Kaggle
+    changes: dict[str, Any], message: str, project: Path, kaggle: Kaggle
 ) -> None:
     place_submission(project, **changes)
     with pytest.raises(SubmissionError, match=message):

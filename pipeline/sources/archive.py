@@ -1,8 +1,8 @@
 """The competition's files that the user put at hand: its zip archive, or its two CSVs."""
 
+import re
 import shutil
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from pipeline.errors import SourceError, TableError
-from pipeline.files import replacing, sha256
+from pipeline.files import replacing, sha256, tells_of_damage
 from pipeline.tables import TEST_COLUMNS, TRAIN_COLUMNS, check_header
 
 ARCHIVE_NAME = "digit-recognizer.zip"
@@ -20,6 +20,9 @@ TABLES = {"train.csv": TRAIN_COLUMNS, "test.csv": TEST_COLUMNS}
 
 _MAX_TABLE_BYTES = 400_000_000
 """About four times the competition's train.csv with every cell at its longest."""
+
+_ENCRYPTED = 0x1
+"""The bit in a member's flags that says so."""
 
 _UNFINISHED = (".part", ".crdownload", ".download")
 _CHUNK_BYTES = 1 << 20
@@ -56,7 +59,7 @@ def find(folders: list[Path]) -> Found | None:
         SourceError: a folder holds something that was probably meant to be the data, but is not.
     """
     for folder in folders:
-        if (folder / ARCHIVE_NAME).exists():
+        if (folder / ARCHIVE_NAME).is_file():
             return Found(folder / ARCHIVE_NAME)
         present = [name for name in TABLES if (folder / name).exists()]
         if len(present) == len(TABLES):
@@ -70,8 +73,8 @@ def find(folders: list[Path]) -> Found | None:
         if near_misses := _near_misses(folder):
             raise SourceError(
                 f"{folder / ARCHIVE_NAME} was expected, but found {near_misses[0]}: a second or "
-                f"unfinished download? If it is complete, rename it to {ARCHIVE_NAME}; else delete "
-                "it. Then run: dvc repro"
+                f"unfinished download? If it is whole, give it its proper name ({ARCHIVE_NAME}, "
+                "train.csv or test.csv); else move it away. Then run: dvc repro"
             )
     return None
 
@@ -172,7 +175,9 @@ def _open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(path) as archive:
             _check_members(path, archive.infolist())
             yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except Exception as error:
+        if not tells_of_damage(error):
+            raise
         with path.open("rb") as file:
             beginning = file.read(200).lstrip()
         if beginning.startswith(b"<"):
@@ -196,17 +201,26 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
                 f"{path} holds a file named {member.filename!r}, which points outside the "
                 f"archive: it is not the competition's, and nothing was unpacked. {_GET_IT}"
             )
+        if member.filename in TABLES and member.flag_bits & _ENCRYPTED:
+            raise SourceError(
+                f"{path} is not the competition's archive: its {member.filename} is encrypted, "
+                f"expected a plain file. {_GET_IT}"
+            )
         if member.filename in TABLES and member.file_size > _MAX_TABLE_BYTES:
             raise SourceError(
                 f"{path} holds a {member.filename} of {member.file_size:,} bytes: expected at most "
                 f"{_MAX_TABLE_BYTES:,}. It is not the competition's, and nothing was unpacked. "
                 f"{_GET_IT}"
             )
-    if absent := [name for name in TABLES if names.count(name) != 1]:
+    if absent := [name for name in TABLES if name not in names]:
         raise SourceError(
-            f"{path} is not the competition's archive: expected {' and '.join(TABLES)} in it, once "
-            f"each, but for {absent[0]} that is not so; found {', '.join(names[:5]) or 'nothing'}. "
-            f"{_GET_IT}"
+            f"{path} is not the competition's archive: expected {' and '.join(TABLES)} in it, but "
+            f"{absent[0]} is not there; found {', '.join(names[:5]) or 'nothing'}. {_GET_IT}"
+        )
+    if repeated := [name for name in TABLES if names.count(name) > 1]:
+        raise SourceError(
+            f"{path} is not the competition's archive: it holds {names.count(repeated[0])} files "
+            f"named {repeated[0]}, expected one. {_GET_IT}"
         )
 
 
@@ -218,7 +232,7 @@ def _near_misses(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix == ".zip"
+        if path.suffix.lower() in (".zip", *_UNFINISHED)
         or (path.name.startswith(stem) and path.name != stem)
-        or path.name in {f"{name}{ending}" for name in TABLES for ending in _UNFINISHED}
+        or re.fullmatch(r"(train|test)\W*\d*\W*\.csv", path.name, re.IGNORECASE)
     )

@@ -4,12 +4,19 @@ A stage reads its section of params.yaml and the files of earlier stages, calls 
 package, and writes its outputs. No stage imports another.
 """
 
+import importlib.util
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import exit_status
+
+if importlib.util.find_spec("keras") is None:
+    sys.exit(
+        f"error: DVC found {sys.executable} as its python, which lacks the project's packages. Run "
+        "the pipeline with `make`, or activate the environment: source .venv/bin/activate"
+    )
 
 SOURCE = Path("data/source.json")
 RAW = Path("data/raw")
@@ -28,6 +35,18 @@ SAMPLE_NOTICE = (
     "the competition, and its CSV cannot be submitted. Put the competition's archive at "
     "data/digit-recognizer.zip and run: dvc repro"
 )
+
+
+def workspace() -> Path:
+    """The project's own folder, also in the copies of it that DVC makes for experiments.
+
+    A copy holds what Git tracks: neither the archive nor an uncommitted ``data/source.json``.
+    """
+    here = Path.cwd()
+    for folder in here.parents:
+        if folder.parts[-3:] == (".dvc", "tmp", "exps"):
+            return folder.parents[2]
+    return here
 
 
 def run(main: Callable[[], object]) -> None:

@@ -37,7 +37,7 @@ def main(patience: Patience = USUAL_PATIENCE) -> None:
 
 
 def _recorded_archive(decision: dict[str, Any]) -> archive.Found:
-    found = archive.Found(Path(decision["path"]))
+    found = archive.Found(stages.workspace() / decision["path"])
     if not found.path.exists():
         raise SourceError(
             f"{found.path} was used before, but is no longer there, and its tables are not in "

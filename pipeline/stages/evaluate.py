@@ -10,7 +10,7 @@ from sklearn.metrics import classification_report
 from pipeline import digits, metrics, params, plots, stages
 from pipeline.backend import keras
 from pipeline.digits import TrainingDigits
-from pipeline.files import missing, replacing, write_json, write_text
+from pipeline.files import missing, replacing, sha256, write_json, write_text
 from pipeline.inference import load_model, predict_probabilities
 from pipeline.metrics import Probabilities
 from pipeline.params import Evaluate, Member
@@ -27,8 +27,12 @@ def main() -> None:
     labels = data.labels[rows]
 
     summary = metrics.summarize(probabilities, labels, num_bins=settings.evaluate.calibration_bins)
-    summary |= {"train_accuracy": train_accuracy, "members": len(members)}
+    summary["train_accuracy"] = train_accuracy
     write_json(stages.EVALUATION / "metrics.json", summary)
+    write_json(
+        stages.EVALUATION / "members.json",
+        {member.name: sha256(stages.MODELS / member.name / "model.keras") for member in members},
+    )
     with replacing(stages.EVALUATION / "out_of_fold.npz") as temporary:
         np.savez(temporary, rows=rows, labels=labels, probabilities=probabilities)
     write_digit_tables(stages.EVALUATION, probabilities, labels)

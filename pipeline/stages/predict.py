@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline import digits, params, plots, stages, submission
-from pipeline.digits import NUM_CLASSES, Provenance, TestDigits
+from pipeline.digits import NUM_CLASSES, Provenance, UnlabelledDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json, replacing, sha256, write_json
 from pipeline.inference import load_model, predict_probabilities
@@ -87,7 +87,7 @@ def describe_commit() -> str | None:
     return f"{commit}+dirty" if changed else commit
 
 
-def write_report(path: Path, test: TestDigits, probabilities: NDArray[np.float64]) -> None:
+def write_report(path: Path, test: UnlabelledDigits, probabilities: NDArray[np.float64]) -> None:
     """Show how often each digit was predicted and which images were least certain."""
     predicted = probabilities.argmax(axis=1)
     ranked = np.sort(probabilities, axis=1)

@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline import digits, params, plots, stages, tables
 from pipeline.augmentation import Warp, apply_transforms, draw_transforms
-from pipeline.digits import NUM_CLASSES, Provenance, TestDigits, TrainingDigits
+from pipeline.digits import NUM_CLASSES, Provenance, TrainingDigits, UnlabelledDigits
 from pipeline.files import read_json, replacing, write_json
 from pipeline.folds import assign_folds, find_duplicates
 
@@ -35,7 +35,7 @@ def main() -> None:
 
 def prepare(
     raw: Path, settings: params.Params, provenance: Provenance
-) -> tuple[TrainingDigits, TestDigits, dict[str, Any]]:
+) -> tuple[TrainingDigits, UnlabelledDigits, dict[str, Any]]:
     """Read both CSVs in ``raw`` and assign the folds; also a summary of what was found.
 
     Raises:
@@ -68,7 +68,7 @@ def prepare(
     }
     return (
         TrainingDigits(images, labels, folds, provenance),
-        TestDigits(test_images, provenance),
+        UnlabelledDigits(test_images, provenance),
         summary,
     )
 

@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import params, stages
-from pipeline.errors import ParamsError, SourceError
+from pipeline.errors import ArtifactError, ParamsError, SourceError
 from pipeline.files import read_json, sha256, write_json
 from pipeline.sources import archive, kaggle, refusals
 
-SEARCHED = [Path("data"), Path("/kaggle/input/digit-recognizer")]
+SEARCHED = [
+    Path("data"),
+    Path("data/digit-recognizer"),  # as a file manager or browser unpacks the archive
+    Path("/kaggle/input/digit-recognizer"),
+]
 
 
 def main() -> None:
@@ -22,13 +26,33 @@ def main() -> None:
     settings = params.load()
     check_architectures(settings.ensemble.architectures)
     check_raw_folder(stages.RAW)
-    earlier = read_json(stages.SOURCE) if stages.SOURCE.exists() else None
-    decision = decide(settings.source, earlier)
-    if decision != earlier:
+    decision = decide(settings.source, read_earlier())
+    if not stages.SOURCE.exists() or decision != read_json(stages.SOURCE):
         write_json(stages.SOURCE, decision)
     print(f"data source: {describe(decision)}")
     if decision["kind"] == "sample":
         print(stages.SAMPLE_NOTICE, file=sys.stderr)
+
+
+def read_earlier() -> dict[str, Any] | None:
+    """The previous decision; in DVC's copy for an experiment, that of the project's own folder.
+
+    Raises:
+        ArtifactError: the file that holds it is damaged.
+    """
+    for path in (stages.SOURCE, stages.workspace() / stages.SOURCE):
+        if path.exists():
+            decision: dict[str, Any] = read_json(path)
+            match decision:
+                case {"kind": "archive", "path": str(), "sha256": dict()} | {
+                    "kind": "kaggle" | "sample"
+                }:
+                    return decision
+            raise ArtifactError(
+                f"{path} is damaged: expected what the source stage writes, a kind of data and "
+                "where it lies. Delete it and run: dvc repro"
+            )
+    return None
 
 
 def check_architectures(names: list[str]) -> None:
@@ -81,7 +105,7 @@ def decide(source: params.Source, earlier: dict[str, Any] | None) -> dict[str, A
     if kind == "sample":
         return {"kind": "sample"}
     if kind in ("auto", "archive"):
-        asked = Path(source.path) if source.path else None
+        asked = Path(source.path).expanduser() if source.path else None
         if asked and (asked.exists() or not _is_of_archive(earlier, asked)):
             return _record(archive.open_path(asked), earlier)
         found = None if asked else archive.find(SEARCHED)

@@ -1,0 +1,84 @@
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import stages, tables
+from pipeline.digits import TrainingDigits
+from pipeline.errors import SourceError
+from pipeline.files import read_json, sha256, write_json
+from pipeline.stages import download
+
+
+@pytest.fixture
+def archive(in_folder: Path, training_digits: TrainingDigits) -> Path:
+    """A small archive, and the decision to use it."""
+    tables.write(Path("train.csv"), training_digits.images, training_digits.labels)
+    tables.write(Path("test.csv"), training_digits.images[:5])
+    path = Path("data/digit-recognizer.zip")
+    path.parent.mkdir()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name in ("train.csv", "test.csv"):
+            file.write(name)
+    decide(path)
+    return path
+
+
+def decide(path: Path) -> None:
+    decision = {"kind": "archive", "path": str(path), "sha256": {path.name: sha256(path)}}
+    write_json(stages.SOURCE, decision)
+
+
+def test_tables_arrive_with_their_provenance(archive: Path) -> None:
+    download.main()
+    assert (stages.RAW / "train.csv").read_bytes() == Path("train.csv").read_bytes()
+    assert (stages.RAW / "test.csv").read_bytes() == Path("test.csv").read_bytes()
+    assert read_json(stages.RAW / "provenance.json") == {
+        "sample": False,
+        "train_sha256": sha256(Path("train.csv")),
+        "test_sha256": sha256(Path("test.csv")),
+    }
+
+
+def test_both_tables_may_lie_in_a_folder(archive: Path) -> None:
+    hashes = {name: sha256(Path(name)) for name in ("train.csv", "test.csv")}
+    write_json(stages.SOURCE, {"kind": "archive", "path": ".", "sha256": hashes})
+    download.main()
+    assert (stages.RAW / "test.csv").read_bytes() == Path("test.csv").read_bytes()
+
+
+def test_damaged_archive_leaves_nothing(archive: Path) -> None:
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    archive.write_bytes(content)
+    decide(archive)
+    with pytest.raises(SourceError, match="damaged"):
+        download.main()
+    assert not stages.RAW.exists()
+    assert sorted(path.name for path in Path("data").iterdir()) == [
+        "digit-recognizer.zip",
+        "source.json",
+    ]
+
+
+def test_archive_that_changed_since_the_decision_is_refused(archive: Path) -> None:
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr("more.txt", "more")
+    with pytest.raises(SourceError, match="changed while the pipeline ran"):
+        download.main()
+
+
+def test_archive_that_is_gone_is_named(archive: Path) -> None:
+    archive.unlink()
+    with pytest.raises(SourceError, match="digit-recognizer.zip was used before.*Put it back"):
+        download.main()
+
+
+def test_sample_is_marked_as_such(in_folder: Path) -> None:
+    write_json(stages.SOURCE, {"kind": "sample"})
+    download.main()
+    images, labels = tables.read_train(stages.RAW / "train.csv", expected_rows=1437)
+    assert read_json(stages.RAW / "provenance.json")["sample"] is True
+    assert set(np.unique(labels)) == set(range(10))
+    assert images.max() == 255

@@ -1,0 +1,95 @@
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import digits, stages
+from pipeline.architectures import build
+from pipeline.backend import keras
+from pipeline.digits import TrainingDigits
+from pipeline.files import read_json, write_json
+from pipeline.inference import load_model, predict_probabilities, save_model
+from pipeline.params import Member
+from pipeline.stages import evaluate
+from tests.conftest import ROOT, set_params
+
+
+def add_member(member: Member, data: TrainingDigits) -> None:
+    keras.utils.set_random_seed(member.seed)
+    folder = stages.MODELS / member.name
+    save_model(build(member.architecture), folder / "model.keras")
+    write_json(folder / "member.json", {"provenance": asdict(data.provenance)})
+    row = {"epoch": 1, "loss": 1.0, "accuracy": 0.5, "stopping_loss": 0.9, "stopping_accuracy": 0.6}
+    pd.DataFrame([row]).to_csv(folder / "history.csv", index=False)
+
+
+@pytest.fixture(scope="module")
+def evaluated(
+    training_digits: TrainingDigits, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TrainingDigits]:
+    """Evaluated with two members of fold 0 and two of fold 2; those of all rows must not count."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(tmp_path_factory.mktemp("evaluated"))
+        shutil.copy(ROOT / "params.yaml", "params.yaml")
+        set_params(
+            Path.cwd(), ("folds: [0]", "folds: [0, 2, all]"), ("seeds: [0]", "seeds: [0, 1]")
+        )
+        digits.save(stages.TRAIN, training_digits)
+        for fold in (0, 2):
+            for seed in (0, 1):
+                add_member(Member(fold, seed, "deep_cnn"), training_digits)
+        evaluate.main()
+        yield training_digits
+
+
+def test_every_judged_image_was_held_back_by_its_judges(evaluated: TrainingDigits) -> None:
+    with np.load(stages.EVALUATION / "out_of_fold.npz") as arrays:
+        rows, labels, probabilities = (arrays[k] for k in ("rows", "labels", "probabilities"))
+    np.testing.assert_array_equal(rows, np.flatnonzero(evaluated.folds != 1))
+    np.testing.assert_array_equal(labels, evaluated.labels[rows])
+    for fold in (0, 2):
+        judges = [load_model(stages.MODELS / f"{fold}-{s}-deep_cnn/model.keras") for s in (0, 1)]
+        held_back = evaluated.images[evaluated.folds == fold]
+        expected = np.mean([predict_probabilities(judge, held_back) for judge in judges], axis=0)
+        written = probabilities[evaluated.folds[rows] == fold]
+        np.testing.assert_allclose(written, expected, rtol=1e-3)
+
+
+def test_tables_agree_with_the_metrics(evaluated: TrainingDigits) -> None:
+    summary = read_json(stages.EVALUATION / "metrics.json")
+    errors = pd.read_csv(stages.EVALUATION / "errors.csv")
+    per_digit = pd.read_csv(stages.EVALUATION / "per_digit.csv")
+    confusion = pd.read_csv(stages.EVALUATION / "confusion.csv")
+    assert summary["n"] == 40 == len(confusion)
+    assert summary["errors"] == len(errors) == per_digit["wrong"].sum()
+    assert summary["errors"] == (confusion["true"] != confusion["predicted"]).sum()
+    assert summary["accuracy"] == pytest.approx(1 - summary["errors"] / 40)
+    assert summary["accuracy_low"] <= summary["accuracy"] <= summary["accuracy_high"]
+
+
+def test_everything_that_dvc_expects_is_written(evaluated: TrainingDigits) -> None:
+    written = {path.name for path in stages.EVALUATION.iterdir()}
+    assert written == {
+        "architectures",
+        "classification_report.txt",
+        "confusion.csv",
+        "confusion_matrix.png",
+        "error_gallery.png",
+        "errors.csv",
+        "learning_curves.csv",
+        "learning_curves.png",
+        "members.json",
+        "metrics.json",
+        "out_of_fold.npz",
+        "per_digit.csv",
+        "per_digit.md",
+    }
+    assert set(read_json(stages.EVALUATION / "members.json")) == {
+        f"{fold}-{seed}-deep_cnn" for fold in (0, 2) for seed in (0, 1)
+    }
+    layers = (stages.EVALUATION / "architectures/deep_cnn.md").read_text()
+    assert "| block1_conv1 | Conv2D | 26×26×32 | 320 |" in layers

@@ -1,0 +1,81 @@
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import digits, stages, submission
+from pipeline.architectures import build
+from pipeline.backend import keras
+from pipeline.digits import Provenance, UnlabelledDigits
+from pipeline.errors import ArtifactError
+from pipeline.files import read_json, sha256, write_json
+from pipeline.inference import load_model, predict_probabilities, save_model
+from pipeline.stages import predict
+
+
+@pytest.fixture
+def member(in_folder: Path, test_digits: UnlabelledDigits) -> Path:
+    """A folder with params, test images and one untrained member that belongs to them."""
+    digits.save(stages.TEST, test_digits)
+    keras.utils.set_random_seed(0)
+    folder = stages.MODELS / "0-0-deep_cnn"
+    save_model(build("deep_cnn"), folder / "model.keras")
+    write_json(folder / "member.json", {"provenance": asdict(test_digits.provenance)})
+    return folder
+
+
+def test_submission_holds_the_likeliest_digits_and_where_they_come_from(
+    member: Path, test_digits: UnlabelledDigits
+) -> None:
+    predict.main()
+    expected = predict_probabilities(load_model(member / "model.keras"), test_digits.images)
+    written = submission.read(stages.SUBMISSION, expected_rows=20)
+    np.testing.assert_array_equal(written, expected.argmax(axis=1))
+
+    record = read_json(stages.SUBMISSION.with_suffix(".json"))
+    assert record["sha256"] == sha256(stages.SUBMISSION)
+    assert record["members"] == {member.name: sha256(member / "model.keras")}
+    assert record["provenance"] == asdict(test_digits.provenance)
+
+
+def test_member_trained_on_other_data_is_refused_and_the_last_submission_stays(
+    member: Path, test_digits: UnlabelledDigits
+) -> None:
+    stages.SUBMISSION.parent.mkdir()
+    stages.SUBMISSION.write_text("the last one")
+    foreign = replace(test_digits.provenance, train_sha256="c" * 64)
+    write_json(member / "member.json", {"provenance": asdict(foreign)})
+    with pytest.raises(
+        ArtifactError, match="0-0-deep_cnn was trained on .*cccccccc.*train it again"
+    ):
+        predict.main()
+    assert stages.SUBMISSION.read_text() == "the last one"
+
+
+def test_missing_member_is_named(member: Path) -> None:
+    (member / "member.json").unlink()
+    with pytest.raises(ArtifactError, match="member.json is missing"):
+        predict.main()
+
+
+def test_members_are_averaged(in_folder: Path, member: Path, test_digits: UnlabelledDigits) -> None:
+    text = Path("params.yaml").read_text().replace("seeds: [0]", "seeds: [0, 1]")
+    Path("params.yaml").write_text(text)
+    other = stages.MODELS / "0-1-deep_cnn"
+    keras.utils.set_random_seed(1)
+    save_model(build("deep_cnn"), other / "model.keras")
+    write_json(other / "member.json", {"provenance": asdict(test_digits.provenance)})
+    predict.main()
+    with np.load(stages.TEST_REPORT / "probabilities.npz") as arrays:
+        averaged = arrays["probabilities"]
+    each = [
+        predict_probabilities(load_model(folder / "model.keras"), test_digits.images)
+        for folder in (member, other)
+    ]
+    np.testing.assert_allclose(averaged, np.mean(each, axis=0), rtol=1e-5)
+
+
+def test_competition_and_sample_are_told_apart() -> None:
+    assert "embedded sample" in str(Provenance(True, "a" * 64, "b" * 64))
+    assert "competition's data" in str(Provenance(False, "a" * 64, "b" * 64))

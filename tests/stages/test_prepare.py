@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import params, plots, stages, tables
+from pipeline.digits import Provenance, TrainingDigits
+from pipeline.errors import TableError
+from pipeline.stages import prepare
+
+SAMPLE = Provenance(True, "a" * 64, "b" * 64)
+
+
+@pytest.fixture
+def raw(in_folder: Path, training_digits: TrainingDigits) -> Path:
+    tables.write(stages.RAW / "train.csv", training_digits.images, training_digits.labels)
+    tables.write(stages.RAW / "test.csv", training_digits.images[:7])
+    return stages.RAW
+
+
+def test_images_arrive_as_they_were(raw: Path, training_digits: TrainingDigits) -> None:
+    training, test, summary = prepare.prepare(raw, params.load(), SAMPLE)
+    np.testing.assert_array_equal(training.images, training_digits.images)
+    np.testing.assert_array_equal(training.labels, training_digits.labels)
+    np.testing.assert_array_equal(test.images, training_digits.images[:7])
+    assert training.provenance == test.provenance == SAMPLE
+    assert sorted(np.unique(training.folds)) == [0, 1, 2, 3, 4]
+    assert summary["training_images_by_digit"] == [6] * 10
+    assert summary["test_images_also_in_training"] == 7
+
+
+def test_duplicates_are_counted(raw: Path, training_digits: TrainingDigits) -> None:
+    images, labels = training_digits.images.copy(), training_digits.labels.copy()
+    images[10], images[25] = images[0], images[0]  # rows of digits 0, 0 and 5
+    tables.write(raw / "train.csv", images, labels)
+    training, _, summary = prepare.prepare(raw, params.load(), SAMPLE)
+    assert summary["duplicates_in_training"] == 2
+    assert summary["duplicates_with_another_label"] == 1
+    assert len(set(training.folds[[0, 10, 25]])) == 1
+
+
+def test_competition_must_be_complete(raw: Path) -> None:
+    competition = Provenance(False, "a" * 64, "b" * 64)
+    with pytest.raises(TableError, match="expected 42,000 rows, found 60"):
+        prepare.prepare(raw, params.load(), competition)
+
+
+def test_grid_shows_each_image_under_its_own_label(
+    raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, _, _ = prepare.prepare(raw, params.load(), SAMPLE)
+    drawn = {}
+
+    def sample_grid(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
+        drawn["pairs"] = images, labels
+
+    monkeypatch.setattr(plots, "sample_grid", sample_grid)
+    prepare.draw(raw, training, params.load())
+    for image, label in zip(*drawn["pairs"], strict=True):
+        assert image[4 + 2 * label : 6 + 2 * label, 4:24].min() == 255

@@ -1,0 +1,143 @@
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import digits, params, stages
+from pipeline.digits import TrainingDigits
+from pipeline.errors import ArtifactError
+from pipeline.files import read_json
+from pipeline.inference import load_model
+from pipeline.params import Member
+from pipeline.stages import train
+from tests.conftest import ROOT
+
+MEMBER = Member(0, 0, "deep_cnn")
+
+
+def load_params(*changes: tuple[str, str]) -> params.Params:
+    path = Path("params.yaml")
+    text = path.read_text()
+    shrunk = (
+        ("max_epochs: 100", "max_epochs: 2"),
+        ("folds: 5", "folds: 3"),
+        ("stopping_fraction: 0.1", "stopping_fraction: 0.25"),
+    )
+    for old, new in (*shrunk, *changes):
+        assert old in text
+        text = text.replace(old, new)
+    changed = Path("changed.yaml")
+    changed.write_text(text)
+    return params.load(changed)
+
+
+def load_weights(folder: Path) -> list[np.ndarray]:
+    return list(load_model(folder / "model.keras").get_weights())
+
+
+@pytest.mark.parametrize("fold", [0, 1, 2])
+def test_neither_fit_nor_stopping_sees_the_fold(
+    fold: int, in_folder: Path, training_digits: TrainingDigits
+) -> None:
+    settings = load_params()
+    member = Member(fold, 0, "deep_cnn")
+    fitted, stopping = train.select_rows(member, settings, training_digits)
+    assert len(stopping) == 10
+    together = np.sort(np.concatenate([fitted, stopping]))
+    np.testing.assert_array_equal(together, np.flatnonzero(training_digits.folds != fold))
+
+
+def test_member_of_all_rows_fits_all_and_stops_by_none(
+    in_folder: Path, training_digits: TrainingDigits
+) -> None:
+    member = Member("all", 0, "deep_cnn")
+    fitted, stopping = train.select_rows(member, load_params(), training_digits)
+    assert len(fitted) == 60
+    assert len(stopping) == 0
+
+
+def test_every_member_has_a_seed_of_its_own() -> None:
+    members = [Member(fold, seed, "deep_cnn") for fold in (0, 1, "all") for seed in (0, 1)]
+    members.append(Member(0, 0, "other"))
+    seeds = {train.derive_seed(member, seed) for member in members for seed in (0, 1)}
+    assert len(seeds) == 2 * len(members)
+    assert train.derive_seed(MEMBER, 0) == train.derive_seed(MEMBER, 0)
+
+
+@pytest.fixture(scope="module")
+def trained(
+    training_digits: TrainingDigits, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """The folder of a trained member, in the current folder's models/."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(tmp_path_factory.mktemp("trained"))
+        shutil.copy(ROOT / "params.yaml", "params.yaml")
+        digits.save(stages.TRAIN, training_digits)
+        train.train(MEMBER, load_params())
+        yield stages.MODELS / MEMBER.name
+
+
+def test_trained_member_says_what_it_came_from(
+    trained: Path, training_digits: TrainingDigits
+) -> None:
+    record = read_json(trained / "member.json")
+    assert record["epochs"] == 2
+    assert (record["fitted_images"], record["stopping_images"]) == (30, 10)
+    assert record["provenance"] == asdict(training_digits.provenance)
+    assert len((trained / "history.csv").read_text().splitlines()) == 3
+    assert load_model(trained / "model.keras").count_params() == record["parameters"]
+
+
+def test_saved_model_carries_no_optimizer(trained: Path) -> None:
+    bytes_of_weights = 4 * read_json(trained / "member.json")["parameters"]
+    assert (trained / "model.keras").stat().st_size < 1.2 * bytes_of_weights
+
+
+def test_finished_member_that_dvc_lost_is_written_again_without_training(trained: Path) -> None:
+    record, weights = read_json(trained / "member.json"), load_weights(trained)
+    shutil.rmtree(trained)
+    train.train(MEMBER, load_params())
+    assert read_json(trained / "member.json") == record  # to the tenth of a second of training
+    for before, after in zip(weights, load_weights(trained), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_states_of_other_conditions_are_discarded(in_folder: Path) -> None:
+    current, old, other = (
+        train.STATES / name for name in ("0-0-deep_cnn.new", "0-0-deep_cnn.old", "0-1-deep_cnn.old")
+    )
+    for folder in (current, old, other):
+        folder.mkdir(parents=True)
+    train.discard_states(MEMBER, keep=current)
+    assert current.exists()
+    assert not old.exists()
+    assert other.exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("batch_size: 128", "batch_size: 64"), ("seed: 0", "seed: 1"), ("degrees: 8", "degrees: 9")],
+)
+def test_conditions_change_with_every_setting(
+    change: tuple[str, str], in_folder: Path, training_digits: TrainingDigits
+) -> None:
+    digits.save(stages.TRAIN, training_digits)
+    one = train.describe_conditions(MEMBER, load_params())
+    other = train.describe_conditions(MEMBER, load_params(change))
+    assert json.dumps(one) != json.dumps(other)
+
+
+def test_conditions_change_with_the_data(in_folder: Path, training_digits: TrainingDigits) -> None:
+    digits.save(stages.TRAIN, training_digits)
+    one = train.describe_conditions(MEMBER, load_params())
+    digits.save(stages.TRAIN, replace(training_digits, folds=training_digits.folds[::-1].copy()))
+    assert train.describe_conditions(MEMBER, load_params()) != one
+
+
+def test_missing_training_data_is_named(in_folder: Path) -> None:
+    with pytest.raises(ArtifactError, match="train.npz is missing"):
+        digits.load_training(stages.TRAIN)

@@ -1,0 +1,50 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import cli, submission
+from pipeline.tables import TEST_ROWS
+
+
+def digits(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run the command in this process; its exit status."""
+    monkeypatch.setattr("sys.argv", ["digits", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    return int(caught.value.code or 0)
+
+
+def test_check_accepts_a_whole_submission(
+    in_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submission.write(Path("mine.csv"), np.zeros(TEST_ROWS, dtype=np.uint8))
+    assert digits(monkeypatch, "check", "mine.csv") == 0
+    assert "mine.csv: 28,000 rows, ready to be submitted" in capsys.readouterr().out
+
+
+def test_check_explains_what_is_wrong(
+    in_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("mine.csv").write_text("ImageId,Label\n1,7\n2,ten\n")
+    assert digits(monkeypatch, "check", "mine.csv") == 1
+    assert "error: mine.csv, line 3: Label must be an integer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [("chekc",), ("check", "a", "b"), ("errors", "--againts", "x")]
+)
+def test_mistyped_command_shows_usage(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert digits(monkeypatch, *arguments) == 2
+    assert "Usage: digits" in capsys.readouterr().err
+
+
+def test_errors_before_any_run_names_what_to_run(
+    in_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert digits(monkeypatch, "errors") == 1
+    assert "out_of_fold.npz is missing: an earlier stage writes it. Run: dvc repro" in (
+        capsys.readouterr().err
+    )

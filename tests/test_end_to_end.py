@@ -1,0 +1,294 @@
+"""Real DVC on the embedded sample, in temporary clones; processes killed for real."""
+
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from pipeline import tables
+from pipeline.digits import load_test
+from pipeline.files import read_json
+from pipeline.inference import load_model, predict_probabilities
+from tests.conftest import environment, make_project, run, set_params
+
+MEMBER = "0-0-deep_cnn"
+STAGE = f"train@{MEMBER}"
+PATIENCE_SECONDS = 120
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone in which ``dvc repro`` has run, its results committed."""
+    project = make_project(tmp_path_factory.mktemp("finished") / "project")
+    output = run(project, "dvc", "repro")
+    assert "THIS RUN USES THE EMBEDDED SAMPLE" in output
+    run(project, "git", "add", ".")
+    run(project, "git", "commit", "--quiet", "--message=results")
+    return project
+
+
+@pytest.fixture
+def project(finished: Path) -> Iterator[Path]:
+    """The finished clone, its tracked files put back afterwards."""
+    yield finished
+    run(finished, "git", "checkout", "--quiet", ".")
+    run(finished, "git", "clean", "--quiet", "--force", "pipeline")
+    run(finished, "dvc", "checkout", "--quiet", "--force")
+
+
+def stages_run(output: str) -> list[str]:
+    return re.findall(r"Running stage '([^']+)'", output)
+
+
+def test_submission_of_the_sample_is_complete_and_refused(project: Path) -> None:
+    lines = (project / "submissions/submission.csv").read_text().splitlines()
+    assert len(lines) == 361
+    assert "made from the embedded sample" in run(project, "digits", "check", status=1)
+
+
+def test_report_says_that_it_is_of_the_sample(project: Path) -> None:
+    assert "THIS RUN USES THE EMBEDDED SAMPLE" in (project / "reports/report.html").read_text()
+    assert "**The embedded sample**" in (project / "reports/model_card.md").read_text()
+
+
+def test_errors_are_readable_in_a_terminal(project: Path) -> None:
+    output = run(project, "digits", "errors")
+    summary = read_json(project / "reports/evaluation/metrics.json")
+    assert f"{summary['errors']} of 288 held-back images misread" in output
+    assert re.findall(r"^│ +(\d) │", output, re.MULTILINE) == list("0123456789")
+
+
+def test_errors_against_an_equal_revision_are_none(project: Path) -> None:
+    output = run(project, "digits", "errors", "--against", "HEAD")
+    assert "0 became right and 0 wrong since HEAD, of 288" in output
+    output = run(project, "digits", "errors", "--against", "no-such-revision", status=1)
+    assert "error: The predictions of no-such-revision are not at hand" in output
+
+
+def test_second_run_runs_nothing_but_source(project: Path) -> None:
+    assert stages_run(run(project, "dvc", "repro")) == ["source"]
+
+
+def test_deleted_csv_comes_back_without_downloading(project: Path) -> None:
+    path = project / "data/raw/train.csv"
+    content = path.read_bytes()
+    path.unlink()
+    output = run(project, "dvc", "repro", "download")
+    assert "Stage 'download' is cached - skipping run" in output
+    assert path.read_bytes() == content
+
+
+def test_colours_messages_and_new_architectures_retrain_nothing(project: Path) -> None:
+    package = project / "pipeline"
+    for name in ("plots", "errors", "stages/__init__", "architectures/__init__"):
+        with (package / f"{name}.py").open("a") as file:
+            file.write("\nCHANGED = True\n")
+    (package / "architectures/other.py").write_text("")
+    assert "up to date" in run(project, "dvc", "status", STAGE)
+    with (package / "training.py").open("a") as file:
+        file.write("\nCHANGED = True\n")
+    assert "pipeline/training.py" in run(project, "dvc", "status", STAGE)
+
+
+def test_new_member_trains_only_itself(project: Path) -> None:
+    set_params(project, ("seeds: [0]", "seeds: [0, 1]"))
+    planned = stages_run(run(project, "dvc", "repro", "--dry"))
+    assert [stage for stage in planned if stage.startswith("train")] == ["train@0-1-deep_cnn"]
+
+
+def test_typing_mistake_stops_before_anything_is_deleted(project: Path) -> None:
+    set_params(project, ("batch_size: 128", "batchsize: 128"))
+    output = run(project, "dvc", "repro", status=255)
+    assert "train.batchsize: no such key; known here: " in output
+    assert "Traceback" not in output
+    for path in (f"models/{MEMBER}/model.keras", "data/raw/train.csv", "reports/report.html"):
+        assert (project / path).exists()
+
+
+def test_failed_stage_names_what_brings_its_results_back(project: Path) -> None:
+    (project / "pipeline/stages/report.py").write_text(
+        "from pipeline import stages\nfrom pipeline.files import missing\n"
+        "def main():\n    raise missing(stages.EVALUATION)\n"
+        "stages.run(main)\n"
+    )
+    output = run(project, "dvc", "repro", status=255)
+    assert "error: reports/evaluation is missing: an earlier stage writes it" in output
+    remedy = re.search(r"They come back with: (.*)", output)
+    assert remedy
+    assert not (project / "reports/report.html").exists()
+    run(project, *remedy.group(1).split())
+    assert (project / "reports/report.html").exists()
+
+
+def test_files_put_into_the_raw_folder_are_not_lost(project: Path) -> None:
+    mine = project / "data/raw/mine.csv"
+    mine.write_text("precious")
+    output = run(project, "dvc", "repro", status=255)
+    assert "data/raw/mine.csv is not what the download stage put there" in output
+    assert mine.read_text() == "precious"
+    mine.unlink()
+
+
+def test_plots_and_metrics_work_without_a_network(project: Path) -> None:
+    run(project, "dvc", "plots", "show")
+    page = (project / "dvc_plots/index.html").read_text()
+    assert page.count("<img") == 7
+    assert "accuracy" in run(project, "dvc", "metrics", "show")
+    assert run(project, "dvc", "metrics", "diff").strip() == ""
+    shutil.rmtree(project / "dvc_plots")
+
+
+@pytest.fixture
+def untrained(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished clone in which the network has yet to be trained."""
+    copy = tmp_path / "project"
+    shutil.copytree(finished, copy, symlinks=True)
+    shutil.rmtree(copy / "models")
+    shutil.rmtree(copy / ".dvc/cache/runs")
+    lock = (copy / "dvc.lock").read_text()
+    (copy / "dvc.lock").write_text(re.sub(rf"  {STAGE}:\n(?:    .*\n|  - .*\n)*", "", lock))
+    return copy
+
+
+@contextmanager
+def started(project: Path, log: Path) -> Iterator[psutil.Popen]:
+    """``dvc repro`` of the training stage, running; whatever is left of it is killed afterwards."""
+    with log.open("w") as file:
+        process = psutil.Popen(
+            ["dvc", "repro", STAGE],
+            cwd=project,
+            env=environment(project),
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield process
+    finally:
+        for left in [*process.children(recursive=True), process] if process.is_running() else []:
+            left.kill()
+        process.wait()
+
+
+def wait_for(log: Path, text: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while text not in log.read_text():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
+
+
+def trainer_of(process: psutil.Popen) -> psutil.Process:
+    return next(
+        child
+        for child in process.children(recursive=True)
+        if "pipeline.stages.train" in child.cmdline() and "python" in child.name()
+    )
+
+
+def assert_equal_training(project: Path, undisturbed: Path) -> None:
+    """Equal weights and equal probabilities of the test images, bit for bit."""
+    models = [
+        load_model(folder / "models" / MEMBER / "model.keras") for folder in (project, undisturbed)
+    ]
+    for ours, theirs in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    images = load_test(undisturbed / "data/prepared/test.npz").images
+    ours, theirs = (predict_probabilities(model, images) for model in models)
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_interrupted_and_killed_trainer_continues_and_ends_the_same(
+    untrained: Path, finished: Path, tmp_path: Path
+) -> None:
+    interrupted, killed = tmp_path / "interrupted", tmp_path / "killed"
+    with started(untrained, interrupted) as dvc:
+        wait_for(interrupted, "epoch   1")
+        trainer_of(dvc).send_signal(signal.SIGINT)
+        assert dvc.wait(PATIENCE_SECONDS) != 0
+    assert "exited with 130" in interrupted.read_text()
+    assert STAGE not in (untrained / "dvc.lock").read_text()
+
+    with started(untrained, killed) as dvc:
+        wait_for(killed, "epoch   3")
+        time.sleep(random.uniform(0, 1))
+        trainer_of(dvc).kill()
+        assert dvc.wait(PATIENCE_SECONDS) != 0
+    num_finished = max(int(epoch) for epoch in re.findall(r"epoch +(\d+) ", killed.read_text()))
+
+    output = run(untrained, "dvc", "repro", STAGE)
+    continued_after = re.search(r"continuing after epoch (\d+)", output)
+    assert continued_after
+    assert int(continued_after.group(1)) >= num_finished
+    assert_equal_training(untrained, finished)
+
+
+def test_trainer_that_outlived_dvc_is_waited_for(
+    untrained: Path, finished: Path, tmp_path: Path
+) -> None:
+    with started(untrained, tmp_path / "first") as dvc:
+        wait_for(tmp_path / "first", "epoch   1")
+        time.sleep(random.uniform(0, 0.5))
+        orphan = trainer_of(dvc)
+        orphan.suspend()
+        dvc.send_signal(signal.SIGKILL)
+        dvc.wait()
+        with started(untrained, tmp_path / "second") as second:
+            wait_for(tmp_path / "second", "waiting for it to end")
+            orphan.resume()
+            assert second.wait(PATIENCE_SECONDS) == 0, (tmp_path / "second").read_text()
+    assert_equal_training(untrained, finished)
+    assert stages_run(run(untrained, "dvc", "repro", STAGE)) == ["source"]
+
+
+@pytest.fixture
+def with_archive(tmp_path: Path) -> Path:
+    """A clone with a small archive of the competition's form in data/."""
+    project = make_project(tmp_path / "project")
+    images = np.random.default_rng(0).integers(0, 256, (20, 28, 28), dtype=np.uint8)
+    tables.write(tmp_path / "train.csv", images, np.arange(20, dtype=np.uint8) % 10)
+    tables.write(tmp_path / "test.csv", images)
+    (project / "data").mkdir()
+    with zipfile.ZipFile(project / "data/digit-recognizer.zip", "w") as archive:
+        for name in ("train.csv", "test.csv"):
+            archive.write(tmp_path / name, name)
+    return project
+
+
+def test_experiment_in_a_copy_uses_the_same_data(with_archive: Path) -> None:
+    run(with_archive, "dvc", "repro", "download")
+    decided = (with_archive / "data/source.json").read_bytes()
+    output = run(
+        with_archive, "dvc", "exp", "run", "--temp", "--name=trial", "-S", "seed=1", "download"
+    )
+    assert "data source: data/digit-recognizer.zip" in output
+    assert "Stage 'download' is cached" in output
+    assert (with_archive / "data/source.json").read_bytes() == decided
+
+
+def test_data_stays_when_the_archive_is_gone(with_archive: Path) -> None:
+    run(with_archive, "dvc", "repro", "download")
+    (with_archive / "data/digit-recognizer.zip").unlink()
+    output = run(with_archive, "dvc", "repro", "download")
+    assert "no longer there; using what was read" in output
+    assert stages_run(output) == ["source"]
+
+
+def test_tree_without_git_works(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", git=False)
+    run(project, "dvc", "repro", "download")
+    assert (project / "data/raw/provenance.json").exists()
+
+
+def test_another_python_than_that_of_the_project_is_explained(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project", git=False)
+    output = run(project, "python", "-S", "-m", "pipeline.stages.source", status=1)
+    assert "which lacks the project's packages. Run the pipeline with `make`" in output

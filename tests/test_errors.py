@@ -1,0 +1,80 @@
+"""How a process ends: exit status and what stands on stderr."""
+
+import errno
+import os
+from collections.abc import Callable
+
+import pytest
+
+from pipeline import errors
+from pipeline.errors import PipelineError, exit_status
+
+KINDS: list[type[PipelineError]] = [PipelineError, *PipelineError.__subclasses__()]
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def main() -> None:
+        raise error
+
+    return main
+
+
+def test_success_is_zero_and_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_status(lambda: "anything") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pipeline_error_is_one_paragraph_on_stderr(
+    kind: type[PipelineError], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_status(raising(kind("What happened."))) == 1
+    assert capsys.readouterr() == ("", "error: What happened.\n")
+
+
+def test_module_lists_every_error() -> None:
+    for kind in KINDS:
+        assert kind.__name__ in (errors.__doc__ or "")
+
+
+def test_interruption_is_130(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_status(raising(KeyboardInterrupt())) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "The disk is full: free some space"),
+        (errno.EDQUOT, "The disk quota is used up"),
+        (errno.EFBIG, "The file is larger than this system allows"),
+        (errno.EACCES, "Permission was denied"),
+        (errno.EPERM, "Permission was denied"),
+        (errno.EROFS, "The file system is read-only"),
+        (errno.ENOTDIR, "A file stands where a folder belongs"),
+        (errno.EEXIST, "A file stands where a folder belongs"),
+        (errno.EISDIR, "A folder stands where a file belongs"),
+    ],
+)
+def test_disk_out_of_reach_is_explained(
+    number: int, remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = OSError(number, os.strerror(number), "models/net.keras")
+    assert exit_status(raising(error)) == 1
+    message = capsys.readouterr().err
+    assert message.startswith(f"error: Could not write or read models/net.keras. {remedy}")
+    assert message.endswith("then run the command again.\n")
+    assert message.count("\n") == 1
+
+
+def test_disk_error_without_a_name_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_status(raising(OSError(errno.ENOSPC, "No space left on device"))) == 1
+    assert "Could not write or read a file. The disk is full" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "bug", [ValueError("a bug"), KeyError("a bug"), FileNotFoundError(errno.ENOENT, "a bug")]
+)
+def test_bug_keeps_its_traceback(bug: Exception) -> None:
+    with pytest.raises(type(bug), match="a bug"):
+        exit_status(raising(bug))

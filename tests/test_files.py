@@ -1,0 +1,169 @@
+"""Files are there whole or not at all, whatever happens while they are written."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ArtifactError, exit_status
+from pipeline.files import read_json, replacing, sha256, write_json, write_text
+
+WRITE_TOO_MUCH = """
+import resource
+from pathlib import Path
+from pipeline.errors import exit_status
+from pipeline.files import write_text
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+raise SystemExit(exit_status(lambda: write_text(Path("big.txt"), "x" * 50_000)))
+"""
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file below ``folder``, hidden ones too, and what it holds."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in files}
+
+
+def test_parent_folders_are_made(tmp_path: Path) -> None:
+    write_text(tmp_path / "a/b/c.txt", "new")
+    assert contents(tmp_path) == {"a/b/c.txt": "new"}
+
+
+def test_text_is_utf8_with_its_own_line_ends(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "é\n–\r\n")
+    assert (tmp_path / "a.txt").read_bytes() == "é\n–\r\n".encode()
+
+
+def test_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+        assert (temporary.parent, temporary.suffix) == (path.parent, path.suffix)
+    assert contents(tmp_path) == {"a.txt": "new"}
+
+
+@pytest.mark.parametrize("error", [RuntimeError("stop"), KeyboardInterrupt("stop")])
+def test_old_file_stays_after_an_error(tmp_path: Path, error: BaseException) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(type(error), match="stop"), replacing(path) as temporary:
+        temporary.write_text("new")
+        raise error
+    assert contents(tmp_path) == {"a.txt": "old"}
+
+
+def test_folder_replaces_folder_whole(tmp_path: Path) -> None:
+    for names in (["a", "b"], ["b", "c"]):
+        with replacing(tmp_path / "folder") as temporary:
+            temporary.mkdir()
+            for name in names:
+                (temporary / name).write_text(str(names))
+    assert list(contents(tmp_path)) == ["folder/b", "folder/c"]
+
+
+def test_old_folder_stays_after_an_error(tmp_path: Path) -> None:
+    write_text(tmp_path / "folder/a", "old")
+    with pytest.raises(RuntimeError), replacing(tmp_path / "folder") as temporary:
+        temporary.mkdir()
+        (temporary / "a").write_text("new")
+        raise RuntimeError
+    assert contents(tmp_path) == {"folder/a": "old"}
+
+
+def test_remains_of_a_killed_process_of_the_same_number_do_not_matter(tmp_path: Path) -> None:
+    write_text(tmp_path / f".folder.{os.getpid()}.partial/a", "left behind")
+    with replacing(tmp_path / "folder") as temporary:
+        temporary.mkdir()
+    assert contents(tmp_path) == {}
+
+
+def test_link_is_replaced_and_not_what_it_points_to(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("shared")
+    (tmp_path / "a.txt").symlink_to("cache")
+    write_text(tmp_path / "a.txt", "new")
+    assert contents(tmp_path) == {"a.txt": "new", "cache": "shared"}
+
+
+def test_nothing_written_names_the_final_path(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, replacing(tmp_path / "a.txt"):
+        pass
+    assert caught.value.filename == str(tmp_path / "a.txt")
+
+
+def test_file_inside_a_new_folder_names_the_final_path(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, replacing(tmp_path / "folder") as temporary:
+        temporary.mkdir()
+        (temporary / "absent").read_text()
+    assert caught.value.filename == str(tmp_path / "folder")
+
+
+def test_error_of_another_file_keeps_its_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, replacing(tmp_path / "a.txt"):
+        (tmp_path / "other").read_text()
+    assert caught.value.filename == str(tmp_path / "other")
+
+
+def test_error_of_no_file_keeps_its_message(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"^the network is down$"), replacing(tmp_path / "a.txt"):
+        raise OSError("the network is down")
+
+
+def test_file_that_grows_too_large_leaves_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "big.txt").write_text("old")
+    done = subprocess.run(
+        [sys.executable, "-c", WRITE_TOO_MUCH], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Could not write or read big.txt. The file is larger")
+    assert contents(tmp_path) == {"big.txt": "old"}
+
+
+@pytest.mark.parametrize("name", ["reports", "reports/data", "reports/data/summary.json"])
+def test_file_where_a_folder_belongs_is_explained(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "reports").write_text("a file")
+    target = tmp_path / name / "a.txt"
+    assert exit_status(lambda: write_text(target, "new")) == 1
+    assert "A file stands where a folder belongs" in capsys.readouterr().err
+    assert contents(tmp_path) == {"reports": "a file"}
+
+
+def test_folder_where_a_file_belongs_is_explained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_text(tmp_path / "a.csv/inside", "kept")
+    assert exit_status(lambda: write_text(tmp_path / "a.csv", "new")) == 1
+    assert f"read {tmp_path / 'a.csv'}. A folder stands" in capsys.readouterr().err
+    assert contents(tmp_path) == {"a.csv/inside": "kept"}
+
+
+def test_json_comes_back_in_its_own_order(tmp_path: Path) -> None:
+    content = {"b": [1, 2.5, None], "a": {"é": True}}
+    write_json(tmp_path / "a.json", content)
+    assert list(read_json(tmp_path / "a.json").items()) == list(content.items())
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{", b'{"a": 1}}', b"\xff\xfe", b"<html>"])
+def test_damaged_json_is_named(tmp_path: Path, damaged: bytes) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(damaged)
+    expected = f"^{re.escape(str(path))} is damaged: expected JSON, but .+ run: dvc repro$"
+    with pytest.raises(ArtifactError, match=expected):
+        read_json(path)
+
+
+def test_missing_json_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"a\.json is missing: .* Run: dvc repro$"):
+        read_json(tmp_path / "a.json")
+
+
+def test_sha256_of_known_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256(tmp_path / "a").startswith("ba7816bf8f01cfea414140de5dae2223b00361a3")

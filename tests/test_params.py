@@ -1,0 +1,202 @@
+"""Every wrong value in params.yaml is named: key, expectation, value, file."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from pipeline import params
+from pipeline.errors import ParamsError
+from pipeline.params import Member
+from tests.conftest import set_params
+
+
+def assert_refused(folder: Path, *expected: str) -> str:
+    """Loading must fail with one paragraph in which each of ``expected`` stands as it is."""
+    with pytest.raises(ParamsError) as caught:
+        params.load(folder / "params.yaml")
+    message = str(caught.value)
+    assert message.startswith(f"{folder / 'params.yaml'} is not ")
+    assert message.endswith(".")
+    assert message.isprintable()
+    assert not re.search(r"[Ii]nput|pydantic|valid dictionary|None|constrained|https?:", message)
+    for text in expected:
+        assert text in message
+    return message
+
+
+def set_value(folder: Path, key: str, value: str) -> None:
+    """Replace the value of ``key``, the first of that name in the file."""
+    path = folder / "params.yaml"
+    changed, count = re.subn(
+        rf"^( *{key}:)[^#\n]*", rf"\1 {value} ", path.read_text(), count=1, flags=re.MULTILINE
+    )
+    assert count == 1
+    path.write_text(changed)
+
+
+def test_file_of_the_project_is_usable(in_folder: Path) -> None:
+    settings = params.load()
+    assert settings.source.kind == "auto"
+    assert settings.ensemble.members() == [Member(0, 0, "deep_cnn")]
+
+
+def test_members_are_every_combination_named_as_dvc_names_them(in_folder: Path) -> None:
+    set_params(in_folder, ("folds: [0]", "folds: [1, all]"), ("seeds: [0]", "seeds: [5, 6]"))
+    names = [member.name for member in params.load().ensemble.members()]
+    assert names == ["1-5-deep_cnn", "1-6-deep_cnn", "all-5-deep_cnn", "all-6-deep_cnn"]
+
+
+def test_settings_cannot_be_changed(in_folder: Path) -> None:
+    settings = params.load()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.train.batch_size = 1
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1e-3", 0.001), ("1E-3", 0.001), ("1", 1.0), (".5", 0.5)]
+)
+def test_number_may_be_written_in_any_way(in_folder: Path, text: str, value: float) -> None:
+    set_value(in_folder, "learning_rate", text)
+    assert params.load().train.learning_rate == value
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("batch_size", '"128"', 'train.batch_size: expected a whole number, found "128"'),
+        ("batch_size", "true", "train.batch_size: expected a whole number, found true"),
+        ("batch_size", "128.0", "train.batch_size: expected a whole number, found 128.0"),
+        ("batch_size", "null", "train.batch_size: expected a whole number, found nothing"),
+        ("batch_size", "[128]", "train.batch_size: expected a whole number, found a list"),
+        ("batch_size", "{a: 1}", "train.batch_size: expected a whole number, found a section"),
+        ("batch_size", "2024-02-03", 'expected a whole number, found "2024-02-03"'),
+        ("batch_size", "0", "train.batch_size: expected at least 1, found 0"),
+        ("batch_size", "5000", "train.batch_size: expected at most 4096, found 5000"),
+        ("learning_rate", "fast", 'train.learning_rate: expected a number, found "fast"'),
+        ("learning_rate", "'1e-3'", 'train.learning_rate: expected a number, found "1e-3"'),
+        ("learning_rate", "true", "train.learning_rate: expected a number, found true"),
+        ("learning_rate", "0", "train.learning_rate: expected more than 0.0, found 0"),
+        ("learning_rate", "-1e-3", "train.learning_rate: expected more than 0.0, found -0.001"),
+        ("learning_rate", ".inf", "train.learning_rate: expected at most 1.0, found Infinity"),
+        ("rotation_degrees", ".nan", "augmentation.rotation_degrees: expected at most 45.0, found"),
+        ("zoom_fraction", "0.5", "augmentation.zoom_fraction: expected less than 0.5, found 0.5"),
+        ("shift_pixels", "-1", "augmentation.shift_pixels: expected at least 0.0, found -1"),
+        ("seed", "-1", "seed: expected at least 0, found -1"),
+        ("kind", "zip", "kind: expected 'auto', 'archive', 'kaggle' or 'sample', found \"zip\""),
+        ("kind", "null", "kind: expected 'auto', 'archive', 'kaggle' or 'sample', found nothing"),
+        ("path", "5", "source.path: expected text, found 5"),
+        ("architectures", "[5]", "ensemble.architectures: expected text, found 5"),
+        ("architectures", "deep_cnn", 'expected a list in square brackets, found "deep_cnn"'),
+        ("architectures", "[]", "architectures: expected at least one entry, found an empty list"),
+        ("architectures", "[a, b, a]", "expected each value once, found ['a', 'b', 'a']"),
+        ("seeds", "[]", "ensemble.seeds: expected at least one entry, found an empty list"),
+        ("seeds", "[1, 1]", "ensemble.seeds: expected each value once, found [1, 1]"),
+        ("seeds", "[4294967296]", "ensemble.seeds: expected less than 4294967296, found 42949672"),
+        ("evaluate", "5\nx:", "evaluate: expected a section with keys of its own, found 5"),
+    ],
+)
+def test_wrong_value_is_named(in_folder: Path, key: str, value: str, expected: str) -> None:
+    set_value(in_folder, key, value)
+    assert_refused(in_folder, expected)
+
+
+@pytest.mark.parametrize(
+    ("folds", "expected"),
+    [
+        ("[5]", "ensemble.folds: expected 0 to 4, as prepare.folds is 5, found 5"),
+        ("[0, 7, all]", "ensemble.folds: expected 0 to 4, as prepare.folds is 5, found 7"),
+        ("[all]", "ensemble.folds: expected a number beside 'all', or nothing could be evaluated"),
+        ("[0, 0]", "ensemble.folds: expected each value once, found [0, 0]"),
+        ("[]", "ensemble.folds: expected at least one entry, found an empty list"),
+        ("0", "ensemble.folds: expected a list in square brackets, found 0"),
+        ("[-1]", "ensemble.folds: expected the number of a fold, 0 or more, or 'all', found -1"),
+        ("['0']", "folds: expected the number of a fold, 0 or more, or 'all', found \"0\""),
+        ("[All]", "folds: expected the number of a fold, 0 or more, or 'all', found \"All\""),
+        ("[true]", "folds: expected the number of a fold, 0 or more, or 'all', found true"),
+        ("[1.0]", "folds: expected the number of a fold, 0 or more, or 'all', found 1.0"),
+    ],
+)
+def test_wrong_fold_is_named(in_folder: Path, folds: str, expected: str) -> None:
+    set_params(in_folder, ("folds: [0]", f"folds: {folds}"))
+    message = assert_refused(in_folder, expected)
+    assert message.count("ensemble.folds") == 1
+
+
+def test_unknown_key_is_named_with_the_known_ones(in_folder: Path) -> None:
+    set_params(in_folder, ("  batch_size:", "  batch_siz: 1\n  batch_size:"))
+    message = assert_refused(in_folder, "train.batch_siz: no such key, expected all_rows_epochs, ")
+    assert "batch_size" in message
+    assert "rotation_degrees" not in message
+
+
+@pytest.mark.parametrize("key", ["trian", "5", "? [1]\n"])
+def test_unknown_section_is_named_with_the_known_ones(in_folder: Path, key: str) -> None:
+    set_params(in_folder, ("seed: 0", f"{key}: 1\nseed: 0"))
+    assert_refused(in_folder, ": no such key, expected augmentation, ensemble, evaluate, prepare,")
+
+
+@pytest.mark.parametrize("key", ["max_epochs", "calibration_bins", "kind"])
+def test_missing_key_is_named(in_folder: Path, key: str) -> None:
+    path = in_folder / "params.yaml"
+    path.write_text(re.sub(rf"^ *{key}:.*\n", "", path.read_text(), flags=re.MULTILINE))
+    assert_refused(in_folder, f".{key}: missing. Nothing was run.")
+
+
+def test_missing_section_is_named(in_folder: Path) -> None:
+    path = in_folder / "params.yaml"
+    path.write_text(re.sub(r"^evaluate:\n( .*\n)+", "", path.read_text(), flags=re.MULTILINE))
+    assert_refused(in_folder, "is not usable: evaluate: missing. Nothing was run.")
+
+
+def test_several_problems_come_in_one_message(in_folder: Path) -> None:
+    set_value(in_folder, "batch_size", "0")
+    set_value(in_folder, "rotation_degrees", "x")
+    set_value(in_folder, "seeds", "[-1, -2]")
+    assert_refused(
+        in_folder,
+        "ensemble.seeds: expected at least 0, found -1; ensemble.seeds: expected at least 0, ",
+        'augmentation.rotation_degrees: expected a number, found "x"; ',
+        "train.batch_size: expected at least 1, found 0. Nothing was run.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"train:\n\tbatch_size: 1\n", "line 2: found character '\\t' that cannot start any token"),
+        (b"seed: 1\nseed: 2\n", 'line 2: found duplicate key "seed"'),
+        (b"a: [1\nb: 2\n", "line 2: expected ',' or ']', but got ':'"),
+        (b"a: 1\n---\nb: 1\n", "line 2: found another document"),
+        (b"a: !!python/object:os.system 0\n", "line 1: could not determine a constructor"),
+        (b"a: *b\n", "line 1: found undefined alias 'b'"),
+        (b"seed: 2024-13-45\n", "month must be in 1..12"),
+        (b"a: \xe9\n", "is not valid YAML: "),
+        (b"a: \x07\n", "special characters are not allowed"),
+    ],
+)
+def test_invalid_yaml_is_described(tmp_path: Path, content: bytes, expected: str) -> None:
+    (tmp_path / "params.yaml").write_bytes(content)
+    assert_refused(tmp_path, "is not valid YAML: ", expected)
+
+
+def test_tabs_come_with_advice(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("train:\n\tbatch_size: 1\n")
+    assert assert_refused(tmp_path).endswith("Indent with spaces.")
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [("", "nothing"), ("- 1\n", "a list"), ("hello", '"hello"'), ("5", "5"), ("# a\n", "nothing")],
+)
+def test_file_without_sections_is_described(tmp_path: Path, content: str, found: str) -> None:
+    (tmp_path / "params.yaml").write_text(content)
+    assert_refused(tmp_path, f"expected sections like 'train:', found {found}. Nothing was run.")
+
+
+def test_missing_file_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    expected = f"^There is no params.yaml in {re.escape(str(tmp_path))}. Run the command in the p"
+    with pytest.raises(ParamsError, match=expected):
+        params.load()
