@@ -129,6 +129,11 @@ def _read(path: Path, columns: tuple[str, ...], expected_rows: int | None) -> ND
         raise missing(path) from None
     body = content.find(b"\n") + 1 or len(content)
     check_header(path, content[:body], columns)
+    if content[:body].endswith(b"\r\n"):
+        content = content.replace(b"\r\n", b"\n")
+        body -= 1
+    if not content.endswith(b"\n"):
+        content += b"\n"
     cells = _parse_plain(memoryview(content)[body:], content, body, len(columns))
     if cells is None:
         cells = _parse_any(path, content, columns)

@@ -82,7 +82,7 @@ def check_raw_folder(folder: Path) -> None:
     provenance = folder / "provenance.json"
     vouched = read_json(provenance) if provenance.exists() else {}
     for path in sorted(folder.iterdir()):
-        if path == provenance:
+        if path == provenance or path.name.startswith("."):
             continue
         if not path.is_file() or sha256(path) != vouched.get(f"{path.stem}_sha256"):
             raise SourceError(
