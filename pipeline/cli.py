@@ -29,7 +29,7 @@ app = typer.Typer(
 _console = Console()
 _PLACES = submitting.Places(
     provenance=stages.RAW / "provenance.json",
-    metrics=stages.EVALUATION / "metrics.json",
+    evaluation=stages.EVALUATION,
     log=stages.SUBMISSION.with_name("log.csv"),
 )
 

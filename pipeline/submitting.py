@@ -30,12 +30,12 @@ class Places:
 
     Attributes:
         provenance: the JSON that says which data is in use.
-        metrics: the JSON with the out-of-fold accuracy.
+        evaluation: the folder that tells the out-of-fold accuracy, and which members it judges.
         log: the log of uploads; copies of what was sent lie in ``sent`` beside it.
     """
 
     provenance: Path
-    metrics: Path
+    evaluation: Path
     log: Path
 
     def sent(self, digest: str) -> Path:
@@ -87,17 +87,19 @@ def check(path: Path, provenance: Path) -> dict[str, Any]:
     return record
 
 
-def find_accuracy(record: dict[str, Any], metrics: Path) -> float | None:
+def find_accuracy(record: dict[str, Any], evaluation: Path) -> float | None:
     """The out-of-fold accuracy of a submission; None unless its very members were judged."""
-    if not metrics.exists():
+    metrics, judged = evaluation / "metrics.json", evaluation / "members.json"
+    if not (metrics.exists() and judged.exists()):
         return None
-    content = read_json(metrics)
     members = {
         name: digest
         for name, digest in record["members"].items()
         if not name.startswith(_FOR_ALL_ROWS)
     }
-    return content["accuracy"] if members and members == content.get("judged_members") else None
+    if not members or members != read_json(judged):
+        return None
+    return float(read_json(metrics)["accuracy"])
 
 
 def wait_for_score(entry: Entry, places: Places, client: Client, patience: Patience) -> Entry:
@@ -135,7 +137,7 @@ def refresh(places: Places, client: Client) -> list[Entry]:
 def _submit(
     path: Path, record: dict[str, Any], message: str, places: Places, client: Client
 ) -> Entry:
-    accuracy = find_accuracy(record, places.metrics)
+    accuracy = find_accuracy(record, places.evaluation)
     listed = client.submissions()
     entries = submission_log.merge(submission_log.read(places.log), listed)
     if earlier := submission_log.find(entries, record["sha256"]):

@@ -141,7 +141,7 @@ def test_data_follows_the_credentials_and_stays(
     assert not kaggle.counts
 
     kaggle.inject("DownloadDataFiles", Fault(403, "You must accept this competition's rules."))
-    refused = kaggle_shell.run(*repro, KAGGLE_API_TOKEN=TOKEN)
+    refused = kaggle_shell.run("dvc", "repro", "download", KAGGLE_API_TOKEN=TOKEN)
     assert refused.status != 0
     assert "accept its rules at https://www.kaggle.com/competitions/digit-recognizer/rules" in (
         refused.stderr
@@ -162,6 +162,6 @@ def test_data_follows_the_credentials_and_stays(
     assert "data source: Kaggle" in vanished.stdout
     assert re.findall(r"Running stage '([^']+)'", vanished.stdout) == ["source"]
     shutil.rmtree(project / "data/raw")
-    assert kaggle_shell.run(*repro).status == 0
+    assert kaggle_shell.run("dvc", "repro", "download").status == 0
     assert json.loads(provenance.read_text())["sample"] is False
     assert kaggle.counts.total() == asked

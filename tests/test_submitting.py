@@ -17,7 +17,7 @@ from tests.submissions import MEMBERS, PROVENANCE, place_submission
 Run = Callable[[Callable[[], object]], Outcome]
 PLACES = submitting.Places(
     provenance=stages.RAW / "provenance.json",
-    metrics=stages.EVALUATION / "metrics.json",
+    evaluation=stages.EVALUATION,
     log=Path("submissions/log.csv"),
 )
 SENT = Path("submissions/sent")
@@ -77,7 +77,7 @@ def test_submission_is_sent_scored_kept_and_logged(project: Path, kaggle: Kaggle
 def test_accuracy_is_quoted_only_for_the_very_members(
     judged: dict[str, str] | None, quoted: str, project: Path, kaggle: Kaggle
 ) -> None:
-    write_json(PLACES.metrics, {"accuracy": 0.99331, "judged_members": judged})
+    write_json(PLACES.evaluation / "members.json", judged)
     assert send().out_of_fold_accuracy == quoted
 
 
@@ -92,7 +92,7 @@ def test_accuracy_of_members_that_nothing_can_judge_is_not_quoted(
     project: Path, kaggle: Kaggle
 ) -> None:
     place_submission(project, members={"all-0-deep_cnn": "9" * 64})
-    write_json(PLACES.metrics, {"accuracy": 0.99331, "judged_members": {}})
+    write_json(PLACES.evaluation / "members.json", {})
     assert send().out_of_fold_accuracy == ""
 
 
