@@ -15,6 +15,7 @@ from tests.submissions import place_submission
 
 COMPETITION = ("-c", "digit-recognizer")
 _COPIED = ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", "pipeline")
+_SHORT = {"folds": 2, "max_epochs": 1, "stopping_fraction": 0.5, "batch_size": 1024}
 _LINEAR = '''
 import keras
 
@@ -38,7 +39,7 @@ def shell(request: pytest.FixtureRequest) -> Shell:
 
 @pytest.fixture
 def project(kaggle_shell: Shell) -> Path:
-    """A copy of the project without Git, its network cut down to a linear one and one epoch."""
+    """A copy of the project without Git, its training cut down to an epoch of a linear network."""
     folder = kaggle_shell.folder
     for name in _COPIED:
         source, target = REPOSITORY / name, folder / name
@@ -50,8 +51,11 @@ def project(kaggle_shell: Shell) -> Path:
     (folder / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
     (folder / "pipeline/architectures/deep_cnn.py").write_text(_LINEAR)
     params = folder / "params.yaml"
-    text = re.sub(r"max_epochs: \d+", "max_epochs: 1", params.read_text())
-    params.write_text(re.sub(r"batch_size: \d+", "batch_size: 1024", text))
+    text = params.read_text()
+    for name, value in _SHORT.items():
+        text, changes = re.subn(rf"  {name}: [\d.]+", f"  {name}: {value}", text)
+        assert changes == 1
+    params.write_text(text)
     del kaggle_shell.environment["PYTHONPATH"]
     return folder
 
@@ -83,7 +87,11 @@ def test_single_table_may_arrive_zipped(kaggle: Kaggle, kaggle_shell: Shell) -> 
         assert archive.namelist() == ["test.csv"]
 
 
-def test_digits_submits_once_and_shows_the_score_even_offline(shell: Shell, kaggle: Kaggle) -> None:
+def test_digits_submits_once_and_shows_the_score_even_offline(
+    kaggle: Kaggle, kaggle_tls_shell: Shell
+) -> None:
+    shell = kaggle_tls_shell
+    shell.environment.update(GOOD_KEY)
     place_submission(shell.folder)
     kaggle.polls_until_scored = 0
 
