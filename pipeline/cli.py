@@ -1,4 +1,4 @@
-"""The command ``digits``: look at results, check a submission."""
+"""The command ``digits``: look at results, check, send and follow submissions."""
 
 import sys
 from io import BytesIO
@@ -9,21 +9,29 @@ import numpy as np
 import pandas as pd
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pipeline import metrics, stages, submission
+from pipeline import metrics, stages, submission, submission_log, submitting
 from pipeline.digits import NUM_CLASSES
-from pipeline.errors import ArtifactError, exit_status
+from pipeline.errors import ArtifactError, KaggleError, exit_status
 from pipeline.files import missing, read_json
+from pipeline.sources.kaggle_client import USUAL_PATIENCE, Client
+from pipeline.submission_log import Entry
 
 app = typer.Typer(
-    help="Look at the results of the pipeline and check a submission.",
+    help="Look at the results of the pipeline; check, send and follow submissions.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 _console = Console()
+_PLACES = submitting.Places(
+    provenance=stages.RAW / "provenance.json",
+    evaluation=stages.EVALUATION,
+    log=stages.SUBMISSION.with_name("log.csv"),
+)
 
 
 @app.command()
@@ -33,6 +41,62 @@ def check(
     """Check that a CSV is one that the competition accepts."""
     predicted = submission.check(file)
     _console.print(f"{file}: {len(predicted):,} rows, ready to be submitted", highlight=False)
+
+
+@app.command()
+def submit(
+    file: Annotated[Path, typer.Argument(help="A submission CSV.")] = stages.SUBMISSION,
+    message: Annotated[
+        str, typer.Option("--message", "-m", help="What to remember about it.")
+    ] = "",
+) -> None:
+    """Check a CSV, send it to Kaggle once, wait for its score and log it."""
+    record = submitting.check(file, _PLACES.provenance)
+    client = Client()
+    entry = submitting.submit(file, record, " ".join(message.split()), _PLACES, client)
+    left = f"; {entry.submissions_left} left today" if entry.submissions_left else ""
+    _console.print(f"{file}: submitted as number {entry.reference}{left}", highlight=False)
+    columns = TextColumn("waiting for the score"), BarColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=_console, transient=True) as progress:
+        progress.add_task("", total=None)
+        entry = submitting.wait_for_score(entry, _PLACES, client, USUAL_PATIENCE)
+    if entry.status == submission_log.PENDING:
+        _console.print("Kaggle has not scored it yet. Look later with: digits scores")
+    else:
+        _console.print(
+            f"public score {entry.public_score}, out-of-fold accuracy "
+            f"{entry.out_of_fold_accuracy or 'not known for these members'}",
+            highlight=False,
+        )
+
+
+@app.command()
+def scores() -> None:
+    """Show all uploads with their scores, brought up to date from Kaggle."""
+    try:
+        entries = submitting.refresh(_PLACES, Client())
+    except KaggleError:
+        _show_uploads(submission_log.read(_PLACES.log))
+        raise
+    _show_uploads(entries)
+
+
+def _show_uploads(entries: list[Entry]) -> None:
+    rows = [
+        {
+            "UTC": entry.time.replace("T", " ")[:16],
+            "status": entry.status,
+            "public": entry.public_score,
+            "out of fold": entry.out_of_fold_accuracy,
+            "file": entry.sha256[:8],
+            "message": entry.message,
+        }
+        for entry in entries
+    ]
+    if rows:
+        _print_table(rows, f"{len(rows)} uploads; all that is known: {_PLACES.log}")
+    else:
+        _console.print("nothing was uploaded yet")
 
 
 @app.command()

@@ -2,7 +2,8 @@
 
     PipelineError
     ├── ParamsError        a wrong value in params.yaml
-    ├── SourceError        no usable data at hand: archive, credentials, network
+    ├── SourceError        no usable data at hand
+    ├── KaggleError        Kaggle refuses, or is out of reach
     ├── TableError         a CSV that is not what the competition serves
     ├── ArtifactError      a file between two stages is missing, stale or damaged
     └── SubmissionError    a CSV that Kaggle would refuse, or that must not be sent
@@ -29,6 +30,10 @@ class ParamsError(PipelineError):
 
 class SourceError(PipelineError):
     """The data cannot be obtained from where params.yaml says."""
+
+
+class KaggleError(PipelineError):
+    """Kaggle refuses what was asked, or is out of reach."""
 
 
 class TableError(PipelineError):

@@ -12,6 +12,8 @@ import pytest
 
 from pipeline.digits import Provenance, TrainingDigits, UnlabelledDigits
 
+pytest_plugins = ["tests.kaggle_fixtures"]
+
 ROOT = Path(__file__).parent.parent
 PROJECT_FILES = (
     "dvc.yaml",

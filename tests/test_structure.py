@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 
 TIERS = (
     ("errors", "files", "params", "digits", "tables", "folds", "metrics", "submission"),
-    ("sources.archive", "sources.kaggle", "sources.sample", "sources"),
+    ("sources", "submission_log", "submitting"),
     ("backend", "architectures", "augmentation", "training", "inference"),
     ("plots", "report"),
     ("stages", "cli"),

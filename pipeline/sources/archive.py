@@ -3,13 +3,14 @@
 import re
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from pipeline.errors import SourceError
+from pipeline.errors import SourceError, TableError
 from pipeline.files import replacing, sha256, tells_of_damage
 from pipeline.tables import TEST_COLUMNS, TRAIN_COLUMNS, check_header
 
@@ -100,12 +101,17 @@ def open_path(path: Path) -> Found:
     return Found(path)
 
 
-def check(found: Found) -> None:
-    """Check what can be checked without parsing the rows: structure, checksums, sizes, headers.
+def check(found: Found, rows: Mapping[str, int] | None = None) -> None:
+    """Check what can be checked without parsing the cells: structure, checksums, sizes, headers.
+
+    Args:
+        found: the files.
+        rows: how many rows each CSV of an archive must have, by name, to have them counted, and
+            the checksums of all other files in it verified, too.
 
     Raises:
         SourceError: the archive is not the competition's, or is damaged.
-        TableError: a CSV's header is wrong.
+        TableError: a CSV's header is wrong, or its number of rows is.
     """
     if found.path.is_dir():
         for name, columns in TABLES.items():
@@ -117,8 +123,18 @@ def check(found: Found) -> None:
             member = found.path / name
             with archive.open(name) as file:
                 check_header(member, file.readline(_CHUNK_BYTES), columns)
-                while file.read(_CHUNK_BYTES):
-                    pass
+                lines = sum(
+                    chunk.count(b"\n") for chunk in iter(partial(file.read, _CHUNK_BYTES), b"")
+                )
+            if rows and lines != rows[name]:
+                raise TableError(
+                    f"{member} is not complete: expected {rows[name]:,} rows, found {lines:,}."
+                )
+        for name in archive.namelist() if rows else []:
+            if name not in TABLES:
+                with archive.open(name) as file:
+                    while file.read(_CHUNK_BYTES):
+                        pass
 
 
 def extract(found: Found, folder: Path) -> None:
@@ -129,6 +145,15 @@ def extract(found: Found, folder: Path) -> None:
         TableError: a CSV's header is wrong.
     """
     check(found)
+    unpack(found, folder)
+
+
+def unpack(found: Found, folder: Path) -> None:
+    """Do as `extract` does with files that were checked just now, headers apart.
+
+    Raises:
+        SourceError: the archive is damaged.
+    """
     if found.path.is_dir():
         for name in TABLES:
             _copy((found.path / name).open("rb"), folder / name)

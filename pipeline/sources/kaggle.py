@@ -1,67 +1,70 @@
-"""Kaggle itself, through the official client."""
+"""Kaggle as the source of the data: its archive, fetched and checked."""
 
-import contextlib
-import io
-import os
+import shutil
 from pathlib import Path
 
-from pipeline.errors import SourceError
+from pipeline.errors import KaggleError, SourceError, TableError
+from pipeline.sources import archive, credentials, refusals
+from pipeline.sources.kaggle_client import USUAL_PATIENCE, Client, Patience
+from pipeline.tables import TEST_ROWS, TRAIN_ROWS
 
-COMPETITION = "digit-recognizer"
+COMPETITION = refusals.COMPETITION
 
-_RULES = f"https://www.kaggle.com/competitions/{COMPETITION}/rules"
-_WITHOUT_ACCOUNT = (
-    f"Or put the competition's archive at data/{COMPETITION}.zip, or set source.kind to sample in "
-    "params.yaml to run on the embedded sample meanwhile."
+_ROWS = {"train.csv": TRAIN_ROWS, "test.csv": TEST_ROWS}
+_WITHOUT_KAGGLE = (
+    f"Without Kaggle: put the competition's archive at data/{archive.ARCHIVE_NAME}, or set "
+    "source.kind to sample in params.yaml to run on the embedded sample meanwhile; then run: dvc "
+    "repro"
 )
 
 
 def has_credentials() -> bool:
-    """Whether any of the four kinds of credentials that the client reads is at hand."""
-    environment = os.environ
-    if environment.get("KAGGLE_API_TOKEN"):
-        return True
-    if environment.get("KAGGLE_USERNAME") and environment.get("KAGGLE_KEY"):
-        return True
-    home = Path.home() / ".kaggle"
-    configuration = environment.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    legacy = home if home.exists() else Path(configuration) / "kaggle"
-    files = [
-        home / "access_token",
-        home / "access_token.txt",
-        home / "credentials.json",
-        Path(environment.get("KAGGLE_CONFIG_DIR") or legacy) / "kaggle.json",
-    ]
-    return any(path.is_file() and path.stat().st_size > 0 for path in files)
+    """Whether any of the credentials that the client reads is at hand."""
+    return bool(credentials.find())
 
 
-def download_archive(folder: Path) -> Path:
-    """Fetch the competition's archive into ``folder``, resuming what is there.
+def download_archive(folder: Path, patience: Patience = USUAL_PATIENCE) -> Path:
+    """Fetch the competition's archive into ``folder``, unless it lies there whole.
+
+    An interrupted download is continued. Checksums, names, headers and numbers of rows are
+    checked; an archive that fails is deleted and fetched once more.
 
     Raises:
-        SourceError: no credentials, refused, or Kaggle out of reach.
+        KaggleError: no credentials, refused, or Kaggle out of reach.
+        SourceError: what Kaggle sent is not the competition's archive.
     """
-    if not has_credentials():
-        raise SourceError(
-            "Kaggle asks for credentials, and none were found. Create a token at "
-            "https://www.kaggle.com/settings, save it as ~/.kaggle/access_token, then run: dvc "
-            f"repro. {_WITHOUT_ACCOUNT}"
-        )
-    import requests
-
+    path = folder / archive.ARCHIVE_NAME
+    unfinished = path.with_name(f"{path.name}.kaggle-partial").exists()
+    if path.exists() and not unfinished and _problem(path) is None:
+        return path
+    if not unfinished:
+        path.unlink(missing_ok=True)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            from kaggle.api.kaggle_api_extended import KaggleApi
-
-            api = KaggleApi()
-            api.authenticate()
-        api.competition_download_files(COMPETITION, path=str(folder), quiet=False)
-    except (SystemExit, requests.RequestException) as error:
-        response = getattr(error, "response", None)
-        status = "" if response is None else f" with status {response.status_code}"
+        client = Client(patience)
+        client.download(folder)
+        if problem := _problem(path):
+            shutil.rmtree(folder, ignore_errors=True)
+            client.download(folder)
+            problem = _problem(path)
+    except KaggleError as error:
+        raise KaggleError(f"{error} {_WITHOUT_KAGGLE}") from None
+    if problem:
+        shutil.rmtree(folder, ignore_errors=True)
         raise SourceError(
-            f"Kaggle did not hand out the archive: it answered{status} {error}. Check that you "
-            f"joined the competition and accepted its rules at {_RULES}, and that your "
-            f"credentials are valid; then run: dvc repro. {_WITHOUT_ACCOUNT}"
-        ) from None
-    return folder / f"{COMPETITION}.zip"
+            f"What came from Kaggle, twice, is not usable, and was deleted. {problem}"
+        )
+    return path
+
+
+def _problem(path: Path) -> str | None:
+    """What is wrong with an archive, or None."""
+    if not path.exists():
+        return (
+            f"Expected an archive, found something else, perhaps the login page of a network. Get "
+            f"it from {refusals.PAGE}/data in a browser and put it at data/{archive.ARCHIVE_NAME}."
+        )
+    try:
+        archive.check(archive.Found(path), _ROWS)
+    except (SourceError, TableError) as error:
+        return str(error)
+    return None

@@ -9,12 +9,13 @@ from pipeline.digits import Provenance
 from pipeline.errors import SourceError
 from pipeline.files import read_json, replacing, sha256, write_json
 from pipeline.sources import archive, kaggle, sample
+from pipeline.sources.kaggle_client import USUAL_PATIENCE, Patience
 
 DOWNLOADS = Path("data/.download")
 """Where an interrupted download waits to be continued; DVC does not know it."""
 
 
-def main() -> None:
+def main(patience: Patience = USUAL_PATIENCE) -> None:
     """Entry point of the stage."""
     decision: dict[str, Any] = read_json(stages.SOURCE)
     with replacing(stages.RAW) as folder:
@@ -25,7 +26,7 @@ def main() -> None:
             case "archive":
                 archive.extract(_recorded_archive(decision), folder)
             case "kaggle":
-                archive.extract(archive.Found(kaggle.download_archive(DOWNLOADS)), folder)
+                archive.unpack(archive.Found(kaggle.download_archive(DOWNLOADS, patience)), folder)
         provenance = Provenance(
             sample=decision["kind"] == "sample",
             train_sha256=sha256(folder / "train.csv"),

@@ -12,7 +12,7 @@ from typing import Any
 from pipeline import params, stages
 from pipeline.errors import ArtifactError, ParamsError, SourceError
 from pipeline.files import read_json, sha256, write_json
-from pipeline.sources import archive, kaggle
+from pipeline.sources import archive, kaggle, refusals
 
 SEARCHED = [
     Path("data"),
@@ -119,10 +119,9 @@ def decide(source: params.Source, earlier: dict[str, Any] | None) -> dict[str, A
         if kind == "auto":
             return {"kind": "sample"}
         raise SourceError(
-            "source.kind in params.yaml is kaggle, but no Kaggle credentials were found. Create a "
-            "token at https://www.kaggle.com/settings and save it as ~/.kaggle/access_token, or "
-            f"put the competition's archive at data/{archive.ARCHIVE_NAME} and set source.kind to "
-            "auto."
+            f"source.kind in params.yaml is kaggle, but nothing to log in with is at hand. "
+            f"{refusals.explain_absence()} Or put the competition's archive at "
+            f"data/{archive.ARCHIVE_NAME} and set source.kind to auto."
         )
     raise SourceError(
         f"source.kind in params.yaml is archive, but there is neither data/{archive.ARCHIVE_NAME} "

@@ -1,0 +1,51 @@
+"""Archives in the competition's form and size, made of the embedded sample's digits or of noise."""
+
+import itertools
+import random
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+from pipeline.sources import sample
+from pipeline.tables import TEST_COLUMNS, TEST_ROWS, TRAIN_COLUMNS, TRAIN_ROWS
+
+_MIB = 1 << 20
+
+
+def make_archive(folder: Path) -> bytes:
+    """An archive as large as the competition's; ``folder`` is where the sample is written."""
+    sample.write_tables(folder)
+    tables = {}
+    for name, rows in (("test.csv", TEST_ROWS), ("train.csv", TRAIN_ROWS)):
+        header, *lines = (folder / name).read_bytes().splitlines(keepends=True)
+        twice = list(itertools.chain.from_iterable(zip(lines, lines, strict=True)))
+        tables[name] = header + b"".join(itertools.islice(itertools.cycle(twice), rows))
+    labels = "".join(f"{row},0\n" for row in range(1, TEST_ROWS + 1))
+    return _zip({"sample_submission.csv": f"ImageId,Label\n{labels}".encode()} | tables)
+
+
+def make_blank_archive(*, train_rows: int = TRAIN_ROWS, ending: str = "") -> bytes:
+    """An archive of blank images, quickly read, with some MiB of noise in the third file.
+
+    Args:
+        train_rows: how many ``train.csv`` holds.
+        ending: appended to the names of the two tables.
+    """
+    noise = random.Random(0).randbytes(6 * _MIB)
+    tables = {
+        f"{name}{ending}": ",".join(columns).encode() + rows * (b"\n0" + b",0" * (len(columns) - 1))
+        for name, columns, rows in (
+            ("test.csv", TEST_COLUMNS, TEST_ROWS),
+            ("train.csv", TRAIN_COLUMNS, train_rows),
+        )
+    }
+    closed = {name: content + b"\n" for name, content in tables.items()}
+    return _zip(closed | {"sample_submission.csv": noise})
+
+
+def _zip(files: dict[str, bytes]) -> bytes:
+    content = BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return content.getvalue()
