@@ -135,7 +135,7 @@ def test_archive_asked_for_must_be_there(earlier: dict[str, Any] | None) -> None
 
 @pytest.mark.parametrize("earlier", [None, SAMPLE, GONE])
 def test_kaggle_asked_for_needs_credentials(earlier: dict[str, Any] | None) -> None:
-    expected = r"source\.kind in params\.yaml is kaggle, but no Kaggle credentials were found"
+    expected = r"source\.kind in params\.yaml is kaggle, but nothing to log in with is at hand"
     with pytest.raises(SourceError, match=expected):
         decide("kaggle", earlier)
 
