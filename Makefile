@@ -3,19 +3,21 @@
 
 PYTHON ?= python3
 VENV := .venv
-export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+BIN := $(CURDIR)/$(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
 export PYTHONUTF8 := 1
 
-.PHONY: repro test lint types lock clean
+.PHONY: repro test lock scm clean
 
-repro: $(VENV)/runtime .dvc/config.local
-	dvc repro
+# DVC runs the `python` that it finds first.
+repro: $(VENV)/runtime scm
+	PATH="$(BIN):$$PATH" dvc repro
 
-test: $(VENV)/development .dvc/config.local
-	ruff check
-	ruff format --check
-	mypy
-	pytest
+test: $(VENV)/development
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
 
 # Pins every dependency again, with hashes; needs uv.
 lock:
@@ -30,18 +32,18 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
-	pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@
 
 $(VENV)/development: requirements-dev.lock $(VENV)/runtime
-	pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(PIP) install --require-hashes -r requirements-dev.lock
 	touch $@
 
 # Without Git, as in an unpacked download, DVC must be told so.
-.dvc/config.local:
-	@if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then \
-	  : > $@; else printf '[core]\n    no_scm = true\n' > $@; fi
+scm:
+	@if test -e .git; then $(BIN)/dvc config --local --quiet --unset core.no_scm || true; \
+	  else printf '[core]\n    no_scm = true\n' > .dvc/config.local; fi
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache *.egg-info

@@ -1,9 +1,12 @@
 """Held-back accuracy and training time of each trained member that params.yaml lists."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 
 from pipeline import digits, params, stages
+from pipeline.errors import exit_status
 from pipeline.files import read_json
 from pipeline.inference import load_model, predict_probabilities
 
@@ -41,4 +44,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -1,5 +1,6 @@
 """``train.csv`` to checked images and labels, beside ``pandas.read_csv`` alone, in turns."""
 
+import sys
 import time
 from collections.abc import Callable
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import stages, tables
+from pipeline.errors import exit_status
 from pipeline.folds import find_duplicates
 
 REPEATS = 9
@@ -47,4 +49,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

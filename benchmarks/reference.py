@@ -4,6 +4,7 @@ The reference warps image by image with Keras's ``ImageDataGenerator``; ours war
 the input pipeline. Network, images, batch size and optimizer are the same, and so is the process.
 """
 
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -11,9 +12,10 @@ import numpy as np
 from benchmarks.read_tables import measure
 from pipeline import digits, params, stages, training
 from pipeline.architectures import build
-from pipeline.augmentation import Warp
 from pipeline.backend import keras, make_repeatable, tf
 from pipeline.digits import Images, Labels
+from pipeline.errors import exit_status
+from pipeline.stages.train import make_recipe
 from pipeline.training import Recipe
 
 REPEATS = 3
@@ -63,8 +65,7 @@ def prepare_ours(images: Images, labels: Labels, recipe: Recipe) -> Callable[[],
 def main() -> None:
     """Print seconds per epoch of both, and their ratio in each turn."""
     settings = params.load()
-    chosen = settings.train.model_dump(exclude={"stopping_fraction", "all_rows_epochs"})
-    recipe = Recipe(**chosen, warp=Warp(**settings.augmentation.model_dump()))
+    recipe = make_recipe(settings.ensemble.members()[0], settings)
     data = digits.load_training(stages.TRAIN)
     fitted = data.folds != 0
     images, labels = data.images[fitted], data.labels[fitted]
@@ -85,4 +86,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

@@ -15,7 +15,7 @@ from rich.table import Table
 from pipeline import metrics, stages, submission, submission_log, submitting
 from pipeline.digits import NUM_CLASSES
 from pipeline.errors import ArtifactError, KaggleError, exit_status
-from pipeline.files import missing, read_json
+from pipeline.files import missing, read_json, tells_of_damage
 from pipeline.sources.kaggle_client import USUAL_PATIENCE, Client
 from pipeline.submission_log import Entry
 
@@ -131,13 +131,12 @@ def errors(
 
 def _show_changes(path: Path, revision: str) -> None:
     """Compare the out-of-fold predictions with those of another revision, image by image."""
-    both = _read_predictions(path).merge(
-        _read_predictions(path, revision), on=["row", "true"], suffixes=("", "_before")
-    )
+    now, before = _read_predictions(path), _read_predictions(path, revision)
+    both = now.merge(before.drop(columns="true"), on=["row", "data"], suffixes=("", "_before"))
     if both.empty:
         raise ArtifactError(
             f"Nothing can be compared with {revision}: no image was held back both then and now. "
-            "Compare runs that share data, seed and folds."
+            "Compare runs that share data, seed and folds (and not one on the sample)."
         )
     right, right_before = (
         both["predicted"] == both["true"],
@@ -167,7 +166,7 @@ def _show_changes(path: Path, revision: str) -> None:
 
 
 def _read_predictions(path: Path, revision: str | None = None) -> pd.DataFrame:
-    """Columns row, true and predicted, from the workspace or as DVC kept them at a revision."""
+    """Columns data, row, true and predicted, from the workspace or as DVC kept a revision's."""
     if revision is None:
         content = path.read_bytes()
     else:
@@ -183,14 +182,22 @@ def _read_predictions(path: Path, revision: str | None = None) -> pd.DataFrame:
                 "dvc.lock was committed after dvc repro, or the name of an experiment (dvc exp "
                 "show), with its results still in DVC's cache."
             ) from None
-    with np.load(BytesIO(content), allow_pickle=False) as arrays:
-        return pd.DataFrame(
-            {
-                "row": arrays["rows"],
-                "true": arrays["labels"],
-                "predicted": arrays["probabilities"].argmax(axis=1),
-            }
-        )
+    try:
+        with np.load(BytesIO(content), allow_pickle=False) as arrays:
+            return pd.DataFrame(
+                {
+                    "data": str(arrays["train_sha256"]),
+                    "row": arrays["rows"],
+                    "true": arrays["labels"],
+                    "predicted": arrays["probabilities"].argmax(axis=1),
+                }
+            )
+    except Exception as error:
+        if not tells_of_damage(error):
+            raise
+        raise ArtifactError(
+            f"{path} is damaged: {error}. Bring it back with: dvc checkout --force {path}"
+        ) from None
 
 
 def _print_table(rows: list[dict[str, str]], title: str) -> None:

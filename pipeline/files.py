@@ -28,9 +28,7 @@ def replacing(path: Path) -> Iterator[Path]:
     _remove(temporary)  # of a killed process that had the same number, as in a container
     try:
         yield temporary
-        if temporary.is_dir() and path.is_dir():
-            shutil.rmtree(path)
-        temporary.replace(path)
+        _put_in_place(temporary, path)
     except OSError as error:
         if error.errno is not None and (
             error.filename is None or str(error.filename).startswith(str(temporary))
@@ -41,8 +39,22 @@ def replacing(path: Path) -> Iterator[Path]:
         _remove(temporary)
 
 
+def _put_in_place(temporary: Path, path: Path) -> None:
+    if not (temporary.is_dir() and path.is_dir()):
+        temporary.replace(path)
+        return
+    replaced = temporary.with_name(f"{temporary.name}.replaced")
+    path.replace(replaced)
+    try:
+        temporary.replace(path)
+    except OSError:
+        replaced.replace(path)
+        raise
+    _remove(replaced)
+
+
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -1,15 +1,15 @@
 """Trained members: saved, loaded, and asked for probabilities."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
-from pipeline.backend import keras, tf
+from pipeline.backend import keras
 from pipeline.digits import Images
 from pipeline.errors import ArtifactError
-from pipeline.files import missing, replacing
+from pipeline.files import missing, replacing, tells_of_damage
 
 _BATCH = 1_000
 
@@ -32,7 +32,9 @@ def load_model(path: Path) -> keras.Model:
         raise missing(path)
     try:
         model: keras.Model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except Exception as error:
+        if not tells_of_damage(error):
+            raise
         raise ArtifactError(
             f"{path} is damaged: Keras cannot load it ({str(error).splitlines()[0]}). "
             f"Bring it back with: dvc checkout --force {path.parent}"
@@ -42,11 +44,7 @@ def load_model(path: Path) -> keras.Model:
 
 def predict_probabilities(model: keras.Model, images: Images) -> NDArray[np.float64]:
     """Class probabilities for uint8 images ``(n, 28, 28)``: float64 ``(n, 10)``, rows sum to 1."""
-
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def probabilities(batch: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(tf.cast(model(batch, training=False), tf.float64))
-
-    batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
-    parts = [probabilities(tf.constant(batch)).numpy() for batch in batches]
-    return np.concatenate(parts)
+    batches = (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
+    logits = np.concatenate([model(batch, training=False) for batch in batches])
+    probabilities: NDArray[np.float64] = softmax(logits.astype(np.float64), axis=1)
+    return probabilities

@@ -3,7 +3,7 @@
 ``train.csv`` has the header ``label,pixel0,…,pixel783``, ``test.csv`` the same without ``label``;
 every cell is an integer. A file in the plain form that Kaggle serves is parsed by a vectorised
 scan; any other goes through the `csv` module cell by cell, which reads what is merely unusual
-(quotes, CRLF, spaces, a byte order mark) and names line and column of what is wrong.
+(quotes, spaces, a byte order mark) and names line and column of what is wrong.
 """
 
 import csv
@@ -134,7 +134,7 @@ def _read(path: Path, columns: tuple[str, ...], expected_rows: int | None) -> ND
         body -= 1
     if not content.endswith(b"\n"):
         content += b"\n"
-    cells = _parse_plain(memoryview(content)[body:], content, body, len(columns))
+    cells = _parse_plain(content, body, len(columns))
     if cells is None:
         cells = _parse_any(path, content, columns)
     if expected_rows is not None and len(cells) != expected_rows:
@@ -145,10 +145,8 @@ def _read(path: Path, columns: tuple[str, ...], expected_rows: int | None) -> ND
     return cells
 
 
-def _parse_plain(
-    cells: memoryview, content: bytes, body: int, num_columns: int
-) -> NDArray[np.uint8] | None:
-    """Parse rows of bare integers 0–255 ending in LF; None where anything else turns up.
+def _parse_plain(content: bytes, body: int, num_columns: int) -> NDArray[np.uint8] | None:
+    """Parse rows of bare integers 0–255 ending in LF, from byte ``body``; None for anything else.
 
     Chunks of whole rows are scanned side by side, as NumPy releases the interpreter lock.
     """
@@ -158,7 +156,8 @@ def _parse_plain(
         if not end:
             return None
         bounds.append(end)
-    chunks = [cells[a - body : b - body] for a, b in itertools.pairwise(bounds)]
+    view = memoryview(content)
+    chunks = [view[a:b] for a, b in itertools.pairwise(bounds)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = list(pool.map(lambda chunk: _parse_chunk(chunk, num_columns), chunks))
     complete = [part for part in parts if part is not None]

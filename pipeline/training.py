@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
-from zipfile import BadZipFile
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -26,7 +25,7 @@ from pipeline.augmentation import Warp, apply_transforms, draw_transforms
 from pipeline.backend import keras, tf
 from pipeline.digits import Images, Labels
 from pipeline.errors import ArtifactError, PipelineError
-from pipeline.files import replacing
+from pipeline.files import replacing, tells_of_damage
 
 Weights = list[NDArray[Any]]
 
@@ -81,16 +80,19 @@ class TrainingState:
     optimizer: Weights = field(default_factory=list)
     best_weights: Weights = field(default_factory=list)
 
-    def save(self, path: Path) -> None:
-        """Write everything to one npz, whole or not at all."""
-        groups = {
+    def groups(self) -> dict[str, Weights]:
+        """The lists of arrays, by name."""
+        return {
             "weights": self.weights,
             "optimizer": self.optimizer,
             "best_weights": self.best_weights,
         }
+
+    def save(self, path: Path) -> None:
+        """Write everything to one npz, whole or not at all."""
         arrays = {
             f"{name}/{index}": array
-            for name, group in groups.items()
+            for name, group in self.groups().items()
             for index, array in enumerate(group)
         }
         scalars = {
@@ -113,23 +115,26 @@ class TrainingState:
                 for name in arrays.files:
                     group, _, index = name.partition("/")
                     if index:
-                        getattr(state, group).append(arrays[name])
-        except (ValueError, KeyError, EOFError, BadZipFile) as error:
+                        state.groups()[group].append(arrays[name])
+        except Exception as error:
+            if not (tells_of_damage(error) or isinstance(error, TypeError)):
+                raise
             raise ArtifactError(
                 f"{path}, the state of an interrupted training run, is damaged: {error}. "
-                f"Delete {path.parent} to start that run over, then run: dvc repro"
+                "Delete it to start that run over, then run: dvc repro"
             ) from None
         return state
 
 
 @contextmanager
-def held(state_folder: Path, name: str) -> Iterator[None]:
-    """Hold the lock of a training run; if another process holds it, say so and wait.
+def held(path: Path, name: str) -> Iterator[None]:
+    """Hold a member's lock file; if another process holds it, say so and wait.
 
-    Ending DVC leaves its trainer running: the next one then waits here and finds the work done.
+    Ending DVC leaves its trainer running: the next one then waits here, and finds the work done if
+    it was the same work.
     """
-    state_folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(state_folder / "lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -149,7 +154,7 @@ def fit(
     stopping: tuple[Images, Labels] | None,
     recipe: Recipe,
     seed: int,
-    state_folder: Path,
+    state_path: Path,
     name: str,
 ) -> TrainingState:
     """Fit ``model`` in place, from its saved state if there is one, and give it its best weights.
@@ -162,8 +167,8 @@ def fit(
             them all of ``recipe.max_epochs`` are run and the last is taken.
         recipe: how to fit.
         seed: the member's own; the model's initial weights must come from it as well.
-        state_folder: where the state lives; it must belong to exactly these arguments, and the
-            caller must hold its lock (`held`).
+        state_path: the npz where the state lives; it must belong to exactly these arguments, and
+            the caller must keep other processes off it (`held`).
         name: of the member, for the progress display.
 
     Returns:
@@ -177,8 +182,9 @@ def fit(
     model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
     optimizer.build(model.trainable_variables)
 
-    state_path = state_folder / "state.npz"
     state = TrainingState.load(state_path)
+    if not state.history and recipe.max_epochs <= recipe.anneal_epochs:
+        state.anneal_after = 0
     if state.history:
         _say(f"{name}: continuing after epoch {len(state.history)}")
         model.set_weights(state.weights)
@@ -242,8 +248,6 @@ class _KeepState(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self._state, self._path, self._recipe, self._seed = state, path, recipe, seed
         self._steps = steps
-        if not state.history and recipe.max_epochs <= recipe.anneal_epochs:
-            state.anneal_after = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._epoch, self._began = epoch, time.perf_counter()
@@ -266,8 +270,9 @@ class _KeepState(keras.callbacks.Callback):  # type: ignore[misc]
         judged = "stopping_loss" if "stopping_loss" in row else "loss"
         if not np.isfinite([row["loss"], row[judged]]).all():
             raise PipelineError(
-                f"Training went astray: the loss of epoch {epoch + 1} is {row['loss']}, expected "
-                "a finite number. Lower train.learning_rate in params.yaml."
+                f"Training went astray: in epoch {epoch + 1} the loss is {row['loss']} on training "
+                f"images and {row[judged]} on those that judge it, expected finite numbers. Lower "
+                "train.learning_rate in params.yaml."
             )
         state.weights = self.model.get_weights()
         state.optimizer = [np.array(variable) for variable in self.model.optimizer.variables]

@@ -56,7 +56,7 @@ def make_project(folder: Path, *, git: bool = True) -> Path:
         else:
             shutil.copy(source, target)
     set_params(
-        folder, ("max_epochs: 24", "max_epochs: 5"), ("anneal_epochs: 4", "anneal_epochs: 2")
+        folder, ("max_epochs: 24", "max_epochs: 8"), ("anneal_epochs: 4", "anneal_epochs: 2")
     )
     if git:
         run(folder, "git", "init", "--quiet", "--initial-branch=main")

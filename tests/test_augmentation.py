@@ -50,6 +50,14 @@ def fixed_points(bounds: Warp, num_images: int = 2000) -> tuple[np.ndarray, np.n
     return linear @ centre + transforms[:, [2, 5]] - centre, linear
 
 
+def test_output_is_scaled_then_rotated() -> None:
+    """The map back to the input undoes the rotation first: S⁻¹ R⁻¹, for every draw."""
+    _, linear = fixed_points(Warp(30, 0, 0.3))
+    rotation_free = linear @ linear.transpose(0, 2, 1)
+    np.testing.assert_allclose(rotation_free[:, 0, 1], 0, atol=1e-6)
+    assert np.ptp(rotation_free[:, 0, 0]) > 0.5
+
+
 def test_shift_stays_within_its_bound_and_uses_it() -> None:
     moved, linear = fixed_points(Warp(0, 1.4, 0))
     assert np.abs(moved).max() == pytest.approx(1.4, rel=0.01)

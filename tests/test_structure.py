@@ -156,6 +156,18 @@ def test_stage_module_command_and_section_share_a_name(stage: str) -> None:
     assert stages()[stage]["cmd"].startswith(f"python -m pipeline.stages.{stage}")
 
 
+def test_resumed_training_and_dvc_agree_on_what_code_matters() -> None:
+    source = ast.parse(MODULES["stages.train"].read_text(encoding="utf-8"))
+    (code,) = (
+        ast.literal_eval(node.value)
+        for node in source.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CODE"
+    )
+    declared = [dep for dep in stages()["train"]["deps"] if dep.startswith("pipeline/")]
+    architecture = "architectures/${item.architecture}.py"
+    assert {f"pipeline/{name}" for name in (*code, architecture)} == set(declared)
+
+
 def test_train_never_depends_on_the_list_of_members() -> None:
     assert "ensemble" not in stages()["train"]["params"]
 

@@ -46,7 +46,7 @@ def fit(
 ) -> tuple[keras.Model, TrainingState]:
     model = small_model()
     judge = (data.images[40:], data.labels[40:]) if stopping else None
-    with training.held(folder, "small"):
+    with training.held(folder / "lock", "small"):
         state = training.fit(
             model,
             data.images[:40],
@@ -54,7 +54,7 @@ def fit(
             stopping=judge,
             recipe=recipe,
             seed=7,
-            state_folder=folder,
+            state_path=folder / "state.npz",
             name="small",
         )
     return model, state
@@ -154,14 +154,16 @@ def test_anneal_ends_near_zero_learning_rate(
 
 
 def test_infinite_loss_is_explained(training_digits: TrainingDigits, tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match=r"loss of epoch \d is (nan|inf).*learning_rate"):
+    with pytest.raises(PipelineError, match=r"in epoch \d the loss is (nan|inf).*learning_rate"):
         fit(training_digits, tmp_path, replace(RECIPE, learning_rate=1e30))
 
 
 def test_damaged_state_is_explained(training_digits: TrainingDigits, tmp_path: Path) -> None:
     fit(training_digits, tmp_path)
-    content = bytearray((tmp_path / "state.npz").read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    (tmp_path / "state.npz").write_bytes(content)
-    with pytest.raises(ArtifactError, match="is damaged.*start that run over"):
-        fit(training_digits, tmp_path)
+    content = (tmp_path / "state.npz").read_bytes()
+    for place in (0, len(content) // 2, len(content) - 30):
+        damaged = bytearray(content)
+        damaged[place] ^= 0xFF
+        (tmp_path / "state.npz").write_bytes(damaged)
+        with pytest.raises(ArtifactError, match="is damaged.*start that run over"):
+            TrainingState.load(tmp_path / "state.npz")

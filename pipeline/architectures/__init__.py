@@ -16,7 +16,7 @@ from pipeline.errors import ParamsError
 class Architecture(Protocol):
     """Builds an uncompiled model with fresh weights."""
 
-    def __call__(self, *, num_classes: int = ...) -> keras.Model: ...
+    def __call__(self) -> keras.Model: ...
 
 
 ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(

@@ -42,11 +42,10 @@ def workspace() -> Path:
 
     A copy holds what Git tracks: neither the archive nor an uncommitted ``data/source.json``.
     """
-    here = Path.cwd()
-    for folder in here.parents:
+    for folder in Path.cwd().parents:
         if folder.parts[-3:] == (".dvc", "tmp", "exps"):
             return folder.parents[2]
-    return here
+    return Path()
 
 
 def run(main: Callable[[], object]) -> None:

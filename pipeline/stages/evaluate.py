@@ -10,7 +10,8 @@ from sklearn.metrics import classification_report
 from pipeline import digits, metrics, params, plots, stages
 from pipeline.backend import keras
 from pipeline.digits import TrainingDigits
-from pipeline.files import missing, replacing, sha256, write_json, write_text
+from pipeline.errors import ArtifactError
+from pipeline.files import missing, read_json, replacing, sha256, write_json, write_text
 from pipeline.inference import load_model, predict_probabilities
 from pipeline.metrics import Probabilities
 from pipeline.params import Evaluate, Member
@@ -23,18 +24,26 @@ def main() -> None:
     settings = params.load()
     data = digits.load_training(stages.TRAIN)
     members = [member for member in settings.ensemble.members() if member.fold != "all"]
+    check_members(members)
     rows, probabilities, train_accuracy = judge(members, data)
     labels = data.labels[rows]
 
     summary = metrics.summarize(probabilities, labels, num_bins=settings.evaluate.calibration_bins)
     summary["train_accuracy"] = train_accuracy
+    summary["judges_per_image"] = len(members) // len({member.fold for member in members})
     write_json(stages.EVALUATION / "metrics.json", summary)
     write_json(
         stages.EVALUATION / "members.json",
         {member.name: sha256(stages.MODELS / member.name / "model.keras") for member in members},
     )
     with replacing(stages.EVALUATION / "out_of_fold.npz") as temporary:
-        np.savez(temporary, rows=rows, labels=labels, probabilities=probabilities)
+        np.savez(
+            temporary,
+            rows=rows,
+            labels=labels,
+            probabilities=probabilities,
+            train_sha256=np.array(data.provenance.train_sha256),
+        )
     write_digit_tables(stages.EVALUATION, probabilities, labels)
     write_errors(stages.EVALUATION, data, rows, probabilities, settings.evaluate)
     write_learning_curves(stages.EVALUATION, members)
@@ -48,12 +57,29 @@ def main() -> None:
         print(stages.SAMPLE_NOTICE)
 
 
+def check_members(members: list[Member]) -> None:
+    """Refuse a member that was trained with other data or folds than are judged.
+
+    Raises:
+        ArtifactError: naming the member.
+    """
+    current = sha256(stages.TRAIN)
+    for member in members:
+        folder = stages.MODELS / member.name
+        if read_json(folder / "member.json")["conditions"]["data_sha256"] != current:
+            raise ArtifactError(
+                f"{folder} was trained with other images or folds than {stages.TRAIN} holds now: "
+                "expected a network that never saw the images of its fold. Train it again with: "
+                "dvc repro"
+            )
+
+
 def judge(members: list[Member], data: TrainingDigits) -> tuple[Rows, Probabilities, float]:
     """Out-of-fold probabilities, averaged over the members that hold an image's fold back.
 
     Returns:
         The judged rows of the training data, in their order; float64 ``(rows, 10)``; and the
-        members' mean accuracy on their own training images, as they are, not warped.
+        members' mean accuracy on the images outside their folds, as they are, not warped.
     """
     sums = np.zeros((len(data.labels), digits.NUM_CLASSES), dtype=np.float64)
     num_judges = np.zeros(len(data.labels), dtype=np.intp)

@@ -12,7 +12,6 @@ from pipeline.files import read_json, replacing, write_json
 from pipeline.folds import assign_folds, find_duplicates
 
 GRID_IMAGES = 100
-PREVIEW_IMAGES = 10
 PREVIEW_WARPS = 9
 
 

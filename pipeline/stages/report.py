@@ -32,9 +32,10 @@ PICTURES = (
 
 def main() -> None:
     """Entry point of the stage."""
-    per_digit = stages.EVALUATION / "per_digit.csv"
-    if not per_digit.exists():
-        raise missing(per_digit)
+    per_digit, per_digit_text = (stages.EVALUATION / f"per_digit.{kind}" for kind in ("csv", "md"))
+    for path in (per_digit, per_digit_text, *(picture[0] for picture in PICTURES)):
+        if not path.exists():
+            raise missing(path)
     table = pd.read_csv(per_digit, dtype={"confused_with": "Int64", "confused_times": "Int64"})
     submission = read_json(stages.SUBMISSION.with_suffix(".json"))
     content = {
@@ -43,7 +44,7 @@ def main() -> None:
         "members": list(submission["members"]),
         "sample_notice": stages.SAMPLE_NOTICE,
         "digits": metrics.describe_digits(table),
-        "digit_table": (stages.EVALUATION / "per_digit.md").read_text(encoding="utf-8"),
+        "digit_table": per_digit_text.read_text(encoding="utf-8"),
         "pictures": [
             {"path": path, "title": title, "alternative": alternative}
             for path, title, alternative in PICTURES

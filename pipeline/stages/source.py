@@ -80,11 +80,12 @@ def check_raw_folder(folder: Path) -> None:
     if not folder.exists():
         return
     provenance = folder / "provenance.json"
-    vouched = read_json(provenance) if provenance.exists() else {}
+    vouched = read_json(provenance) if provenance.exists() else None
     for path in sorted(folder.iterdir()):
         if path == provenance or path.name.startswith("."):
             continue
-        if not path.is_file() or sha256(path) != vouched.get(f"{path.stem}_sha256"):
+        known = vouched.get(f"{path.stem}_sha256") if isinstance(vouched, dict) else None
+        if not path.is_file() or sha256(path) != known:
             raise SourceError(
                 f"{path} is not what the download stage put there, and DVC would delete it. Move "
                 "it to data/ if the pipeline is to use it, or delete it; then run: dvc repro"
@@ -105,10 +106,12 @@ def decide(source: params.Source, earlier: dict[str, Any] | None) -> dict[str, A
     if kind == "sample":
         return {"kind": "sample"}
     if kind in ("auto", "archive"):
-        asked = Path(source.path).expanduser() if source.path else None
+        asked = stages.workspace() / Path(source.path).expanduser() if source.path else None
         if asked and (asked.exists() or not _is_of_archive(earlier, asked)):
             return _record(archive.open_path(asked), earlier)
-        found = None if asked else archive.find(SEARCHED)
+        found = (
+            None if asked else archive.find([stages.workspace() / folder for folder in SEARCHED])
+        )
         if found:
             return _record(found, earlier)
         if earlier and _is_of_archive(earlier, asked):
@@ -145,11 +148,15 @@ def describe(decision: dict[str, Any]) -> str:
 def _is_of_archive(earlier: dict[str, Any] | None, asked: Path | None) -> bool:
     if earlier is None or earlier["kind"] != "archive":
         return False
-    return asked is None or earlier["path"] == asked.as_posix()
+    path = stages.workspace() / earlier["path"]
+    return asked is None or asked in (path, path.parent)
 
 
 def _record(found: archive.Found, earlier: dict[str, Any] | None) -> dict[str, Any]:
-    decision = {"kind": "archive", "path": found.path.as_posix(), "sha256": found.hashes()}
+    path, workspace = found.path, stages.workspace()
+    if path.is_relative_to(workspace):
+        path = path.relative_to(workspace)
+    decision = {"kind": "archive", "path": path.as_posix(), "sha256": found.hashes()}
     if decision != earlier:
         archive.check(found)
     return decision

@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from zlib import crc32
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from pipeline import architectures, digits, params, stages, training
@@ -49,31 +47,24 @@ def train(member: Member, settings: Params) -> None:
     """Fit a member, from where an interrupted run left it, and write ``models/<member>/``."""
     conditions = describe_conditions(member, settings)
     fingerprint = hashlib.sha256(json.dumps(conditions).encode()).hexdigest()[:16]
-    state_folder = STATES / f"{member.name}.{fingerprint}"
+    state_path = STATES / f"{member.name}.{fingerprint}.npz"
     data = digits.load_training(stages.TRAIN)
     fitted, stopping = select_rows(member, settings, data)
-    recipe = settings.train.model_dump(exclude={"stopping_fraction", "all_rows_epochs"})
-    if member.fold == "all":
-        recipe["max_epochs"] = settings.train.all_rows_epochs
     seed = derive_seed(member, settings.seed)
     make_repeatable(seed)
     model = architectures.build(member.architecture)
 
-    with training.held(state_folder, member.name):
+    with training.held(STATES / f"{member.name}.lock", member.name):
         state = training.fit(
             model,
             data.images[fitted],
             data.labels[fitted],
             stopping=(data.images[stopping], data.labels[stopping]) if stopping.size else None,
-            recipe=Recipe(**recipe, warp=Warp(**settings.augmentation.model_dump())),
+            recipe=make_recipe(member, settings),
             seed=seed,
-            state_folder=state_folder,
+            state_path=state_path,
             name=member.name,
         )
-        folder = stages.MODELS / member.name
-        save_model(model, folder / "model.keras")
-        with replacing(folder / "history.csv") as temporary:
-            pd.DataFrame(state.history).to_csv(temporary, index=False)
         record = {
             "member": asdict(member),
             "provenance": asdict(data.provenance),
@@ -85,11 +76,27 @@ def train(member: Member, settings: Params) -> None:
             "training_seconds": round(sum(row["seconds"] for row in state.history), 1),
             "conditions": conditions,
         }
-        write_json(folder / "member.json", record)
-    discard_states(member, keep=state_folder)
+        with replacing(stages.MODELS / member.name) as folder:
+            save_model(model, folder / "model.keras")
+            pd.DataFrame(state.history).to_csv(folder / "history.csv", index=False)
+            write_json(folder / "member.json", record)
+        discard_states(member, keep=state_path)
     print(
         f"{member.name}: best of {record['epochs']} epochs was {record['best_epoch']}, "
         f"after {record['training_seconds']:.0f} s of training"
+    )
+
+
+def make_recipe(member: Member, settings: Params) -> Recipe:
+    """How params.yaml says that a member is fitted."""
+    chosen = settings.train
+    return Recipe(
+        batch_size=chosen.batch_size,
+        learning_rate=chosen.learning_rate,
+        max_epochs=chosen.all_rows_epochs if member.fold == "all" else chosen.max_epochs,
+        patience_epochs=chosen.patience_epochs,
+        anneal_epochs=chosen.anneal_epochs,
+        warp=Warp(**settings.augmentation.model_dump()),
     )
 
 
@@ -118,9 +125,12 @@ def describe_conditions(member: Member, settings: Params) -> dict[str, Any]:
     """Everything that the trained weights follow from, bit for bit."""
     package = Path(__file__).parent.parent
     code = (*CODE, f"architectures/{member.architecture}.py")
+    idle = {"max_epochs", "patience_epochs", "stopping_fraction"}
     return {
         "seed": settings.seed,
-        "train": settings.train.model_dump(),
+        "train": settings.train.model_dump(
+            exclude=idle if member.fold == "all" else {"all_rows_epochs"}
+        ),
         "augmentation": settings.augmentation.model_dump(),
         "data_sha256": sha256(stages.TRAIN),
         "code_sha256": {name: sha256(package / name) for name in code},
@@ -131,23 +141,25 @@ def describe_conditions(member: Member, settings: Params) -> dict[str, Any]:
             "numpy": np.__version__,
         },
         "cpu": _cpu_model(),
-        "threads": os.cpu_count(),
+        "threads": _num_threads(),
     }
 
 
 def discard_states(member: Member, *, keep: Path) -> None:
     """Delete what earlier runs of this member, under other conditions, left to be continued.
 
-    The state in ``keep`` stays: if DVC was ended before it noted this run, the next one needs it.
+    The state at ``keep`` stays: if DVC was ended before it noted this run, the next one needs it.
     """
-    for folder in STATES.glob(f"{member.name}.*"):
-        if folder == keep:
-            continue
-        try:
-            with FileLock(folder / "lock", timeout=0):
-                shutil.rmtree(folder)
-        except Timeout:
-            continue  # another process is training it
+    for path in STATES.glob(f"{member.name}.*.npz"):
+        if path != keep:
+            path.unlink()
+
+
+def _num_threads() -> int | None:
+    """The processors that this process may use, as many as TensorFlow starts threads."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
 
 
 def _cpu_model() -> str:

@@ -8,6 +8,7 @@ from pipeline.backend import keras, tf
 from pipeline.digits import Images
 from pipeline.errors import ParamsError
 from pipeline.inference import load_model, save_model
+from tests.conftest import ROOT
 
 PARAMETERS = {"deep_cnn": 138_410}
 
@@ -19,6 +20,12 @@ def images() -> Images:
 
 def test_every_architecture_has_a_row_here() -> None:
     assert set(PARAMETERS) == set(ARCHITECTURES)
+
+
+def test_every_file_is_an_architecture() -> None:
+    """The source stage takes file names for architectures, so that it need not import Keras."""
+    files = {path.stem for path in (ROOT / "pipeline/architectures").glob("*.py")}
+    assert files - {"__init__"} == set(ARCHITECTURES)
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

@@ -1,6 +1,6 @@
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,8 @@ from pipeline import digits, stages
 from pipeline.architectures import build
 from pipeline.backend import keras
 from pipeline.digits import TrainingDigits
-from pipeline.files import read_json, write_json
+from pipeline.errors import ArtifactError
+from pipeline.files import read_json, sha256, write_json
 from pipeline.inference import load_model, predict_probabilities, save_model
 from pipeline.params import Member
 from pipeline.stages import evaluate
@@ -22,7 +23,11 @@ def add_member(member: Member, data: TrainingDigits) -> None:
     keras.utils.set_random_seed(member.seed)
     folder = stages.MODELS / member.name
     save_model(build(member.architecture), folder / "model.keras")
-    write_json(folder / "member.json", {"provenance": asdict(data.provenance)})
+    conditions = {"data_sha256": sha256(stages.TRAIN)}
+    write_json(
+        folder / "member.json",
+        {"provenance": asdict(data.provenance), "conditions": conditions},
+    )
     row = {"epoch": 1, "loss": 1.0, "accuracy": 0.5, "stopping_loss": 0.9, "stopping_accuracy": 0.6}
     pd.DataFrame([row]).to_csv(folder / "history.csv", index=False)
 
@@ -93,3 +98,11 @@ def test_everything_that_dvc_expects_is_written(evaluated: TrainingDigits) -> No
     }
     layers = (stages.EVALUATION / "architectures/deep_cnn.md").read_text()
     assert "| block1_conv1 | Conv2D | 26×26×32 | 320 |" in layers
+
+
+def test_member_that_held_other_images_back_is_refused(evaluated: TrainingDigits) -> None:
+    before = stages.TRAIN.read_bytes()
+    digits.save(stages.TRAIN, replace(evaluated, folds=evaluated.folds[::-1].copy()))
+    with pytest.raises(ArtifactError, match="0-0-deep_cnn was trained with other images or folds"):
+        evaluate.main()
+    stages.TRAIN.write_bytes(before)

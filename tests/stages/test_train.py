@@ -107,11 +107,11 @@ def test_finished_member_that_dvc_lost_is_written_again_without_training(trained
 
 
 def test_states_of_other_conditions_are_discarded(in_folder: Path) -> None:
-    current, old, other = (
-        train.STATES / name for name in ("0-0-deep_cnn.new", "0-0-deep_cnn.old", "0-1-deep_cnn.old")
-    )
-    for folder in (current, old, other):
-        folder.mkdir(parents=True)
+    train.STATES.mkdir(parents=True)
+    names = ("0-0-deep_cnn.new", "0-0-deep_cnn.old", "0-1-deep_cnn.old")
+    current, old, other = (train.STATES / f"{name}.npz" for name in names)
+    for path in (current, old, other):
+        path.touch()
     train.discard_states(MEMBER, keep=current)
     assert current.exists()
     assert not old.exists()
@@ -138,6 +138,20 @@ def test_conditions_change_with_the_data(in_folder: Path, training_digits: Train
     assert train.describe_conditions(MEMBER, load_params()) != one
 
 
+def test_settings_that_a_member_does_not_use_do_not_concern_it(
+    in_folder: Path, training_digits: TrainingDigits
+) -> None:
+    digits.save(stages.TRAIN, training_digits)
+    usual = load_params()
+    more_epochs = load_params(("all_rows_epochs: 25", "all_rows_epochs: 30"))
+    less_patience = load_params(("patience_epochs: 5", "patience_epochs: 4"))
+    of_all_rows = Member("all", 0, "deep_cnn")
+    for member, other in ((MEMBER, more_epochs), (of_all_rows, less_patience)):
+        assert train.describe_conditions(member, usual) == train.describe_conditions(member, other)
+    for member, other in ((MEMBER, less_patience), (of_all_rows, more_epochs)):
+        assert train.describe_conditions(member, usual) != train.describe_conditions(member, other)
+
+
 def test_missing_training_data_is_named(in_folder: Path) -> None:
     with pytest.raises(ArtifactError, match="train.npz is missing"):
-        digits.load_training(stages.TRAIN)
+        train.train(MEMBER, load_params())
