@@ -265,6 +265,9 @@ def with_archive(tmp_path: Path) -> Path:
 
 
 def test_experiment_in_a_copy_uses_the_same_data(with_archive: Path) -> None:
+    output = run(with_archive, "dvc", "exp", "run", "--temp", "download")
+    assert "data/raw: the competition's data" in output
+
     run(with_archive, "dvc", "repro", "download")
     decided = (with_archive / "data/source.json").read_bytes()
     output = run(

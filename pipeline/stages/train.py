@@ -45,10 +45,10 @@ def main() -> None:
 
 def train(member: Member, settings: Params) -> None:
     """Fit a member, from where an interrupted run left it, and write ``models/<member>/``."""
+    data = digits.load_training(stages.TRAIN)
     conditions = describe_conditions(member, settings)
     fingerprint = hashlib.sha256(json.dumps(conditions).encode()).hexdigest()[:16]
     state_path = STATES / f"{member.name}.{fingerprint}.npz"
-    data = digits.load_training(stages.TRAIN)
     fitted, stopping = select_rows(member, settings, data)
     seed = derive_seed(member, settings.seed)
     make_repeatable(seed)
