@@ -12,6 +12,8 @@ export PYTHONUTF8 := 1
 # DVC runs the `python` that it finds first.
 repro: $(VENV)/runtime scm
 	PATH="$(BIN):$$PATH" dvc repro
+	@echo
+	@echo "Look at reports/report.html. For dvc and digits: source $(VENV)/bin/activate"
 
 test: $(VENV)/development
 	$(BIN)/ruff check
@@ -32,6 +34,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing TensorFlow, DVC and the rest into $(VENV): about 3 GB, some minutes, once"
 	$(PIP) install --require-hashes -r requirements.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@

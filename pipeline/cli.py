@@ -177,8 +177,9 @@ def _read_predictions(path: Path, revision: str | None = None) -> pd.DataFrame:
         try:
             content = dvc.api.read(str(path), rev=revision, mode="rb")
         except (DvcException, SCMError, FileNotFoundError) as error:
+            reason = str(error).rstrip(".")
             raise ArtifactError(
-                f"The predictions of {revision} are not at hand: {error}. Expected a commit whose "
+                f"The predictions of {revision} are not at hand: {reason}. Expected a commit whose "
                 "dvc.lock was committed after dvc repro, or the name of an experiment (dvc exp "
                 "show), with its results still in DVC's cache."
             ) from None

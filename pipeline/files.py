@@ -89,7 +89,9 @@ def read_json(path: Path) -> Any:
 
 def missing(path: Path) -> ArtifactError:
     """The error for an artifact that no stage has written yet."""
-    return ArtifactError(f"{path} is missing: an earlier stage writes it. Run: dvc repro")
+    return ArtifactError(
+        f"{path} is missing: an earlier stage writes it. In the project's folder, run: dvc repro"
+    )
 
 
 def tells_of_damage(error: Exception) -> bool:

@@ -174,11 +174,13 @@ def error_gallery(path: Path, images: Images, errors: pd.DataFrame, *, num_error
         num_errors: how many errors there are in all.
     """
     captions = [
-        f"true {error.true}: {error.p_true:.1%}\nread {error.predicted}: {error.p_predicted:.1%}"
-        + (
-            f"\nthen {error.runner_up}: {error.p_runner_up:.1%}"
-            if error.runner_up != error.true
-            else "\n"
+        "\n".join(
+            [
+                f"row {error.row}",
+                f"true {error.true}: {error.p_true:.1%}",
+                f"read {error.predicted}: {error.p_predicted:.1%}",
+                f"then {error.runner_up}: {error.p_runner_up:.1%}",
+            ]
         )
         for error in errors.itertuples()
     ]
@@ -186,7 +188,7 @@ def error_gallery(path: Path, images: Images, errors: pd.DataFrame, *, num_error
         figure = plt.figure(figsize=(6, 1.5))
         title = "No held-back image was misread"
     else:
-        figure = _grid(images, captions, columns=10, tile=1.1, caption_height=0.52)
+        figure = _grid(images, captions, columns=10, tile=1.1, caption_height=0.64)
         title = f"{len(images)} of {num_errors:,} errors, the costliest of each kind first"
     with _saved(path, figure):
         figure.suptitle(title, fontsize=11)

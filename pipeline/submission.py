@@ -39,7 +39,8 @@ def read(path: Path, *, expected_rows: int) -> Labels:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise SubmissionError(
-            f"There is no {path}. The pipeline writes submissions/submission.csv: run dvc repro"
+            f"There is no {path}. The pipeline writes submissions/submission.csv; in the project's "
+            "folder, run: dvc repro"
         ) from None
     except IsADirectoryError:
         raise SubmissionError(f"{path} is a folder; expected a CSV file.") from None

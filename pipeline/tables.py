@@ -115,7 +115,10 @@ def check_header(path: Path, first_line: bytes, columns: tuple[str, ...]) -> Non
     )
 
 
-_REMEDY = "Put the competition's unchanged file in its place, then run: dvc repro"
+_REMEDY = (
+    "Replace the archive or CSVs that it came from, in data/ or where source.path says, by the "
+    "competition's unchanged ones, then run: dvc repro"
+)
 
 
 def _to_images(pixels: NDArray[np.uint8]) -> Images:

@@ -45,7 +45,7 @@ def test_provenance_names_the_data_and_its_hashes() -> None:
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match=r"train\.npz is missing: .* Run: dvc repro$"):
+    with pytest.raises(ArtifactError, match=r"train\.npz is missing: .* run: dvc repro$"):
         digits.load_training(tmp_path / "train.npz")
 
 

@@ -160,7 +160,7 @@ def test_damaged_json_is_named(tmp_path: Path, damaged: bytes) -> None:
 
 
 def test_missing_json_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match=r"a\.json is missing: .* Run: dvc repro$"):
+    with pytest.raises(ArtifactError, match=r"a\.json is missing: .* run: dvc repro$"):
         read_json(tmp_path / "a.json")
 
 

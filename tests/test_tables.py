@@ -15,7 +15,7 @@ from pipeline.digits import Images, Labels
 from pipeline.errors import ArtifactError, TableError
 from pipeline.tables import TRAIN_COLUMNS
 
-REMEDY = r"Put the competition's unchanged file in its place, then run: dvc repro$"
+REMEDY = r"Replace the archive or CSVs that it came from, .*, then run: dvc repro$"
 
 
 def draw_digits(count: int, seed: int = 0) -> tuple[Images, Labels]:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.errors import exit_status
+from pipeline.errors import INTERRUPTED, exit_status
 
 if importlib.util.find_spec("keras") is None:
     sys.exit(
@@ -31,9 +31,9 @@ REPORT = Path("reports/report.html")
 MODEL_CARD = Path("reports/model_card.md")
 
 SAMPLE_NOTICE = (
-    "THIS RUN USES THE EMBEDDED SAMPLE, NOT THE COMPETITION'S DATA: its scores say nothing about "
-    "the competition, and its CSV cannot be submitted. Put the competition's archive at "
-    "data/digit-recognizer.zip and run: dvc repro"
+    "THIS RUN USES THE EMBEDDED SAMPLE, NOT THE COMPETITION'S DATA.\n"
+    "Its scores say nothing about the competition, and its CSV cannot be submitted.\n"
+    "Put the competition's archive at data/digit-recognizer.zip and run the pipeline again."
 )
 
 
@@ -56,7 +56,9 @@ def run(main: Callable[[], object]) -> None:
     """
     status = exit_status(main)
     stage = os.environ.get("DVC_STAGE")
-    if status and stage and stage != "source" and _has_run_before(stage):
+    if status == INTERRUPTED and stage and stage.startswith("train@"):
+        print("The next run continues after the last finished epoch.", file=sys.stderr)
+    elif status and stage and stage != "source" and _has_run_before(stage):
         print(
             f"DVC removed the earlier results of this stage before it ran. They come back with: "
             f"dvc checkout --force {stage}",

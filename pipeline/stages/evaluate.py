@@ -53,8 +53,6 @@ def main() -> None:
         f"{summary['accuracy']:.2%} (95 % interval {summary['accuracy_low']:.2%} to "
         f"{summary['accuracy_high']:.2%}). Per digit: digits errors"
     )
-    if data.provenance.sample:
-        print(stages.SAMPLE_NOTICE)
 
 
 def check_members(members: list[Member]) -> None:

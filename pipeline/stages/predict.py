@@ -30,8 +30,6 @@ def main() -> None:
     write_report(stages.TEST_REPORT, test, probabilities)
     write_submission(stages.SUBMISSION, folders, test.provenance, probabilities)
     print(f"{stages.SUBMISSION}: {len(probabilities):,} rows, checked")
-    if test.provenance.sample:
-        print(stages.SAMPLE_NOTICE)
 
 
 def check_provenance(folders: list[Path], provenance: Provenance) -> None:

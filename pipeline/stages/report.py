@@ -23,6 +23,11 @@ PICTURES = (
         "Loss and error rate over epochs; the same numbers are in learning_curves.csv.",
     ),
     (
+        stages.DATA_REPORT / "augmentation_preview.png",
+        "What training sees",
+        "One image of each digit beside warped copies.",
+    ),
+    (
         stages.TEST_REPORT / "least_certain.png",
         "Test images read with the least certainty",
         "Test images with their two most probable digits.",
@@ -53,6 +58,8 @@ def main() -> None:
     render(stages.REPORT, "report.html", **content)
     render(stages.MODEL_CARD, "model_card.md", **content)
     print(f"{stages.REPORT}: open it in a browser")
+    if submission["provenance"]["sample"]:
+        print(stages.SAMPLE_NOTICE)
 
 
 if __name__ == "__main__":
