@@ -74,6 +74,8 @@ def check_architectures(names: list[str]) -> None:
 def check_raw_folder(folder: Path) -> None:
     """Refuse files in ``data/raw`` that the download stage did not write: DVC would delete them.
 
+    The stage writes ``provenance.json`` last, so that only what was put there later is hashed.
+
     Raises:
         SourceError: there are such files.
     """
@@ -85,6 +87,8 @@ def check_raw_folder(folder: Path) -> None:
         if path == provenance or path.name.startswith("."):
             continue
         known = vouched.get(f"{path.stem}_sha256") if isinstance(vouched, dict) else None
+        if known and path.is_file() and path.stat().st_ctime_ns <= provenance.stat().st_ctime_ns:
+            continue
         if not path.is_file() or sha256(path) != known:
             raise SourceError(
                 f"{path} is not what the download stage put there, and DVC would delete it. Move "
@@ -109,9 +113,8 @@ def decide(source: params.Source, earlier: dict[str, Any] | None) -> dict[str, A
         asked = stages.workspace() / Path(source.path).expanduser() if source.path else None
         if asked and (asked.exists() or not _is_of_archive(earlier, asked)):
             return _record(archive.open_path(asked), earlier)
-        found = (
-            None if asked else archive.find([stages.workspace() / folder for folder in SEARCHED])
-        )
+        searched = [stages.workspace() / folder for folder in SEARCHED]
+        found = None if asked else archive.find(searched)
         if found:
             return _record(found, earlier)
         if earlier and _is_of_archive(earlier, asked):
