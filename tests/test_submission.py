@@ -156,7 +156,7 @@ def test_folder_is_refused(path: Path) -> None:
 
 
 def test_missing_file_is_refused(path: Path) -> None:
-    with pytest.raises(SubmissionError, match=r"There is no .*submission\.csv\. .* run dvc repro"):
+    with pytest.raises(SubmissionError, match=r"There is no .*submission\.csv\. .* run: dvc repro"):
         submission.check(path)
 
 
