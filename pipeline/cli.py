@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pipeline import metrics, stages, submission, submission_log, submitting
+from pipeline import metrics, profiles, stages, submission, submission_log, submitting
 from pipeline.digits import NUM_CLASSES
 from pipeline.errors import ArtifactError, KaggleError, exit_status
 from pipeline.files import missing, read_json, tells_of_damage
@@ -127,6 +127,29 @@ def errors(
         f"{summary['accuracy']:.2%}, 95 % interval {interval}"
     )
     _print_table(rows, title)
+
+
+@app.command()
+def profile(
+    name: Annotated[
+        str | None, typer.Argument(help="Which one to write into params.yaml; none: list them.")
+    ] = None,
+) -> None:
+    """Switch params.yaml to a set of settings that belong together."""
+    if name is None:
+        for known in profiles.names():
+            _console.print(f"{known:8} {profiles.read(known)['about']}", highlight=False)
+        return
+    changes = profiles.apply(name)
+    for line in changes:
+        style = "red" if line.startswith("-") else "green"
+        _console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+    _console.print(
+        f"params.yaml holds profile {name} now; run it with: dvc repro"
+        if changes
+        else f"params.yaml held profile {name} already",
+        highlight=False,
+    )
 
 
 def _show_changes(path: Path, revision: str) -> None:

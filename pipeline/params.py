@@ -96,9 +96,11 @@ class Train(Section):
     batch_size: int = Field(ge=1, le=4096)
     learning_rate: float = Field(gt=0, le=1)
     max_epochs: int = Field(ge=1, le=10_000)
+    warmup_epochs: int = Field(ge=0, le=1_000)
     patience_epochs: int = Field(ge=1)
     anneal_epochs: int = Field(ge=0, le=1_000)
-    stopping_fraction: float = Field(gt=0, le=0.5)
+    pruned_fraction: float = Field(ge=0, lt=1)
+    stopping_fraction: float = Field(ge=0, le=0.5)
     all_rows_epochs: int = Field(ge=1, le=10_000)
 
 

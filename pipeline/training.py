@@ -1,35 +1,34 @@
-"""One network, fitted: the input pipeline, early stopping, and a state that survives being killed.
+"""One network, fitted: schedule, pruned epochs, early stopping, and a state that survives a kill.
 
-An epoch's order of images, its warps and its dropout masks are drawn from (seed, epoch) alone, and
-after each epoch the whole state is put on disk in one rename. A run that is killed at any moment
-therefore continues at its last finished epoch and ends with the same bits as an undisturbed one.
-Keras's own ``BackupAndRestore`` forgets the best value that ``EarlyStopping`` and
-``ModelCheckpoint`` had seen (keras#17012), so the three are one callback here.
+What the epochs do to one another goes through `TrainingState` alone; everything else of an epoch,
+its images, their order, their warps and the dropout masks, is drawn from (seed, epoch). A run that
+is killed at any moment therefore continues at its last finished epoch and ends with the same bits
+as an undisturbed one. The loop is written out, and not Keras's ``fit``, because an epoch chooses
+its images by the losses of the one before.
 """
 
-import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from pipeline.augmentation import Warp, apply_transforms, draw_transforms
+from pipeline.augmentation import Transforms, Warp, apply_transforms, draw_transforms
 from pipeline.backend import keras, tf
-from pipeline.digits import Images, Labels
-from pipeline.errors import ArtifactError, PipelineError
-from pipeline.files import replacing, tells_of_damage
+from pipeline.digits import IMAGE_SIZE, Images, Labels
+from pipeline.errors import PipelineError
+from pipeline.training_state import TrainingState
 
-Weights = list[NDArray[Any]]
+Losses = NDArray[np.float32]
 
 _STOPPING_BATCH = 1_000
+_WHOLE_BELOW = 1 / 8
+"""Epochs that begin below this share of the highest learning rate leave no image out."""
 
 _console = Console()
 
@@ -38,112 +37,186 @@ _console = Console()
 class Recipe:
     """How a network is fitted.
 
+    The learning rate rises linearly, stays, and falls linearly to zero. With a long anneal it is
+    the one-cycle schedule (Smith and Topin 2018); with a short one, that of a plateau.
+
     Attributes:
-        batch_size: images per step.
-        learning_rate: of Adam, constant until the anneal.
+        batch_size: images per step, at most.
+        learning_rate: of Adam, at its highest.
         max_epochs: bound on the number of epochs; all are run where nothing stops the fit.
+        warmup_epochs: epochs in which the learning rate rises.
         patience_epochs: after so many epochs without a lower loss on the stopping slice, the
             anneal begins.
-        anneal_epochs: epochs in which the learning rate falls linearly to zero before the end;
-            with 0 the fit just stops.
+        anneal_epochs: epochs in which the learning rate falls to zero before the end; with 0 the
+            fit just stops.
+        pruned_fraction: share of the images of less than average loss that an epoch leaves out,
+            drawn anew each time; the others of their kind count for more instead (InfoBatch, Qin
+            et al. 2024). The first epoch and those at the end leave none out.
         warp: the augmentation.
     """
 
     batch_size: int
     learning_rate: float
     max_epochs: int
+    warmup_epochs: int
     patience_epochs: int
     anneal_epochs: int
+    pruned_fraction: float
     warp: Warp
 
+    def learning_rate_share(self, position: float, anneal_after: int | None) -> float:
+        """The learning rate at ``position``, in epochs from 0, as a share of the highest."""
+        share = min(1.0, position / self.warmup_epochs) if self.warmup_epochs else 1.0
+        if anneal_after is None or position <= anneal_after:
+            return share
+        annealed = (position - anneal_after) / min(self.anneal_epochs, self.max_epochs)
+        return share * max(0.0, 1 - annealed)
 
-@dataclass
-class TrainingState:
-    """Where a fit stands after its last finished epoch.
+
+@dataclass(frozen=True)
+class EpochPlan:
+    """What an epoch fits, in this order.
 
     Attributes:
-        history: one mapping per finished epoch: epoch (from 1), loss, accuracy, seconds and, with
-            a stopping slice, stopping_loss and stopping_accuracy.
-        best_epoch: the epoch with the lowest stopping loss, or the last one without a slice.
-        anneal_after: the last epoch at the full learning rate, once that is known.
-        finished: whether the fit has ended.
-        weights: the model's weights.
-        optimizer: the optimizer's variables.
-        best_weights: the model's weights after ``best_epoch``.
+        rows: ``(m,)``, of the images to fit.
+        weights: float32 ``(m,)``, how much the loss of each counts.
+        transforms: float32 ``(m, 8)``, the warp of each.
+        num_steps: into how many batches of all but equal size they are divided.
     """
 
-    history: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int = 0
-    anneal_after: int | None = None
-    finished: bool = False
-    weights: Weights = field(default_factory=list)
-    optimizer: Weights = field(default_factory=list)
-    best_weights: Weights = field(default_factory=list)
-
-    def groups(self) -> dict[str, Weights]:
-        """The lists of arrays, by name."""
-        return {
-            "weights": self.weights,
-            "optimizer": self.optimizer,
-            "best_weights": self.best_weights,
-        }
-
-    def save(self, path: Path) -> None:
-        """Write everything to one npz, whole or not at all."""
-        arrays = {
-            f"{name}/{index}": array
-            for name, group in self.groups().items()
-            for index, array in enumerate(group)
-        }
-        scalars = {
-            "history": self.history,
-            "best_epoch": self.best_epoch,
-            "anneal_after": self.anneal_after,
-            "finished": self.finished,
-        }
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, scalars=np.array(json.dumps(scalars)), **arrays)  # type: ignore[arg-type]
+    rows: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    transforms: Transforms
+    num_steps: int
 
     @classmethod
-    def load(cls, path: Path) -> "TrainingState":
-        """Read what `save` wrote; a fresh state if there is nothing."""
-        if not path.exists():
-            return cls()
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                state = cls(**json.loads(str(arrays["scalars"])))
-                for name in arrays.files:
-                    group, _, index = name.partition("/")
-                    if index:
-                        state.groups()[group].append(arrays[name])
-        except Exception as error:
-            if not (tells_of_damage(error) or isinstance(error, TypeError)):
-                raise
-            raise ArtifactError(
-                f"{path}, the state of an interrupted training run, is damaged: {error}. "
-                "Delete it to start that run over, then run: dvc repro"
-            ) from None
-        return state
+    def draw(
+        cls, row_losses: Losses, recipe: Recipe, generator: np.random.Generator, *, whole: bool
+    ) -> Self:
+        """Draw the images of an epoch, their order and their warps.
+
+        Args:
+            row_losses: float32 ``(n,)``, of each image when it was last fitted.
+            recipe: how to fit.
+            generator: of this epoch alone.
+            whole: leave none out.
+        """
+        kept = np.ones(len(row_losses), dtype=bool)
+        weights = np.ones(len(row_losses), dtype=np.float32)
+        if not whole:
+            learned = row_losses < row_losses.mean()
+            weights[learned] = 1 / (1 - recipe.pruned_fraction)
+            kept = ~learned | (generator.random(len(row_losses)) >= recipe.pruned_fraction)
+        rows = generator.permutation(np.flatnonzero(kept))
+        transforms = draw_transforms(recipe.warp, len(rows), generator)
+        return cls(rows, weights[rows], transforms, -(-len(rows) // recipe.batch_size))
+
+    def batches(self, images: tf.Tensor, labels: tf.Tensor) -> tf.data.Dataset:
+        """Warped images, labels and weights in batches, prepared beside the training step."""
+
+        def draw_steps() -> Iterator[tuple[NDArray[np.generic], ...]]:
+            for step in np.array_split(np.arange(len(self.rows)), self.num_steps):
+                yield self.rows[step], self.weights[step], self.transforms[step]
+
+        def gather(
+            rows: tf.Tensor, weights: tf.Tensor, transforms: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            warped = apply_transforms(tf.gather(images, rows), transforms)
+            return warped, tf.gather(labels, rows), weights
+
+        steps = tf.data.Dataset.from_generator(
+            draw_steps,
+            output_signature=(
+                tf.TensorSpec([None], tf.int64),
+                tf.TensorSpec([None], tf.float32),
+                tf.TensorSpec([None, 8], tf.float32),
+            ),
+        )
+        return steps.map(gather, num_parallel_calls=2, deterministic=True).prefetch(8)
 
 
-@contextmanager
-def held(path: Path, name: str) -> Iterator[None]:
-    """Hold a member's lock file; if another process holds it, say so and wait.
+class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
+    """Keras's layer, with TensorFlow's fused kernel while training on feature maps.
 
-    Ending DVC leaves its trainer running: the next one then waits here, and finds the work done if
-    it was the same work.
+    The variables are the same, so that weights can be handed over to the stock layer.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        _say(f"{name}: another process is training this member; waiting for it to end")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Normalise ``(n, height, width, channels)`` by the batch, or as the stock layer does."""
+        if not training or inputs.shape.rank != 4:
+            return super().call(inputs, training=training, mask=mask)
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs, self.gamma, self.beta, epsilon=self.epsilon, is_training=True
+        )
+        size = tf.cast(tf.reduce_prod(tf.shape(inputs)[:-1]), tf.float32)
+        biased = variance * (size - 1) / size
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, biased)):
+            moving.assign(moving * self.momentum + batch * (1 - self.momentum))
+        return outputs
+
+
+class Fitter:
+    """A model in training: compiled steps around layers that are fast rather than portable.
+
+    Args:
+        model: uncompiled, uint8 images ``(n, 28, 28)`` to logits ``(n, 10)``; it is not changed.
+        learning_rate: of Adam.
+    """
+
+    def __init__(self, model: keras.Model, learning_rate: float) -> None:
+        self.model = keras.models.clone_model(model, clone_function=_speed_up)
+        self.model.set_weights(model.get_weights())
+        self.optimizer = keras.optimizers.Adam(learning_rate)
+        self.optimizer.build(self.model.trainable_variables)
+        # One trace for all sizes of batches: another one could round otherwise after a resume.
+        images = tf.TensorSpec([None, IMAGE_SIZE, IMAGE_SIZE], tf.uint8)
+        labels, weights = tf.TensorSpec([None], tf.uint8), tf.TensorSpec([None], tf.float32)
+        self._fit = tf.function(self._fit_batch, [images, labels, weights], jit_compile=False)
+        self._judge = tf.function(self._judge_batch, [images, labels], jit_compile=False)
+
+    def reseed_dropout(self, generator: np.random.Generator) -> None:
+        """Draw the dropout masks to come from ``generator``."""
+        for variable in self.model.non_trainable_variables:
+            if variable.path.endswith("seed_generator_state"):
+                variable.assign(generator.integers(2**32, size=2, dtype=np.uint32))
+
+    def fit(
+        self, batch: tuple[tf.Tensor, ...], learning_rate: float
+    ) -> tuple[Losses, NDArray[np.bool_]]:
+        """Take one step; per image, the loss before it and whether the digit was right."""
+        self.optimizer.learning_rate = learning_rate
+        losses, right = self._fit(*batch)
+        return losses.numpy(), right.numpy()
+
+    def judge(self, images: Images, labels: Labels) -> tuple[float, float]:
+        """Mean loss and accuracy, without training."""
+        parts = [
+            self._judge(images[start : start + _STOPPING_BATCH], labels[start:][:_STOPPING_BATCH])
+            for start in range(0, len(images), _STOPPING_BATCH)
+        ]
+        losses, right = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return float(losses.mean(dtype=np.float64)), float(right.mean())
+
+    def _fit_batch(
+        self, images: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            losses, right = self._measure(self.model(images, training=True), labels)
+            loss = tf.reduce_mean(losses * weights)
+        variables = self.model.trainable_variables
+        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        return losses, right
+
+    def _judge_batch(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return self._measure(self.model(images, training=False), labels)
+
+    @staticmethod
+    def _measure(logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        labels = tf.cast(labels, tf.int32)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        return losses, tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), labels)
 
 
 def fit(
@@ -177,134 +250,112 @@ def fit(
     Raises:
         PipelineError: the loss is not finite.
     """
-    optimizer = keras.optimizers.Adam(recipe.learning_rate)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
-    optimizer.build(model.trainable_variables)
-
+    fitter = Fitter(model, recipe.learning_rate)
     state = TrainingState.load(state_path)
-    if not state.history and recipe.max_epochs <= recipe.anneal_epochs:
-        state.anneal_after = 0
     if state.history:
         _say(f"{name}: continuing after epoch {len(state.history)}")
-        model.set_weights(state.weights)
-        for variable, value in zip(optimizer.variables, state.optimizer, strict=True):
+        fitter.model.set_weights(state.weights)
+        for variable, value in zip(fitter.optimizer.variables, state.optimizer, strict=True):
             variable.assign(value)
-    if not state.finished:
-        steps = -(-len(images) // recipe.batch_size)
-        with _ShowProgress(state, name, recipe.max_epochs, steps) as progress:
-            model.fit(
-                augmented_batches(images, labels, recipe, seed, first_epoch=len(state.history)),
-                steps_per_epoch=steps,
-                initial_epoch=len(state.history),
-                epochs=recipe.max_epochs,
-                validation_data=stopping,
-                validation_batch_size=_STOPPING_BATCH,
-                shuffle=False,
-                verbose=0,
-                callbacks=[_KeepState(state, state_path, recipe, seed, steps), progress],
-            )
+    else:
+        state.row_losses = [np.full(len(images), np.inf, dtype=np.float32)]
+        if recipe.max_epochs <= recipe.anneal_epochs:
+            state.anneal_after = 0
+
+    with _Display(name, recipe.max_epochs) as display:
+        while not state.finished:
+            row = _run_epoch(fitter, images, labels, stopping, recipe, seed, state, display)
+            _note_epoch(state, row, fitter, recipe)
+            state.save(state_path)
+            display.finish_epoch(state)
     model.set_weights(state.best_weights)
     return state
 
 
-def augmented_batches(
-    images: Images, labels: Labels, recipe: Recipe, seed: int, *, first_epoch: int
-) -> tf.data.Dataset:
-    """Warped images and labels in batches, all epochs from ``first_epoch`` (from 0) end to end."""
-    all_images, all_labels = tf.constant(images), tf.constant(labels)
+def _run_epoch(
+    fitter: Fitter,
+    images: Images,
+    labels: Labels,
+    stopping: tuple[Images, Labels] | None,
+    recipe: Recipe,
+    seed: int,
+    state: TrainingState,
+    display: "_Display",
+) -> dict[str, float]:
+    """Run the epoch that follows ``state``, note each image's loss there, and describe it."""
+    began, epoch = time.perf_counter(), len(state.history)
+    row_losses = state.row_losses[0]
+    whole = epoch == 0 or recipe.learning_rate_share(epoch, state.anneal_after) < _WHOLE_BELOW
+    plan = EpochPlan.draw(row_losses, recipe, np.random.default_rng([seed, epoch]), whole=whole)
+    fitter.reseed_dropout(np.random.default_rng([seed, epoch, 1]))
 
-    def draw_epochs() -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        for epoch in range(first_epoch, recipe.max_epochs):
-            generator = np.random.default_rng([seed, epoch])
-            order = generator.permutation(len(images))
-            yield order, draw_transforms(recipe.warp, len(images), generator)
+    fitted, hits = [], []
+    for step, batch in enumerate(plan.batches(tf.constant(images), tf.constant(labels))):
+        position = epoch + (step + 1 / 2) / plan.num_steps
+        share = recipe.learning_rate_share(position, state.anneal_after)
+        losses, right = fitter.fit(batch, recipe.learning_rate * share)
+        fitted.append(losses)
+        hits.append(right)
+        display.advance(epoch, (step + 1) / plan.num_steps)
+    row_losses[plan.rows] = np.concatenate(fitted)
+    row = {
+        "epoch": epoch + 1,
+        "images": len(plan.rows),
+        "loss": float(row_losses[plan.rows].mean(dtype=np.float64)),
+        "accuracy": float(np.concatenate(hits).mean()),
+    }
+    if stopping is not None:
+        row["stopping_loss"], row["stopping_accuracy"] = fitter.judge(*stopping)
+    row["seconds"] = round(time.perf_counter() - began, 3)
+    return row
 
-    def gather(order: tf.Tensor, transforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return (
-            apply_transforms(tf.gather(all_images, order), transforms),
-            tf.gather(all_labels, order),
+
+def _note_epoch(
+    state: TrainingState, row: dict[str, float], fitter: Fitter, recipe: Recipe
+) -> None:
+    """Bring ``state`` up to date after the epoch that ``row`` describes."""
+    epoch = len(state.history) + 1
+    judged = "stopping_loss" if "stopping_loss" in row else "loss"
+    if not np.isfinite([row["loss"], row[judged]]).all():
+        raise PipelineError(
+            f"Training went astray: in epoch {epoch} the loss is {row['loss']} on training "
+            f"images and {row[judged]} on those that judge it, expected finite numbers. Lower "
+            "train.learning_rate in params.yaml."
         )
+    state.weights = fitter.model.get_weights()
+    state.optimizer = [np.array(variable) for variable in fitter.optimizer.variables]
+    best = state.history[state.best_epoch - 1][judged] if state.history else np.inf
+    if judged == "loss" or row[judged] < best:
+        state.best_epoch, state.best_weights = epoch, state.weights
+    state.history.append(row)
 
-    epochs = tf.data.Dataset.from_generator(
-        draw_epochs,
-        output_signature=(
-            tf.TensorSpec([len(images)], tf.int64),
-            tf.TensorSpec([len(images), 8], tf.float32),
-        ),
+    out_of_patience = epoch - state.best_epoch >= recipe.patience_epochs
+    if state.anneal_after is None and (
+        out_of_patience or epoch >= recipe.max_epochs - recipe.anneal_epochs
+    ):
+        state.anneal_after = epoch
+    state.finished = epoch == recipe.max_epochs or (
+        state.anneal_after is not None and epoch >= state.anneal_after + recipe.anneal_epochs
     )
-    steps = epochs.flat_map(
-        lambda *epoch: tf.data.Dataset.from_tensor_slices(epoch).batch(recipe.batch_size)
-    )
-    return steps.map(gather, num_parallel_calls=2, deterministic=True).prefetch(8)
 
 
-class _KeepState(keras.callbacks.Callback):  # type: ignore[misc]
-    """Sets an epoch's dropout and learning rate, judges and saves it, and ends the fit in time."""
-
-    def __init__(
-        self, state: TrainingState, path: Path, recipe: Recipe, seed: int, steps: int
-    ) -> None:
-        super().__init__()
-        self._state, self._path, self._recipe, self._seed = state, path, recipe, seed
-        self._steps = steps
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._epoch, self._began = epoch, time.perf_counter()
-        generator = np.random.default_rng([self._seed, epoch, 1])
-        for variable in self.model.non_trainable_variables:
-            if variable.path.endswith("seed_generator_state"):
-                variable.assign(generator.integers(2**32, size=2, dtype=np.uint32))
-
-    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        if self._state.anneal_after is not None:
-            annealed = self._epoch - self._state.anneal_after + batch / self._steps
-            share = 1 - annealed / min(self._recipe.anneal_epochs, self._recipe.max_epochs)
-            self.model.optimizer.learning_rate = self._recipe.learning_rate * share
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        state, recipe, logs = self._state, self._recipe, logs or {}
-        row: dict[str, float] = {"epoch": epoch + 1}
-        row |= {key.replace("val_", "stopping_"): float(value) for key, value in logs.items()}
-        row["seconds"] = round(time.perf_counter() - self._began, 3)
-        judged = "stopping_loss" if "stopping_loss" in row else "loss"
-        if not np.isfinite([row["loss"], row[judged]]).all():
-            raise PipelineError(
-                f"Training went astray: in epoch {epoch + 1} the loss is {row['loss']} on training "
-                f"images and {row[judged]} on those that judge it, expected finite numbers. Lower "
-                "train.learning_rate in params.yaml."
-            )
-        state.weights = self.model.get_weights()
-        state.optimizer = [np.array(variable) for variable in self.model.optimizer.variables]
-        best = state.history[state.best_epoch - 1][judged] if state.history else np.inf
-        if judged == "loss" or row[judged] < best:
-            state.best_epoch, state.best_weights = epoch + 1, state.weights
-        state.history.append(row)
-
-        out_of_patience = epoch + 1 - state.best_epoch >= recipe.patience_epochs
-        if state.anneal_after is None and (
-            out_of_patience or epoch + 1 >= recipe.max_epochs - recipe.anneal_epochs
-        ):
-            state.anneal_after = epoch + 1
-        state.finished = epoch + 1 == recipe.max_epochs or (
-            state.anneal_after is not None
-            and epoch + 1 >= state.anneal_after + recipe.anneal_epochs
-        )
-        state.save(self._path)
-        self.model.stop_training = state.finished
+def _speed_up(layer: keras.Layer) -> keras.Layer:
+    kind = type(layer)
+    if kind is keras.layers.BatchNormalization:
+        kind = FusedBatchNormalization
+    return kind.from_config(layer.get_config())
 
 
-class _ShowProgress(keras.callbacks.Callback):  # type: ignore[misc]
+class _Display:
     """A bar with an estimate of the longest possible wait; in a log, a line per epoch."""
 
-    def __init__(self, state: TrainingState, name: str, max_epochs: int, steps: int) -> None:
-        super().__init__()
-        self._state, self._name, self._max_epochs, self._steps = state, name, max_epochs, steps
+    def __init__(self, name: str, max_epochs: int) -> None:
+        self._name, self._max_epochs = name, max_epochs
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("steps · at most"),
+            TaskProgressColumn(),
+            TextColumn("· at most"),
             TimeRemainingColumn(),
             TextColumn("left"),
             console=_console,
@@ -313,33 +364,29 @@ class _ShowProgress(keras.callbacks.Callback):  # type: ignore[misc]
         )
 
     def __enter__(self) -> Self:
-        finished = len(self._state.history) * self._steps
-        self._task = self._bar.add_task(
-            self._name, total=self._max_epochs * self._steps, completed=finished
-        )
+        self._task = self._bar.add_task(self._name, total=self._max_epochs)
         self._bar.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._bar.stop()
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+    def advance(self, epoch: int, share: float) -> None:
+        """Show that ``share`` of an epoch, counted from 0, is done."""
         description = f"{self._name} · epoch {epoch + 1} of at most {self._max_epochs}"
-        self._bar.update(self._task, description=description)
+        self._bar.update(self._task, completed=epoch + share, description=description)
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        self._bar.advance(self._task)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        row = self._state.history[-1]
+    def finish_epoch(self, state: TrainingState) -> None:
+        """Print the line of the last epoch."""
+        row, epoch = state.history[-1], len(state.history)
         figures = [f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}"]
         if "stopping_loss" in row:
-            marker = " ← best" if self._state.best_epoch == epoch + 1 else ""
+            marker = " ← best" if state.best_epoch == epoch else ""
             figures.append(
                 f"stopping slice: loss {row['stopping_loss']:.4f}  "
                 f"accuracy {row['stopping_accuracy']:.4f}{marker}"
             )
-        _say(f"{self._name}  epoch {epoch + 1:3}  {row['seconds']:5.1f} s  {'  '.join(figures)}")
+        _say(f"{self._name}  epoch {epoch:3}  {row['seconds']:5.1f} s  {'  '.join(figures)}")
 
 
 def _say(line: str) -> None:

@@ -5,18 +5,21 @@ import numpy as np
 import pytest
 
 from pipeline import training
-from pipeline.augmentation import Warp
-from pipeline.backend import keras, make_repeatable
+from pipeline.augmentation import Warp, apply_transforms
+from pipeline.backend import keras, make_repeatable, tf
 from pipeline.digits import TrainingDigits
 from pipeline.errors import ArtifactError, PipelineError
-from pipeline.training import Recipe, TrainingState
+from pipeline.training import EpochPlan, FusedBatchNormalization, Recipe
+from pipeline.training_state import TrainingState, held
 
 RECIPE = Recipe(
     batch_size=16,
     learning_rate=0.01,
     max_epochs=6,
+    warmup_epochs=1,
     patience_epochs=10,
     anneal_epochs=2,
+    pruned_fraction=0.5,
     warp=Warp(rotation_degrees=5, shift_pixels=1, zoom_fraction=0.05),
 )
 
@@ -46,7 +49,7 @@ def fit(
 ) -> tuple[keras.Model, TrainingState]:
     model = small_model()
     judge = (data.images[40:], data.labels[40:]) if stopping else None
-    with training.held(folder / "lock", "small"):
+    with held(folder / "lock", "small"):
         state = training.fit(
             model,
             data.images[:40],
@@ -145,12 +148,84 @@ def test_without_a_stopping_slice_all_epochs_are_run_and_the_last_is_taken(
     np.testing.assert_array_equal(model.get_weights()[0], state.weights[0])
 
 
-def test_anneal_ends_near_zero_learning_rate(
+@pytest.mark.parametrize(
+    ("position", "anneal_after", "share"),
+    [
+        (0, None, 0),
+        (1, None, 0.5),
+        (2, None, 1),
+        (9, None, 1),
+        (9, 8, 0.75),
+        (12, 8, 0),
+        (1, 0, 0.375),
+    ],
+)
+def test_learning_rate_rises_stays_and_falls_to_zero(
+    position: float, anneal_after: int | None, share: float
+) -> None:
+    recipe = replace(RECIPE, warmup_epochs=2, anneal_epochs=4, max_epochs=20)
+    assert recipe.learning_rate_share(position, anneal_after) == pytest.approx(share)
+
+
+def test_epoch_leaves_out_some_learned_images_and_lets_the_others_count_for_more() -> None:
+    losses = np.repeat(np.float32([0.01, 5]), (900, 100))
+    recipe = replace(RECIPE, pruned_fraction=0.75)
+    plan = EpochPlan.draw(losses, recipe, np.random.default_rng(0), whole=False)
+    assert np.isin(np.arange(900, 1000), plan.rows).all()
+    assert len(np.unique(plan.rows)) == len(plan.rows) == len(plan.transforms)
+    assert 100 + 900 / 4 * 0.8 < len(plan.rows) < 100 + 900 / 4 * 1.2
+    np.testing.assert_array_equal(plan.weights, np.where(plan.rows < 900, 4, 1))
+    assert plan.num_steps == -(-len(plan.rows) // 16)
+
+
+def test_whole_epoch_leaves_nothing_out() -> None:
+    losses = np.full(50, np.inf, dtype=np.float32)
+    plan = EpochPlan.draw(losses, RECIPE, np.random.default_rng(0), whole=True)
+    np.testing.assert_array_equal(np.sort(plan.rows), np.arange(50))
+    np.testing.assert_array_equal(plan.weights, 1)
+
+
+def test_batches_of_an_epoch_are_all_its_images_warped_in_its_order(
+    training_digits: TrainingDigits,
+) -> None:
+    losses = np.full(60, np.inf, dtype=np.float32)
+    plan = EpochPlan.draw(losses, RECIPE, np.random.default_rng(0), whole=True)
+    batches = list(plan.batches(tf.constant(training_digits.images), training_digits.labels))
+    assert [len(labels) for _, labels, _ in batches] == [15, 15, 15, 15]
+    labels = np.concatenate([labels for _, labels, _ in batches])
+    np.testing.assert_array_equal(labels, training_digits.labels[plan.rows])
+    warped = apply_transforms(training_digits.images[plan.rows], plan.transforms)
+    np.testing.assert_array_equal(np.concatenate([images for images, _, _ in batches]), warped)
+
+
+def test_images_left_out_are_those_that_the_history_counts(
     training_digits: TrainingDigits, tmp_path: Path
 ) -> None:
-    model, _ = fit(training_digits, tmp_path)
-    steps = 2 * 3
-    assert float(model.optimizer.learning_rate) == pytest.approx(0.01 / steps)
+    recipe = replace(RECIPE, max_epochs=12, anneal_epochs=10)
+    _, state = fit(training_digits, tmp_path, recipe, stopping=False)
+    counts = [row["images"] for row in state.history]
+    assert counts[0] == counts[-1] == 40
+    assert min(counts) < 40
+
+
+def test_fused_normalisation_trains_like_the_stock_layer(training_digits: TrainingDigits) -> None:
+    """Outputs, gradients and moving statistics agree to 1e-4 of their size."""
+    make_repeatable(7)
+    stock, fused = keras.layers.BatchNormalization(), FusedBatchNormalization()
+    features = tf.random.normal((8, 5, 5, 3), mean=2, stddev=3)
+    results = []
+    for layer in (stock, fused):
+        layer.build(features.shape)
+        layer.gamma.assign([0.5, 1, 2])
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            outputs = layer(features, training=True)
+            loss = tf.reduce_sum(outputs**3)
+        gradients = tape.gradient(loss, [features, layer.gamma, layer.beta])
+        results.append([outputs, *gradients, layer.moving_mean, layer.moving_variance])
+        results[-1].append(layer(features, training=False))
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-3)
 
 
 def test_infinite_loss_is_explained(training_digits: TrainingDigits, tmp_path: Path) -> None:

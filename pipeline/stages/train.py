@@ -23,11 +23,12 @@ from pipeline.folds import split_for_stopping
 from pipeline.inference import save_model
 from pipeline.params import Member, Params
 from pipeline.training import Recipe
+from pipeline.training_state import held
 
 STATES = stages.MODELS / ".training"
 """Where interrupted runs wait to be continued; DVC does not know it."""
 
-CODE = ("stages/train.py", "training.py", "augmentation.py", "folds.py")
+CODE = ("stages/train.py", "training.py", "training_state.py", "augmentation.py", "folds.py")
 """What shapes a network besides its architecture; dvc.yaml names the same files."""
 
 
@@ -54,7 +55,7 @@ def train(member: Member, settings: Params) -> None:
     make_repeatable(seed)
     model = architectures.build(member.architecture)
 
-    with training.held(STATES / f"{member.name}.lock", member.name):
+    with held(STATES / f"{member.name}.lock", member.name):
         state = training.fit(
             model,
             data.images[fitted],
@@ -94,8 +95,10 @@ def make_recipe(member: Member, settings: Params) -> Recipe:
         batch_size=chosen.batch_size,
         learning_rate=chosen.learning_rate,
         max_epochs=chosen.all_rows_epochs if member.fold == "all" else chosen.max_epochs,
+        warmup_epochs=chosen.warmup_epochs,
         patience_epochs=chosen.patience_epochs,
         anneal_epochs=chosen.anneal_epochs,
+        pruned_fraction=chosen.pruned_fraction,
         warp=Warp(**settings.augmentation.model_dump()),
     )
 
@@ -113,9 +116,12 @@ def select_rows(
     """The rows to fit and the rows that decide when to stop; none of them in the member's fold."""
     if member.fold == "all":
         return np.arange(len(data.labels)), np.empty(0, dtype=np.intp)
+    rows = np.flatnonzero(data.folds != member.fold)
+    if settings.train.stopping_fraction == 0:
+        return rows, np.empty(0, dtype=np.intp)
     return split_for_stopping(
         data.labels,
-        np.flatnonzero(data.folds != member.fold),
+        rows,
         fraction=settings.train.stopping_fraction,
         seed=derive_seed(member, settings.seed),
     )

@@ -1,0 +1,78 @@
+"""Settings that belong together, by name; ``digits profile NAME`` writes them into params.yaml.
+
+Each profile is a YAML file here: ``about``, a line for people, and whole sections of params.yaml.
+"""
+
+import difflib
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
+
+from pipeline import params
+from pipeline.errors import ParamsError
+from pipeline.files import replacing
+
+_FOLDER = Path(__file__).parent
+_NULL = "tag:yaml.org,2002:null"
+
+
+def names() -> list[str]:
+    """All profiles, the cheapest first."""
+    return ["quick", "default", "record"]
+
+
+def read(name: str) -> dict[str, Any]:
+    """The content of a profile: ``about`` and sections of params.yaml.
+
+    Raises:
+        ParamsError: there is none of that name.
+    """
+    if name not in names():
+        raise ParamsError(f"There is no profile {name!r}; known: {', '.join(names())}.")
+    content: dict[str, Any] = YAML(typ="safe", pure=True).load(_FOLDER / f"{name}.yaml")
+    return content
+
+
+def apply(name: str, path: Path = Path("params.yaml")) -> list[str]:
+    """Write a profile's sections into params.yaml; everything else in the file stays.
+
+    Returns:
+        What changed, as the lines of a unified diff without its header; empty if nothing did.
+
+    Raises:
+        ParamsError: there is no such profile, or the file is not usable, before or after.
+    """
+    profile = read(name)
+    params.load(path)
+    before = path.read_text(encoding="utf-8")
+    yaml = YAML()
+    yaml.width = 200
+    yaml.representer.add_representer(
+        type(None), lambda representer, _: representer.represent_scalar(_NULL, "null")
+    )
+    content = yaml.load(before)
+    for section, values in profile.items():
+        if section == "about":
+            continue
+        for key, value in values.items():
+            if content[section][key] != value:
+                content[section][key] = _in_style(value)
+    written = StringIO()
+    yaml.dump(content, written)
+    after = written.getvalue()
+    with replacing(path) as temporary:
+        temporary.write_text(after, encoding="utf-8")
+        params.load(temporary)
+    difference = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
+    return [line for line in difference if not line.startswith(("---", "+++", "@@"))]
+
+
+def _in_style(value: Any) -> Any:
+    """Lists in square brackets, like the file's own."""
+    if isinstance(value, list):
+        value = CommentedSeq(value)
+        value.fa.set_flow_style()
+    return value
