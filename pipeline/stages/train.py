@@ -27,7 +27,13 @@ from pipeline.training import Recipe
 STATES = stages.MODELS / ".training"
 """Where interrupted runs wait to be continued; DVC does not know it."""
 
-CODE = ("stages/train.py", "training.py", "augmentation.py", "folds.py")
+CODE = (
+    "stages/train.py",
+    "training.py",
+    "architectures/_blocks.py",
+    "augmentation.py",
+    "folds.py",
+)
 """What shapes a network besides its architecture; dvc.yaml names the same files."""
 
 
