@@ -74,6 +74,26 @@ def sample_grid(path: Path, images: Images, labels: Labels) -> None:
         figure.suptitle("Labelled images, each under its label", fontsize=11)
 
 
+def preprocessing(path: Path, images: dict[str, Images]) -> None:
+    """The same digits before and after: a row of images ``(n, 28, 28)`` beside each name."""
+    columns = len(next(iter(images.values())))
+    figure, grid = plt.subplots(
+        len(images),
+        columns,
+        figsize=(0.8 * columns + 1.2, 0.8 * len(images) + 0.4),
+        layout="constrained",
+        squeeze=False,
+    )
+    with _saved(path, figure):
+        for row, (name, shown) in zip(grid, images.items(), strict=True):
+            row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+            for axes, image in zip(row, shown, strict=True):
+                axes.imshow(image, cmap=_INK, vmin=0, vmax=255, interpolation="nearest")
+                axes.set(xticks=[], yticks=[])
+                axes.spines[:].set_visible(False)
+        figure.suptitle("What preprocessing makes of the same digits", fontsize=11)
+
+
 def augmentation_preview(path: Path, originals: Images, warped: NDArray[np.uint8]) -> None:
     """Each of ``originals`` ``(n, 28, 28)`` at the left of its warps ``(n, k, 28, 28)``."""
     columns = 1 + warped.shape[1]

@@ -10,7 +10,17 @@ from ruamel.yaml import YAML
 from tests.conftest import ROOT
 
 TIERS = (
-    ("errors", "files", "params", "digits", "tables", "folds", "metrics", "submission"),
+    (
+        "errors",
+        "files",
+        "params",
+        "digits",
+        "tables",
+        "folds",
+        "metrics",
+        "preprocessing",
+        "submission",
+    ),
     ("sources", "submission_log", "submitting"),
     ("backend", "architectures", "augmentation", "training", "inference"),
     ("plots", "report"),

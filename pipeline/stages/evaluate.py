@@ -12,7 +12,7 @@ from pipeline.backend import keras
 from pipeline.digits import TrainingDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import missing, read_json, replacing, sha256, write_json, write_text
-from pipeline.inference import load_model, predict_probabilities
+from pipeline.inference import load_model, load_network, predict_probabilities
 from pipeline.metrics import Probabilities
 from pipeline.params import Evaluate, Member
 
@@ -83,8 +83,8 @@ def judge(members: list[Member], data: TrainingDigits) -> tuple[Rows, Probabilit
     num_judges = np.zeros(len(data.labels), dtype=np.intp)
     train_accuracies = []
     for member in members:
-        model = load_model(stages.MODELS / member.name / "model.keras")
-        probabilities = predict_probabilities(model, data.images)
+        network = load_network(stages.MODELS / member.name)
+        probabilities = predict_probabilities(network, data.images)
         held_back = data.folds == member.fold
         sums[held_back] += probabilities[held_back]
         num_judges[held_back] += 1

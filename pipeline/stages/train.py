@@ -22,6 +22,7 @@ from pipeline.files import replacing, sha256, write_json
 from pipeline.folds import split_for_stopping
 from pipeline.inference import save_model
 from pipeline.params import Member, Params
+from pipeline.preprocessing import preprocess
 from pipeline.training import Recipe
 
 STATES = stages.MODELS / ".training"
@@ -33,6 +34,7 @@ CODE = (
     "architectures/_blocks.py",
     "augmentation.py",
     "folds.py",
+    "preprocessing.py",
 )
 """What shapes a network besides its architecture; dvc.yaml names the same files."""
 
@@ -56,6 +58,7 @@ def train(member: Member, settings: Params) -> None:
     fingerprint = hashlib.sha256(json.dumps(conditions).encode()).hexdigest()[:16]
     state_path = STATES / f"{member.name}.{fingerprint}.npz"
     fitted, stopping = select_rows(member, settings, data)
+    images = preprocess(data.images, settings.preprocessing)
     seed = derive_seed(member, settings.seed)
     make_repeatable(seed)
     model = architectures.build(member.architecture)
@@ -63,9 +66,9 @@ def train(member: Member, settings: Params) -> None:
     with training.held(STATES / f"{member.name}.lock", member.name):
         state = training.fit(
             model,
-            data.images[fitted],
+            images[fitted],
             data.labels[fitted],
-            stopping=(data.images[stopping], data.labels[stopping]) if stopping.size else None,
+            stopping=(images[stopping], data.labels[stopping]) if stopping.size else None,
             recipe=make_recipe(member, settings),
             seed=seed,
             state_path=state_path,
@@ -74,6 +77,7 @@ def train(member: Member, settings: Params) -> None:
         record = {
             "member": asdict(member),
             "provenance": asdict(data.provenance),
+            "preprocessing": settings.preprocessing,
             "epochs": len(state.history),
             "best_epoch": state.best_epoch,
             "fitted_images": len(fitted),
@@ -138,6 +142,7 @@ def describe_conditions(member: Member, settings: Params) -> dict[str, Any]:
             exclude=idle if member.fold == "all" else {"all_rows_epochs"}
         ),
         "augmentation": settings.augmentation.model_dump(),
+        "preprocessing": settings.preprocessing,
         "data_sha256": sha256(stages.TRAIN),
         "code_sha256": {name: sha256(package / name) for name in code},
         "versions": {
