@@ -88,12 +88,11 @@ def test_deleted_csv_comes_back_without_downloading(project: Path) -> None:
     assert path.read_bytes() == content
 
 
-def test_colours_messages_and_new_architectures_retrain_nothing(project: Path) -> None:
+def test_colours_and_messages_retrain_nothing(project: Path) -> None:
     package = project / "pipeline"
     for name in ("plots", "errors", "stages/__init__", "architectures/__init__"):
         with (package / f"{name}.py").open("a") as file:
             file.write("\nCHANGED = True\n")
-    (package / "architectures/other.py").write_text("")
     assert "up to date" in run(project, "dvc", "status", STAGE)
     with (package / "training.py").open("a") as file:
         file.write("\nCHANGED = True\n")
@@ -104,6 +103,22 @@ def test_new_member_trains_only_itself(project: Path) -> None:
     set_params(project, ("seeds: [0]", "seeds: [0, 1]"))
     planned = stages_run(run(project, "dvc", "repro", "--dry"))
     assert [stage for stage in planned if stage.startswith("train")] == ["train@0-1-deep_cnn"]
+
+
+def test_new_architecture_is_a_file_and_a_line_and_trains_only_itself(project: Path) -> None:
+    package = project / "pipeline/architectures"
+    linear = (package / "dense_baseline.py").read_text().replace("dense_baseline", "linear")
+    (package / "linear.py").write_text(re.sub(r".*layers\.Dense\(.*\n", "", linear))
+    mapping = (package / "__init__.py").read_text()
+    mapping = mapping.replace('        "deep_cnn"', '        "linear": linear,\n        "deep_cnn"')
+    imported = "from pipeline.architectures.linear import linear\n"
+    (package / "__init__.py").write_text(
+        mapping.replace("from pipeline.backend", f"{imported}from pipeline.backend")
+    )
+    assert "linear: 7,850 parameters" in run(project, "digits", "architectures", "linear")
+    set_params(project, ("[deep_cnn]", "[deep_cnn, linear]"))
+    planned = stages_run(run(project, "dvc", "repro", "--dry"))
+    assert [stage for stage in planned if stage.startswith("train")] == ["train@0-0-linear"]
 
 
 def test_preprocessing_retrains_and_its_absence_does_not(project: Path) -> None:

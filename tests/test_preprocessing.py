@@ -18,7 +18,7 @@ PLACES = np.arange(28)
 
 
 def draw(distance: NDArray[np.float64], width: float) -> Images:
-    """A stroke whose middle lies at distance 0, in pixels ``(28, 28)``, of each pixel: (1, 28, 28)."""
+    """An image (1, 28, 28) of a stroke, by each pixel's distance from the stroke's middle."""
     images: Images = np.rint(255 * np.clip((width + 1) / 2 - distance, 0, 1)).astype(np.uint8)
     return images[np.newaxis]
 

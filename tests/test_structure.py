@@ -22,7 +22,7 @@ TIERS = (
         "submission",
     ),
     ("sources", "submission_log", "submitting"),
-    ("backend", "architectures", "augmentation", "training", "inference"),
+    ("backend", "architectures", "augmentation", "training", "inference", "layers"),
     ("plots", "report"),
     ("stages", "cli"),
 )

@@ -87,7 +87,7 @@ def draw(folder: Path, training: TrainingDigits, settings: params.Params) -> Non
         {
             "as it is": originals,
             **{step: preprocess(originals, [step]) for step in STEPS},
-            "one after\nthe other": preprocess(originals, STEPS),
+            "both, in\nthis order": preprocess(originals, STEPS),
         },
     )
     repeated = np.repeat(preprocess(originals, settings.preprocessing), PREVIEW_WARPS, axis=0)

@@ -101,7 +101,7 @@ def test_everything_that_dvc_expects_is_written(evaluated: TrainingDigits) -> No
         f"{fold}-{seed}-deep_cnn" for fold in (0, 2) for seed in (0, 1)
     }
     layers = (stages.EVALUATION / "architectures/deep_cnn.md").read_text()
-    assert "| block1_conv1 | Conv2D | 26×26×32 | 320 |" in layers
+    assert "| block1_conv1 | Conv2D | 3×3 | 26×26×32 | 320 |" in layers
 
 
 def test_member_that_held_other_images_back_is_refused(evaluated: TrainingDigits) -> None:
