@@ -19,7 +19,7 @@ from pipeline import tables
 from pipeline.digits import load_test
 from pipeline.files import read_json
 from pipeline.inference import load_network, predict_probabilities
-from tests.conftest import environment, make_project, run, set_params
+from tests.conftest import ROOT, environment, make_project, run, set_params
 
 MEMBER = "0-0-deep_cnn"
 STAGE = f"train@{MEMBER}"
@@ -105,20 +105,26 @@ def test_new_member_trains_only_itself(project: Path) -> None:
     assert [stage for stage in planned if stage.startswith("train")] == ["train@0-1-deep_cnn"]
 
 
-def test_new_architecture_is_a_file_and_a_line_and_trains_only_itself(project: Path) -> None:
-    package = project / "pipeline/architectures"
-    linear = (package / "dense_baseline.py").read_text().replace("dense_baseline", "linear")
-    (package / "linear.py").write_text(re.sub(r".*layers\.Dense\(.*\n", "", linear))
-    mapping = (package / "__init__.py").read_text()
-    mapping = mapping.replace('        "deep_cnn"', '        "linear": linear,\n        "deep_cnn"')
-    imported = "from pipeline.architectures.linear import linear\n"
-    (package / "__init__.py").write_text(
-        mapping.replace("from pipeline.backend", f"{imported}from pipeline.backend")
+def test_contributed_architecture_trains_only_itself(project: Path) -> None:
+    """As CONTRIBUTING.md shows it: a file, a line and a row."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    file, line, row = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    folder = project / "pipeline/architectures"
+    (folder / "wide_view.py").write_text(file)
+    mapping = (folder / "__init__.py").read_text()
+    (folder / "__init__.py").write_text(
+        mapping.replace("    }\n)", f"{line}    }}\n)").replace(
+            "from pipeline.backend",
+            "from pipeline.architectures.wide_view import wide_view\nfrom pipeline.backend",
+        )
     )
-    assert "linear: 7,850 parameters" in run(project, "digits", "architectures", "linear")
-    set_params(project, ("[deep_cnn]", "[deep_cnn, linear]"))
+    shown = run(project, "python", "-m", "pipeline.cli", "architectures", "wide_view")
+    parameters = int(row.partition(":")[2].strip(" ,\n"))
+    assert f"wide_view: {parameters:,} parameters" in shown
+    assert f"; {parameters:,} parameters." in file
+    set_params(project, ("[deep_cnn]", "[deep_cnn, wide_view]"))
     planned = stages_run(run(project, "dvc", "repro", "--dry"))
-    assert [stage for stage in planned if stage.startswith("train")] == ["train@0-0-linear"]
+    assert [stage for stage in planned if stage.startswith("train")] == ["train@0-0-wide_view"]
 
 
 def test_preprocessing_retrains_and_its_absence_does_not(project: Path) -> None:
