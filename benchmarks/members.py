@@ -8,7 +8,7 @@ import pandas as pd
 from pipeline import digits, params, stages
 from pipeline.errors import exit_status
 from pipeline.files import read_json
-from pipeline.inference import load_model, predict_probabilities
+from pipeline.inference import load_network, predict_probabilities
 
 
 def main() -> None:
@@ -21,9 +21,7 @@ def main() -> None:
         folder = stages.MODELS / member.name
         record = read_json(folder / "member.json")
         held_back = data.folds == member.fold
-        probabilities = predict_probabilities(
-            load_model(folder / "model.keras"), data.images[held_back]
-        )
+        probabilities = predict_probabilities(load_network(folder), data.images[held_back])
         wrong = int((probabilities.argmax(axis=1) != data.labels[held_back]).sum())
         rows.append(
             {

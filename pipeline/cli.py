@@ -3,7 +3,7 @@
 import sys
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
@@ -224,10 +224,45 @@ def _read_predictions(path: Path, revision: str | None = None) -> pd.DataFrame:
         ) from None
 
 
-def _print_table(rows: list[dict[str, str]], title: str) -> None:
+@app.command()
+def architectures(
+    name: Annotated[str | None, typer.Argument(help="Show the layers of this one.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw the layers of NAME into this PNG file.")
+    ] = None,
+) -> None:
+    """List the architectures that can be trained, or show the layers of one."""
+    from pipeline import plots  # these take seconds to import
+    from pipeline.architectures import ARCHITECTURES, build
+    from pipeline.layers import describe_layers, tabulate_layers
+
+    if name is None:
+        if picture is not None:
+            raise typer.BadParameter("only one architecture can be drawn: name it.")
+        rows = [
+            {
+                "architecture": known,
+                "parameters": f"{build(known).count_params():,}",
+                "what it is": (builder.__doc__ or "").partition(";")[0].replace("`", ""),
+            }
+            for known, builder in ARCHITECTURES.items()
+        ]
+        _print_table(rows, "for ensemble.architectures in params.yaml", justify="left")
+        return
+    layers = tabulate_layers(build(name))
+    title = f"{name}: {layers['parameters'].sum():,} parameters"
+    _print_table(describe_layers(layers), title, justify="left")
+    if picture is not None:
+        plots.architecture(picture, layers, name)
+        _console.print(f"{picture}: drawn", highlight=False)
+
+
+def _print_table(
+    rows: list[dict[str, str]], title: str, *, justify: Literal["left", "right"] = "right"
+) -> None:
     table = Table()
     for name in rows[0]:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right" if name == "parameters" else justify)
     for row in rows:
         table.add_row(*row.values())
     _console.print(title, style="bold", highlight=False, soft_wrap=True)

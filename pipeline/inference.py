@@ -1,5 +1,6 @@
 """Trained members: saved, loaded, and asked for probabilities."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,23 @@ from scipy.special import softmax
 from pipeline.backend import keras
 from pipeline.digits import Images
 from pipeline.errors import ArtifactError
-from pipeline.files import missing, replacing, tells_of_damage
+from pipeline.files import missing, read_json, replacing, tells_of_damage
+from pipeline.preprocessing import STEPS, preprocess
 
 _BATCH = 1_000
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained model together with what its images must go through first.
+
+    Attributes:
+        model: uint8 images ``(n, 28, 28)``, preprocessed, to logits ``(n, 10)``.
+        preprocessing: the steps that it was trained with, names among `preprocessing.STEPS`.
+    """
+
+    model: keras.Model
+    preprocessing: tuple[str, ...]
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -42,9 +57,33 @@ def load_model(path: Path) -> keras.Model:
     return model
 
 
-def predict_probabilities(model: keras.Model, images: Images) -> NDArray[np.float64]:
-    """Class probabilities for uint8 images ``(n, 28, 28)``: float64 ``(n, 10)``, rows sum to 1."""
+def load_network(folder: Path) -> Network:
+    """Load a member's folder, ``models/<member>``, as the train stage wrote it.
+
+    Raises:
+        ArtifactError: a file is missing or damaged, or the preprocessing is not one of ours.
+    """
+    record = read_json(folder / "member.json")
+    match record:
+        case {"preprocessing": [*steps]} if all(step in list(STEPS) for step in steps):
+            return Network(load_model(folder / "model.keras"), tuple(steps))
+    found = record.get("preprocessing", "nothing") if isinstance(record, dict) else record
+    raise ArtifactError(
+        f"{folder / 'member.json'} does not tell which preprocessing the network was trained with: "
+        f"expected a list of {' and '.join(STEPS)}, or an empty one, found {found}. Another "
+        f"version of the pipeline may have trained it. Delete {folder}, then train it again with: "
+        "dvc repro"
+    )
+
+
+def predict_probabilities(network: Network, images: Images) -> NDArray[np.float64]:
+    """Class probabilities for uint8 images ``(n, 28, 28)`` as they are before any preprocessing.
+
+    Returns:
+        float64 ``(n, 10)``, rows sum to 1.
+    """
+    images = preprocess(images, network.preprocessing)
     batches = (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
-    logits = np.concatenate([model(batch, training=False) for batch in batches])
+    logits = np.concatenate([network.model(batch, training=False) for batch in batches])
     probabilities: NDArray[np.float64] = softmax(logits.astype(np.float64), axis=1)
     return probabilities

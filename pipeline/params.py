@@ -54,6 +54,10 @@ class Prepare(Section):
     folds: int = Field(ge=2, le=20)
 
 
+Step = Literal["deskew", "normalize_stroke"]
+"""A step of `preprocessing`."""
+
+
 class Augmentation(Section):
     """How far training images are warped; each bound holds in both directions."""
 
@@ -119,9 +123,16 @@ class Params(Section):
     source: Source
     prepare: Prepare
     ensemble: Ensemble
+    preprocessing: list[Step]
     augmentation: Augmentation
     train: Train
     evaluate: Evaluate
+
+    @model_validator(mode="after")
+    def _check_steps_are_distinct(self) -> Self:
+        if len(set(self.preprocessing)) < len(self.preprocessing):
+            raise ValueError(f"preprocessing: expected each value once, found {self.preprocessing}")
+        return self
 
     @model_validator(mode="after")
     def _check_folds_exist(self) -> Self:

@@ -22,7 +22,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
-from pipeline.digits import IMAGE_SIZE, NUM_CLASSES, Images, Labels
+from pipeline.digits import NUM_CLASSES, Images, Labels
 from pipeline.files import replacing
 from pipeline.metrics import Probabilities
 
@@ -34,12 +34,16 @@ _RIGHT, _WRONG = "#0072b2", "#d55e00"  # blue and vermilion of Okabe and Ito's p
 
 _DRAWN_LAYERS = {
     "InputLayer": ("images", "#ffffff"),
+    "ZeroPadding2D": ("padding", "#ffffff"),
     "Conv2D": ("convolution", "#56b4e9"),
     "MaxPooling2D": ("max pooling", "#e69f00"),
     "BatchNormalization": ("batch norm", "#dddddd"),
     "Dense": ("dense", "#009e73"),
+    "TrueDivide": ("division", "#dddddd"),
 }
 """Caption and colour by layer type."""
+
+_LAYER_GAP = 1.6
 
 
 @contextmanager
@@ -72,6 +76,26 @@ def sample_grid(path: Path, images: Images, labels: Labels) -> None:
     figure = _grid(images, captions, columns=20, tile=0.62, caption_height=0.2)
     with _saved(path, figure):
         figure.suptitle("Labelled images, each under its label", fontsize=11)
+
+
+def preprocessing(path: Path, images: dict[str, Images]) -> None:
+    """The same digits before and after: a row of images ``(n, 28, 28)`` beside each name."""
+    columns = len(next(iter(images.values())))
+    figure, grid = plt.subplots(
+        len(images),
+        columns,
+        figsize=(0.8 * columns + 1.2, 0.8 * len(images) + 0.4),
+        layout="constrained",
+        squeeze=False,
+    )
+    with _saved(path, figure):
+        for row, (name, shown) in zip(grid, images.items(), strict=True):
+            row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+            for axes, image in zip(row, shown, strict=True):
+                axes.imshow(image, cmap=_INK, vmin=0, vmax=255, interpolation="nearest")
+                axes.set(xticks=[], yticks=[])
+                axes.spines[:].set_visible(False)
+        figure.suptitle("What preprocessing makes of the same digits", fontsize=11)
 
 
 def augmentation_preview(path: Path, originals: Images, warped: NDArray[np.uint8]) -> None:
@@ -213,34 +237,38 @@ def architecture(path: Path, layers: pd.DataFrame, name: str) -> None:
 
     Args:
         path: of the PNG.
-        layers: columns layer, type, output (a shape without the batch) and parameters.
+        layers: columns layer, type, window (of a convolution or pooling), output (a shape without
+            the batch) and parameters.
         name: of the architecture.
     """
     drawn = layers[layers["type"].isin(_DRAWN_LAYERS)]
-    figure, axes = plt.subplots(figsize=(12, 3.6), layout="constrained")
+    heights = [shape[0] if len(shape) > 1 else 1 for shape in drawn["output"]]
+    channels = [shape[-1] if len(shape) != 2 else 1 for shape in drawn["output"]]
+    widths = 0.4 + 0.45 * np.log2(channels)
+    lefts = np.cumsum(widths + _LAYER_GAP) - widths
+    right, half = lefts[-1] + widths[-1] + _LAYER_GAP, max(heights) / 2
+    figure, axes = plt.subplots(figsize=(max(0.24 * right, 5), 3.6), layout="constrained")
     with _saved(path, figure):
-        left, half = 0.0, IMAGE_SIZE / 2
-        for layer in drawn.itertuples():
+        for layer, left, width, height in zip(
+            drawn.itertuples(), lefts, widths, heights, strict=True
+        ):
             kind, colour = _DRAWN_LAYERS[layer.type]
-            height = layer.output[0] if len(layer.output) > 1 else 1.0
-            channels = layer.output[-1] if len(layer.output) != 2 else 1
-            width = 0.4 + 0.45 * np.log2(channels)
-            corner = (left, -height / 2)
-            axes.add_patch(Rectangle(corner, width, height, facecolor=colour, edgecolor="black"))
-            shape = "×".join(map(str, layer.output))
+            box = Rectangle((left, -height / 2), width, height, facecolor=colour, edgecolor="black")
+            axes.add_patch(box)
+            window, shape = ("×".join(map(str, sizes)) for sizes in (layer.window, layer.output))
             weights = f"{layer.parameters:,} weights" if layer.parameters else ""
             axes.annotate(
-                f"{kind}\n{shape}\n{weights}",
+                f"{kind} {window}\n{shape}\n{weights}",
                 (left + width / 2, -half - 1),
                 ha="center",
                 va="top",
                 fontsize=6.5,
             )
-            left += width + 1.6
-        axes.set(xlim=(-1.5, left), ylim=(-half - 8, half))
+        axes.set(xlim=(0, right), ylim=(-half - 8, half + 0.5))
         axes.set_axis_off()
-        total = layers["parameters"].sum()
-        axes.set_title(f"{name}: {total:,} parameters; dropout, reshaping and rescaling not drawn")
+        omitted = [kind for kind in layers["type"].unique() if kind not in _DRAWN_LAYERS]
+        axes.set_title(f"{name}: {layers['parameters'].sum():,} parameters", fontsize=11)
+        figure.supxlabel(f"not drawn: {', '.join(omitted) or 'nothing'}", fontsize=6.5)
 
 
 def _grid(

@@ -204,7 +204,7 @@ class Fitter:
     ) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             losses, right = self._measure(self.model(images, training=True), labels)
-            loss = tf.reduce_mean(losses * weights)
+            loss = tf.add_n([tf.reduce_mean(losses * weights), *self.model.losses])
         variables = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(loss, variables), variables)
         return losses, right

@@ -1,9 +1,12 @@
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline import cli, submission
+from pipeline.architectures import ARCHITECTURES
 from pipeline.tables import TEST_ROWS
 
 
@@ -39,6 +42,37 @@ def test_mistyped_command_shows_usage(
 ) -> None:
     assert digits(monkeypatch, *arguments) == 2
     assert "Usage: digits" in capsys.readouterr().err
+
+
+def test_architectures_are_listed_with_their_size(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert digits(monkeypatch, "architectures") == 0
+    output = capsys.readouterr().out
+    for name in ARCHITECTURES:
+        assert f"│ {name} " in output
+    assert "1,010,826" in output
+
+
+def test_layers_of_an_architecture_are_shown_and_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "layers.png"
+    assert digits(monkeypatch, "architectures", "simple_cnn", "--picture", str(path)) == 0
+    output = capsys.readouterr().out
+    assert "simple_cnn: 225,034 parameters" in output
+    assert re.search(r"block2_conv +│ Conv2D +│ 3×3 +│ 11×11×64 +│ +18,496 │", output)
+    with Image.open(path) as image:
+        image.verify()
+
+
+def test_unknown_architecture_is_refused_with_the_known_ones(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert digits(monkeypatch, "architectures", "simple_cn") == 1
+    assert "no architecture 'simple_cn'; known: conv4_normalized" in capsys.readouterr().err
+    assert digits(monkeypatch, "architectures", "--picture", "all.png") == 2
+    assert "name it" in capsys.readouterr().err
 
 
 def test_errors_before_any_run_names_what_to_run(

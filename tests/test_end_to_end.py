@@ -18,8 +18,8 @@ import pytest
 from pipeline import tables
 from pipeline.digits import load_test
 from pipeline.files import read_json
-from pipeline.inference import load_model, predict_probabilities
-from tests.conftest import environment, make_project, run, set_params
+from pipeline.inference import load_network, predict_probabilities
+from tests.conftest import ROOT, environment, make_project, run, set_params
 
 MEMBER = "0-0-deep_cnn"
 STAGE = f"train@{MEMBER}"
@@ -88,12 +88,11 @@ def test_deleted_csv_comes_back_without_downloading(project: Path) -> None:
     assert path.read_bytes() == content
 
 
-def test_colours_messages_and_new_architectures_retrain_nothing(project: Path) -> None:
+def test_colours_and_messages_retrain_nothing(project: Path) -> None:
     package = project / "pipeline"
     for name in ("plots", "errors", "stages/__init__", "architectures/__init__"):
         with (package / f"{name}.py").open("a") as file:
             file.write("\nCHANGED = True\n")
-    (package / "architectures/other.py").write_text("")
     assert "up to date" in run(project, "dvc", "status", STAGE)
     with (package / "training.py").open("a") as file:
         file.write("\nCHANGED = True\n")
@@ -104,6 +103,36 @@ def test_new_member_trains_only_itself(project: Path) -> None:
     set_params(project, ("seeds: [0]", "seeds: [0, 1]"))
     planned = stages_run(run(project, "dvc", "repro", "--dry"))
     assert [stage for stage in planned if stage.startswith("train")] == ["train@0-1-deep_cnn"]
+
+
+def test_contributed_architecture_trains_only_itself(project: Path) -> None:
+    """As CONTRIBUTING.md shows it: a file, a line and a row."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    file, line, row = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    folder = project / "pipeline/architectures"
+    (folder / "wide_view.py").write_text(file)
+    mapping = (folder / "__init__.py").read_text()
+    (folder / "__init__.py").write_text(
+        mapping.replace("    }\n)", f"{line}    }}\n)").replace(
+            "from pipeline.backend",
+            "from pipeline.architectures.wide_view import wide_view\nfrom pipeline.backend",
+        )
+    )
+    shown = run(project, "python", "-m", "pipeline.cli", "architectures", "wide_view")
+    parameters = int(row.partition(":")[2].strip(" ,\n"))
+    assert f"wide_view: {parameters:,} parameters" in shown
+    assert f"; {parameters:,} parameters." in file
+    set_params(project, ("[deep_cnn]", "[deep_cnn, wide_view]"))
+    planned = stages_run(run(project, "dvc", "repro", "--dry"))
+    assert [stage for stage in planned if stage.startswith("train")] == ["train@0-0-wide_view"]
+
+
+def test_preprocessing_retrains_and_its_absence_does_not(project: Path) -> None:
+    assert "up to date" in run(project, "dvc", "status", STAGE)
+    set_params(project, ("preprocessing: []", "preprocessing: [deskew]"))
+    planned = stages_run(run(project, "dvc", "repro", "--dry"))
+    assert {"prepare", STAGE} <= set(planned)
+    assert "download" not in planned
 
 
 def test_typing_mistake_stops_before_anything_is_deleted(project: Path) -> None:
@@ -143,7 +172,7 @@ def test_files_put_into_the_raw_folder_are_not_lost(project: Path) -> None:
 def test_plots_and_metrics_work_without_a_network(project: Path) -> None:
     run(project, "dvc", "plots", "show")
     page = (project / "dvc_plots/index.html").read_text()
-    assert page.count("<img") == 7
+    assert page.count("<img") == 8
     assert "accuracy" in run(project, "dvc", "metrics", "show")
     assert run(project, "dvc", "metrics", "diff").strip() == ""
     shutil.rmtree(project / "dvc_plots")
@@ -197,13 +226,12 @@ def trainer_of(process: psutil.Popen) -> psutil.Process:
 
 def assert_equal_training(project: Path, undisturbed: Path) -> None:
     """Equal weights and equal probabilities of the test images, bit for bit."""
-    models = [
-        load_model(folder / "models" / MEMBER / "model.keras") for folder in (project, undisturbed)
-    ]
-    for ours, theirs in zip(*(model.get_weights() for model in models), strict=True):
+    networks = [load_network(folder / "models" / MEMBER) for folder in (project, undisturbed)]
+    weights = (network.model.get_weights() for network in networks)
+    for ours, theirs in zip(*weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     images = load_test(undisturbed / "data/prepared/test.npz").images
-    ours, theirs = (predict_probabilities(model, images) for model in models)
+    ours, theirs = (predict_probabilities(network, images) for network in networks)
     np.testing.assert_array_equal(ours, theirs)
 
 

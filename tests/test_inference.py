@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,7 +8,15 @@ from pipeline.architectures import build
 from pipeline.backend import keras
 from pipeline.digits import TrainingDigits
 from pipeline.errors import ArtifactError
-from pipeline.inference import load_model, predict_probabilities, save_model
+from pipeline.files import write_json
+from pipeline.inference import (
+    Network,
+    load_model,
+    load_network,
+    predict_probabilities,
+    save_model,
+)
+from pipeline.preprocessing import preprocess
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +28,7 @@ def model() -> keras.Model:
 def test_probabilities_are_the_softmax_of_the_logits(
     model: keras.Model, training_digits: TrainingDigits
 ) -> None:
-    probabilities = predict_probabilities(model, training_digits.images)
+    probabilities = predict_probabilities(Network(model, ()), training_digits.images)
     logits = np.asarray(model(training_digits.images), dtype=np.float64)
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(probabilities, expected, rtol=1e-5)
@@ -28,9 +37,45 @@ def test_probabilities_are_the_softmax_of_the_logits(
 
 def test_batches_do_not_show(model: keras.Model, training_digits: TrainingDigits) -> None:
     many = np.tile(training_digits.images, (20, 1, 1))
-    probabilities = predict_probabilities(model, many)
+    probabilities = predict_probabilities(Network(model, ("deskew",)), many)
     assert probabilities.shape == (1200, 10)
     np.testing.assert_allclose(probabilities[:60], probabilities[-60:], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "steps", [[], ["deskew"], ["deskew", "normalize_stroke"], ["normalize_stroke", "deskew"]]
+)
+def test_network_is_given_what_it_was_trained_with(
+    steps: list[str], model: keras.Model, training_digits: TrainingDigits, tmp_path: Path
+) -> None:
+    save_model(model, tmp_path / "model.keras")
+    write_json(tmp_path / "member.json", {"preprocessing": steps})
+    images = training_digits.images
+    probabilities = predict_probabilities(load_network(tmp_path), images)
+    expected = predict_probabilities(Network(model, ()), preprocess(images, steps))
+    np.testing.assert_array_equal(probabilities, expected)
+    raw = predict_probabilities(Network(model, ()), images)
+    assert np.array_equal(probabilities, raw) == (not steps)
+
+
+@pytest.mark.parametrize(
+    ("record", "found"),
+    [
+        ({}, "found nothing"),
+        ({"preprocessing": ["sharpen"]}, r"found \['sharpen'\]"),
+        ({"preprocessing": "deskew"}, "found deskew"),
+        ({"preprocessing": [{}]}, r"found \[\{\}\]"),
+        ([1], r"found \[1\]"),
+    ],
+)
+def test_network_of_unknown_preprocessing_is_refused(
+    record: Any, found: str, model: keras.Model, tmp_path: Path
+) -> None:
+    save_model(model, tmp_path / "model.keras")
+    write_json(tmp_path / "member.json", record)
+    expected = f"member.json does not tell .*deskew and normalize_stroke, .*{found}.*dvc repro"
+    with pytest.raises(ArtifactError, match=expected):
+        load_network(tmp_path)
 
 
 def test_missing_model_names_what_to_run(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 from pipeline import params
 from pipeline.errors import ParamsError
 from pipeline.params import Member
+from pipeline.preprocessing import STEPS
 from tests.conftest import set_params
 
 
@@ -46,6 +48,10 @@ def test_members_are_every_combination_named_as_dvc_names_them(in_folder: Path) 
     set_params(in_folder, ("folds: [0]", "folds: [1, all]"), ("seeds: [0]", "seeds: [5, 6]"))
     names = [member.name for member in params.load().ensemble.members()]
     assert names == ["1-5-deep_cnn", "1-6-deep_cnn", "all-5-deep_cnn", "all-6-deep_cnn"]
+
+
+def test_every_step_of_preprocessing_can_be_asked_for() -> None:
+    assert set(get_args(params.Step)) == set(STEPS)
 
 
 def test_settings_cannot_be_changed(in_folder: Path) -> None:
@@ -94,6 +100,14 @@ def test_number_may_be_written_in_any_way(in_folder: Path, text: str, value: flo
         ("seeds", "[]", "ensemble.seeds: expected at least one entry, found an empty list"),
         ("seeds", "[1, 1]", "ensemble.seeds: expected each value once, found [1, 1]"),
         ("seeds", "[4294967296]", "ensemble.seeds: expected less than 4294967296, found 42949672"),
+        (
+            "preprocessing",
+            "deskew",
+            'preprocessing: expected a list in square brackets, found "des',
+        ),
+        ("preprocessing", "null", "preprocessing: expected a list in square brackets, found noth"),
+        ("preprocessing", "[skew]", "expected 'deskew' or 'normalize_stroke', found \"skew\""),
+        ("preprocessing", "[deskew, deskew]", "preprocessing: expected each value once, found ["),
         ("evaluate", "5\nx:", "evaluate: expected a section with keys of its own, found 5"),
     ],
 )

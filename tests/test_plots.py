@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from pipeline import metrics, plots
+from pipeline.architectures import build
 from pipeline.digits import TrainingDigits
+from pipeline.layers import tabulate_layers
 
 
 def height(path: Path) -> int:
@@ -74,3 +76,19 @@ def test_picture_of_equal_data_has_equal_bytes(
     for name in ("one.png", "two.png"):
         plots.class_counts(tmp_path / name, training_digits.labels)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["dense_baseline", "conv4_normalized"])
+def test_architecture_is_drawn_to_one_scale(name: str, tmp_path: Path) -> None:
+    for drawn in (name, "flat_mlp"):
+        plots.architecture(tmp_path / f"{drawn}.png", tabulate_layers(build(drawn)), drawn)
+    assert height(tmp_path / f"{name}.png") == height(tmp_path / "flat_mlp.png")
+
+
+def test_preprocessing_has_a_row_for_each_step(
+    training_digits: TrainingDigits, tmp_path: Path
+) -> None:
+    images = training_digits.images[:10]
+    plots.preprocessing(tmp_path / "one.png", {"as it is": images})
+    plots.preprocessing(tmp_path / "two.png", {"as it is": images, "deskew": images})
+    assert height(tmp_path / "two.png") > height(tmp_path / "one.png")

@@ -8,7 +8,19 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Protocol
 
+from pipeline.architectures.conv4_normalized import conv4_normalized
 from pipeline.architectures.deep_cnn import deep_cnn
+from pipeline.architectures.dense_baseline import dense_baseline
+from pipeline.architectures.dropout_cnn import dropout_cnn
+from pipeline.architectures.flat_mlp import flat_mlp
+from pipeline.architectures.pooled_cnn import pooled_cnn
+from pipeline.architectures.regularized_cnn import regularized_cnn
+from pipeline.architectures.shallow_cnn import shallow_cnn
+from pipeline.architectures.shallow_cnn_few_maps import shallow_cnn_few_maps
+from pipeline.architectures.shallow_cnn_large_filters import shallow_cnn_large_filters
+from pipeline.architectures.shallow_cnn_many_maps import shallow_cnn_many_maps
+from pipeline.architectures.shallow_cnn_small_filters import shallow_cnn_small_filters
+from pipeline.architectures.simple_cnn import simple_cnn
 from pipeline.backend import keras
 from pipeline.errors import ParamsError
 
@@ -21,7 +33,19 @@ class Architecture(Protocol):
 
 ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
     {
+        "pooled_cnn": pooled_cnn,
         "deep_cnn": deep_cnn,
+        "dense_baseline": dense_baseline,
+        "simple_cnn": simple_cnn,
+        "regularized_cnn": regularized_cnn,
+        "conv4_normalized": conv4_normalized,
+        "flat_mlp": flat_mlp,
+        "shallow_cnn": shallow_cnn,
+        "shallow_cnn_few_maps": shallow_cnn_few_maps,
+        "shallow_cnn_many_maps": shallow_cnn_many_maps,
+        "shallow_cnn_small_filters": shallow_cnn_small_filters,
+        "shallow_cnn_large_filters": shallow_cnn_large_filters,
+        "dropout_cnn": dropout_cnn,
     }
 )
 

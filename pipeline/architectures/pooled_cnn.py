@@ -1,7 +1,7 @@
 """The default: three convolutional blocks that pool before they normalise."""
 
+from pipeline.architectures._blocks import classifier, image_input
 from pipeline.backend import keras
-from pipeline.digits import IMAGE_SIZE, NUM_CLASSES
 
 layers = keras.layers
 
@@ -15,17 +15,14 @@ def pooled_cnn() -> keras.Model:
     of tuomaso/train_mnist_fast). The competition's digits fill a 20×20 box about their centre of
     mass; the two outer pixels of each side hold next to nothing.
     """
-    images = keras.Input((IMAGE_SIZE, IMAGE_SIZE), dtype="uint8", name="images")
-    x = layers.Reshape((IMAGE_SIZE, IMAGE_SIZE, 1), name="channel")(images)
-    x = layers.Rescaling(1 / 255, name="rescaling")(x)
+    images, x = image_input()
     x = layers.Cropping2D(2, name="cropping")(x)
     x = _block(x, filters=32, kernel_sizes=[5], name="block1")
     x = _block(x, filters=64, kernel_sizes=[3, 3], name="block2")
     x = _block(x, filters=128, kernel_sizes=[3, 3], name="block3")
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dropout(0.3, name="dropout")(x)
-    logits = layers.Dense(NUM_CLASSES, name="logits")(x)
-    return keras.Model(images, logits, name="pooled_cnn")
+    return classifier(images, x, name="pooled_cnn")
 
 
 def _block(

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from sklearn.metrics import classification_report
 
 from pipeline import digits, metrics, params, plots, stages
-from pipeline.backend import keras
 from pipeline.digits import TrainingDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import missing, read_json, replacing, sha256, write_json, write_text
-from pipeline.inference import load_model, predict_probabilities
+from pipeline.inference import load_model, load_network, predict_probabilities
+from pipeline.layers import describe_layers, tabulate_layers
 from pipeline.metrics import Probabilities
 from pipeline.params import Evaluate, Member
 
@@ -83,8 +83,8 @@ def judge(members: list[Member], data: TrainingDigits) -> tuple[Rows, Probabilit
     num_judges = np.zeros(len(data.labels), dtype=np.intp)
     train_accuracies = []
     for member in members:
-        model = load_model(stages.MODELS / member.name / "model.keras")
-        probabilities = predict_probabilities(model, data.images)
+        network = load_network(stages.MODELS / member.name)
+        probabilities = predict_probabilities(network, data.images)
         held_back = data.folds == member.fold
         sums[held_back] += probabilities[held_back]
         num_judges[held_back] += 1
@@ -154,27 +154,9 @@ def write_architectures(path: Path, members: list[Member]) -> None:
     with replacing(path) as folder:
         folder.mkdir()
         for name, member in by_architecture.items():
-            model = load_model(stages.MODELS / member.name / "model.keras")
-            layers = tabulate_layers(model)
-            text = layers.assign(
-                output=["×".join(map(str, shape)) for shape in layers["output"]],
-                parameters=[f"{count:,}" for count in layers["parameters"]],
-            )
-            write_text(folder / f"{name}.md", _markdown(text.to_dict("records")))
+            layers = tabulate_layers(load_model(stages.MODELS / member.name / "model.keras"))
+            write_text(folder / f"{name}.md", _markdown(describe_layers(layers)))
             plots.architecture(folder / f"{name}.png", layers, name)
-
-
-def tabulate_layers(model: keras.Model) -> pd.DataFrame:
-    """One row per layer: layer (its name), type, output (shape without the batch), parameters."""
-    return pd.DataFrame(
-        {
-            "layer": layer.name,
-            "type": type(layer).__name__,
-            "output": tuple(layer.output.shape[1:]),
-            "parameters": layer.count_params(),
-        }
-        for layer in model.layers
-    )
 
 
 def _markdown(rows: list[dict[str, str]]) -> str:

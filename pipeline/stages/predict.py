@@ -12,7 +12,7 @@ from pipeline import digits, params, plots, stages, submission
 from pipeline.digits import NUM_CLASSES, Provenance, UnlabelledDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json, replacing, sha256, write_json
-from pipeline.inference import load_model, predict_probabilities
+from pipeline.inference import load_network, predict_probabilities
 
 GRID_IMAGES = 60
 
@@ -23,9 +23,9 @@ def main() -> None:
     test = digits.load_test(stages.TEST)
     folders = [stages.MODELS / member.name for member in settings.ensemble.members()]
     check_provenance(folders, test.provenance)
-    members = (load_model(folder / "model.keras") for folder in folders)
+    networks = (load_network(folder) for folder in folders)
     probabilities = np.mean(
-        [predict_probabilities(member, test.images) for member in members], axis=0
+        [predict_probabilities(network, test.images) for network in networks], axis=0
     )
     write_report(stages.TEST_REPORT, test, probabilities)
     write_submission(stages.SUBMISSION, folders, test.provenance, probabilities)

@@ -10,6 +10,7 @@ from pipeline.augmentation import Warp, apply_transforms, draw_transforms
 from pipeline.digits import NUM_CLASSES, Provenance, TrainingDigits, UnlabelledDigits
 from pipeline.files import read_json, replacing, write_json
 from pipeline.folds import assign_folds, find_duplicates
+from pipeline.preprocessing import STEPS, preprocess
 
 GRID_IMAGES = 100
 PREVIEW_WARPS = 9
@@ -73,7 +74,7 @@ def prepare(
 
 
 def draw(folder: Path, training: TrainingDigits, settings: params.Params) -> None:
-    """Draw the class counts, a grid of samples and a preview of the augmentation."""
+    """Draw the class counts, a grid of samples, and what preprocessing and augmentation do."""
     generator = np.random.default_rng(settings.seed)
     shown = generator.permutation(len(training.labels))[:GRID_IMAGES]
     plots.class_counts(folder / "class_counts.png", training.labels)
@@ -81,7 +82,15 @@ def draw(folder: Path, training: TrainingDigits, settings: params.Params) -> Non
 
     by_digit = [int(np.flatnonzero(training.labels == digit)[0]) for digit in range(NUM_CLASSES)]
     originals = training.images[by_digit]
-    repeated = np.repeat(originals, PREVIEW_WARPS, axis=0)
+    plots.preprocessing(
+        folder / "preprocessing.png",
+        {
+            "as it is": originals,
+            **{step: preprocess(originals, [step]) for step in STEPS},
+            "both, in\nthis order": preprocess(originals, STEPS),
+        },
+    )
+    repeated = np.repeat(preprocess(originals, settings.preprocessing), PREVIEW_WARPS, axis=0)
     transforms = draw_transforms(
         Warp(**settings.augmentation.model_dump()), len(repeated), generator
     )

@@ -58,11 +58,13 @@ def read_earlier() -> dict[str, Any] | None:
 def check_architectures(names: list[str]) -> None:
     """Check the names without importing Keras: each architecture is a file of its own.
 
+    Files whose names begin with an underscore are no architectures.
+
     Raises:
         ParamsError: there is none of that name.
     """
     folder = Path(__file__).parent.parent / "architectures"
-    known = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+    known = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
     for name in names:
         if name not in known:
             raise ParamsError(

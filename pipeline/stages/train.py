@@ -22,13 +22,22 @@ from pipeline.files import replacing, sha256, write_json
 from pipeline.folds import split_for_stopping
 from pipeline.inference import save_model
 from pipeline.params import Member, Params
+from pipeline.preprocessing import preprocess
 from pipeline.training import Recipe
 from pipeline.training_state import held
 
 STATES = stages.MODELS / ".training"
 """Where interrupted runs wait to be continued; DVC does not know it."""
 
-CODE = ("stages/train.py", "training.py", "training_state.py", "augmentation.py", "folds.py")
+CODE = (
+    "stages/train.py",
+    "training.py",
+    "training_state.py",
+    "architectures/_blocks.py",
+    "augmentation.py",
+    "folds.py",
+    "preprocessing.py",
+)
 """What shapes a network besides its architecture; dvc.yaml names the same files."""
 
 
@@ -51,6 +60,7 @@ def train(member: Member, settings: Params) -> None:
     fingerprint = hashlib.sha256(json.dumps(conditions).encode()).hexdigest()[:16]
     state_path = STATES / f"{member.name}.{fingerprint}.npz"
     fitted, stopping = select_rows(member, settings, data)
+    images = preprocess(data.images, settings.preprocessing)
     seed = derive_seed(member, settings.seed)
     make_repeatable(seed)
     model = architectures.build(member.architecture)
@@ -58,9 +68,9 @@ def train(member: Member, settings: Params) -> None:
     with held(STATES / f"{member.name}.lock", member.name):
         state = training.fit(
             model,
-            data.images[fitted],
+            images[fitted],
             data.labels[fitted],
-            stopping=(data.images[stopping], data.labels[stopping]) if stopping.size else None,
+            stopping=(images[stopping], data.labels[stopping]) if stopping.size else None,
             recipe=make_recipe(member, settings),
             seed=seed,
             state_path=state_path,
@@ -69,6 +79,7 @@ def train(member: Member, settings: Params) -> None:
         record = {
             "member": asdict(member),
             "provenance": asdict(data.provenance),
+            "preprocessing": settings.preprocessing,
             "epochs": len(state.history),
             "best_epoch": state.best_epoch,
             "fitted_images": len(fitted),
@@ -138,6 +149,7 @@ def describe_conditions(member: Member, settings: Params) -> dict[str, Any]:
             exclude=idle if member.fold == "all" else {"all_rows_epochs"}
         ),
         "augmentation": settings.augmentation.model_dump(),
+        "preprocessing": settings.preprocessing,
         "data_sha256": sha256(stages.TRAIN),
         "code_sha256": {name: sha256(package / name) for name in code},
         "versions": {

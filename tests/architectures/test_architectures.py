@@ -1,3 +1,8 @@
+"""One table drives every architecture: what it must keep, and how many parameters it has."""
+
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +15,20 @@ from pipeline.errors import ParamsError
 from pipeline.inference import load_model, save_model
 from tests.conftest import ROOT
 
-PARAMETERS = {"deep_cnn": 138_410}
+PARAMETERS = {
+    "deep_cnn": 138_410,
+    "dense_baseline": 101_770,
+    "simple_cnn": 225_034,
+    "regularized_cnn": 225_930,
+    "conv4_normalized": 383_626,
+    "flat_mlp": 577_178,
+    "shallow_cnn": 454_922,
+    "shallow_cnn_few_maps": 105_194,
+    "shallow_cnn_many_maps": 1_010_826,
+    "shallow_cnn_small_filters": 421_642,
+    "shallow_cnn_large_filters": 571_402,
+    "dropout_cnn": 1_199_882,
+}
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +42,8 @@ def test_every_architecture_has_a_row_here() -> None:
 
 def test_every_file_is_an_architecture() -> None:
     """The source stage takes file names for architectures, so that it need not import Keras."""
-    files = {path.stem for path in (ROOT / "pipeline/architectures").glob("*.py")}
-    assert files - {"__init__"} == set(ARCHITECTURES)
+    files = {path.stem for path in (ROOT / "pipeline/architectures").glob("[!_]*.py")}
+    assert files == set(ARCHITECTURES)
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -33,10 +51,12 @@ def test_architecture_keeps_its_contract(name: str, images: Images, tmp_path: Pa
     keras.utils.set_random_seed(0)
     model = build(name)
     logits = model(images)
+    assert model.name == name
     assert model.count_params() == PARAMETERS[name]
+    assert f"; {PARAMETERS[name]:,} parameters." in (ARCHITECTURES[name].__doc__ or "")
     assert logits.shape == (4, 10)
     assert keras.backend.standardize_dtype(logits.dtype) == "float32"
-    assert {type(layer).__module__.partition(".")[0] for layer in model.layers} == {"keras"}
+    assert {type(part).__module__.partition(".")[0] for part in model.operations} == {"keras"}
 
     save_model(model, tmp_path / "model.keras")
     reloaded = load_model(tmp_path / "model.keras")
@@ -59,6 +79,72 @@ def test_architecture_takes_bytes(name: str) -> None:
     (images,) = build(name).inputs
     assert images.shape == (None, 28, 28)
     assert images.dtype == "uint8"
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_neighbours_in_a_batch_change_nothing(name: str, images: Images) -> None:
+    keras.utils.set_random_seed(0)
+    model = build(name)
+    bright = np.concatenate([images // 8, np.full((1, 28, 28), 255, dtype=np.uint8)])
+    np.testing.assert_allclose(model(bright)[:4], model(images // 8), rtol=1e-4, atol=1e-6)
+
+
+def test_blank_image_gives_finite_logits_and_gradients() -> None:
+    """`conv4_normalized` divides by the largest activation, which may be none."""
+    model = build("conv4_normalized")
+    with tf.GradientTape() as tape:
+        logits = model(np.zeros((1, 28, 28), dtype=np.uint8))
+    assert np.isfinite(logits).all()
+    for gradient in tape.gradient(logits, [v.value for v in model.trainable_variables]):
+        assert np.isfinite(gradient).all()
+
+
+_JAX = {
+    "KERAS_BACKEND": "jax",
+    "JAX_PLATFORMS": "cpu",
+    "XLA_FLAGS": "--xla_backend_optimization_level=0",  # compiling takes longer than running
+}
+_IN_JAX = """
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.architectures import ARCHITECTURES, build
+from pipeline.backend import keras
+from pipeline.inference import load_model
+
+assert keras.backend.backend() == "jax"
+folder = Path(sys.argv[1])
+images = np.load(folder / "images.npy")
+for name in ARCHITECTURES:
+    fresh, saved = build(name), load_model(folder / f"{name}.keras")
+    assert fresh.count_params() == saved.count_params()
+    assert fresh(images).shape == (len(images), 10)
+    np.save(folder / f"{name}.npy", np.asarray(saved(images)))
+"""
+
+
+def test_every_architecture_builds_under_jax_and_means_the_same_there(
+    images: Images, tmp_path: Path
+) -> None:
+    keras.utils.set_random_seed(0)
+    models = {name: build(name) for name in ARCHITECTURES}
+    for name, model in models.items():
+        save_model(model, tmp_path / f"{name}.keras")
+    np.save(tmp_path / "images.npy", images)
+    done = subprocess.run(
+        [sys.executable, "-c", _IN_JAX, str(tmp_path)],
+        cwd=ROOT,
+        env=os.environ | _JAX,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for name, model in models.items():
+        logits = np.load(tmp_path / f"{name}.npy")
+        np.testing.assert_allclose(logits, model(images), rtol=1e-4, atol=1e-5, err_msg=name)
 
 
 def test_unknown_name_is_refused_with_the_known_ones() -> None:

@@ -13,20 +13,24 @@ from pipeline.backend import keras
 from pipeline.digits import TrainingDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json, sha256, write_json
-from pipeline.inference import load_model, predict_probabilities, save_model
+from pipeline.inference import load_network, predict_probabilities, save_model
 from pipeline.params import Member
 from pipeline.stages import evaluate
 from tests.conftest import ROOT, set_params
 
 
-def add_member(member: Member, data: TrainingDigits) -> None:
+def add_member(member: Member, data: TrainingDigits, *preprocessing: str) -> None:
     keras.utils.set_random_seed(member.seed)
     folder = stages.MODELS / member.name
     save_model(build(member.architecture), folder / "model.keras")
     conditions = {"data_sha256": sha256(stages.TRAIN)}
     write_json(
         folder / "member.json",
-        {"provenance": asdict(data.provenance), "conditions": conditions},
+        {
+            "provenance": asdict(data.provenance),
+            "preprocessing": preprocessing,
+            "conditions": conditions,
+        },
     )
     row = {"epoch": 1, "loss": 1.0, "accuracy": 0.5, "stopping_loss": 0.9, "stopping_accuracy": 0.6}
     pd.DataFrame([row]).to_csv(folder / "history.csv", index=False)
@@ -46,7 +50,7 @@ def evaluated(
         digits.save(stages.TRAIN, training_digits)
         for fold in (0, 2):
             for seed in (0, 1):
-                add_member(Member(fold, seed, "deep_cnn"), training_digits)
+                add_member(Member(fold, seed, "deep_cnn"), training_digits, *["deskew"][:seed])
         evaluate.main()
         yield training_digits
 
@@ -57,7 +61,7 @@ def test_every_judged_image_was_held_back_by_its_judges(evaluated: TrainingDigit
     np.testing.assert_array_equal(rows, np.flatnonzero(evaluated.folds != 1))
     np.testing.assert_array_equal(labels, evaluated.labels[rows])
     for fold in (0, 2):
-        judges = [load_model(stages.MODELS / f"{fold}-{s}-deep_cnn/model.keras") for s in (0, 1)]
+        judges = [load_network(stages.MODELS / f"{fold}-{s}-deep_cnn") for s in (0, 1)]
         held_back = evaluated.images[evaluated.folds == fold]
         expected = np.mean([predict_probabilities(judge, held_back) for judge in judges], axis=0)
         written = probabilities[evaluated.folds[rows] == fold]
@@ -97,7 +101,7 @@ def test_everything_that_dvc_expects_is_written(evaluated: TrainingDigits) -> No
         f"{fold}-{seed}-deep_cnn" for fold in (0, 2) for seed in (0, 1)
     }
     layers = (stages.EVALUATION / "architectures/deep_cnn.md").read_text()
-    assert "| block1_conv1 | Conv2D | 26×26×32 | 320 |" in layers
+    assert "| block1_conv1 | Conv2D | 3×3 | 26×26×32 | 320 |" in layers
 
 
 def test_member_that_held_other_images_back_is_refused(evaluated: TrainingDigits) -> None:

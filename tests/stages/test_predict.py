@@ -10,8 +10,13 @@ from pipeline.backend import keras
 from pipeline.digits import Provenance, UnlabelledDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json, sha256, write_json
-from pipeline.inference import load_model, predict_probabilities, save_model
+from pipeline.inference import load_network, predict_probabilities, save_model
 from pipeline.stages import predict
+
+
+def write_record(folder: Path, provenance: Provenance, *preprocessing: str) -> None:
+    record = {"provenance": asdict(provenance), "preprocessing": preprocessing}
+    write_json(folder / "member.json", record)
 
 
 @pytest.fixture
@@ -21,7 +26,7 @@ def member(in_folder: Path, test_digits: UnlabelledDigits) -> Path:
     keras.utils.set_random_seed(0)
     folder = stages.MODELS / "0-0-deep_cnn"
     save_model(build("deep_cnn"), folder / "model.keras")
-    write_json(folder / "member.json", {"provenance": asdict(test_digits.provenance)})
+    write_record(folder, test_digits.provenance)
     return folder
 
 
@@ -29,7 +34,7 @@ def test_submission_holds_the_likeliest_digits_and_where_they_come_from(
     member: Path, test_digits: UnlabelledDigits
 ) -> None:
     predict.main()
-    expected = predict_probabilities(load_model(member / "model.keras"), test_digits.images)
+    expected = predict_probabilities(load_network(member), test_digits.images)
     written = submission.read(stages.SUBMISSION, expected_rows=20)
     np.testing.assert_array_equal(written, expected.argmax(axis=1))
 
@@ -45,7 +50,7 @@ def test_member_trained_on_other_data_is_refused_and_the_last_submission_stays(
     stages.SUBMISSION.parent.mkdir()
     stages.SUBMISSION.write_text("the last one")
     foreign = replace(test_digits.provenance, train_sha256="c" * 64)
-    write_json(member / "member.json", {"provenance": asdict(foreign)})
+    write_record(member, foreign)
     with pytest.raises(
         ArtifactError, match="0-0-deep_cnn was trained on .*cccccccc.*train it again"
     ):
@@ -65,12 +70,12 @@ def test_members_are_averaged(in_folder: Path, member: Path, test_digits: Unlabe
     other = stages.MODELS / "0-1-deep_cnn"
     keras.utils.set_random_seed(1)
     save_model(build("deep_cnn"), other / "model.keras")
-    write_json(other / "member.json", {"provenance": asdict(test_digits.provenance)})
+    write_record(other, test_digits.provenance, "deskew")
     predict.main()
     with np.load(stages.TEST_REPORT / "probabilities.npz") as arrays:
         averaged = arrays["probabilities"]
     each = [
-        predict_probabilities(load_model(folder / "model.keras"), test_digits.images)
+        predict_probabilities(load_network(folder), test_digits.images)
         for folder in (member, other)
     ]
     np.testing.assert_allclose(averaged, np.mean(each, axis=0), rtol=1e-5)

@@ -6,9 +6,12 @@ import pytest
 from pipeline import params, plots, stages, tables
 from pipeline.digits import Provenance, TrainingDigits
 from pipeline.errors import TableError
+from pipeline.preprocessing import normalize_stroke
 from pipeline.stages import prepare
+from tests.conftest import set_params
 
 SAMPLE = Provenance(True, "a" * 64, "b" * 64)
+AUGMENTATION = {"rotation_degrees": 8, "shift_pixels": 1.4, "zoom_fraction": 0.1}
 
 
 @pytest.fixture
@@ -58,3 +61,20 @@ def test_grid_shows_each_image_under_its_own_label(
     prepare.draw(raw, training, params.load())
     for image, label in zip(*drawn["pairs"], strict=True):
         assert image[4 + 2 * label : 6 + 2 * label, 4:24].min() == 255
+
+
+def test_preview_warps_what_training_is_given(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training, _, _ = prepare.prepare(raw, params.load(), SAMPLE)
+    drawn = {}
+
+    def augmentation_preview(path: Path, originals: np.ndarray, warped: np.ndarray) -> None:
+        drawn["warped"] = warped
+
+    monkeypatch.setattr(plots, "augmentation_preview", augmentation_preview)
+    unwarped = [(f"{key}: {value}", f"{key}: 0") for key, value in AUGMENTATION.items()]
+    set_params(Path.cwd(), ("preprocessing: []", "preprocessing: [normalize_stroke]"), *unwarped)
+    prepare.draw(raw, training, params.load())
+    first = [int(np.flatnonzero(training.labels == digit)[0]) for digit in range(10)]
+    clean = normalize_stroke(training.images[first])
+    for digit in range(10):
+        np.testing.assert_array_equal(drawn["warped"][digit, 0], clean[digit])

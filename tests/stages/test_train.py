@@ -3,17 +3,21 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline import digits, params, stages
-from pipeline.digits import TrainingDigits
+from pipeline import digits, params, stages, training
+from pipeline.backend import keras
+from pipeline.digits import Images, Labels, TrainingDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json
-from pipeline.inference import load_model
+from pipeline.inference import load_model, load_network
 from pipeline.params import Member
+from pipeline.preprocessing import normalize_stroke
 from pipeline.stages import train
+from pipeline.training import TrainingState
 from tests.conftest import ROOT
 
 MEMBER = Member(0, 0, "deep_cnn")
@@ -88,6 +92,7 @@ def test_trained_member_says_what_it_came_from(
     assert record["epochs"] == 2
     assert (record["fitted_images"], record["stopping_images"]) == (30, 10)
     assert record["provenance"] == asdict(training_digits.provenance)
+    assert record["preprocessing"] == []
     assert len((trained / "history.csv").read_text().splitlines()) == 3
     assert load_model(trained / "model.keras").count_params() == record["parameters"]
 
@@ -120,7 +125,13 @@ def test_states_of_other_conditions_are_discarded(in_folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [("batch_size: 128", "batch_size: 64"), ("seed: 0", "seed: 1"), ("degrees: 8", "degrees: 9")],
+    [
+        ("batch_size: 128", "batch_size: 64"),
+        ("seed: 0", "seed: 1"),
+        ("degrees: 8", "degrees: 9"),
+        ("preprocessing: []", "preprocessing: [deskew]"),
+        ("preprocessing: []", "preprocessing: [deskew, normalize_stroke]"),
+    ],
 )
 def test_conditions_change_with_every_setting(
     change: tuple[str, str], in_folder: Path, training_digits: TrainingDigits
@@ -150,6 +161,30 @@ def test_settings_that_a_member_does_not_use_do_not_concern_it(
         assert train.describe_conditions(member, usual) == train.describe_conditions(member, other)
     for member, other in ((MEMBER, less_patience), (of_all_rows, more_epochs)):
         assert train.describe_conditions(member, usual) != train.describe_conditions(member, other)
+
+
+def test_network_trains_on_preprocessed_images_and_remembers_it(
+    in_folder: Path, training_digits: TrainingDigits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digits.save(stages.TRAIN, training_digits)
+    fit = training.fit
+    given: dict[str, Any] = {}
+
+    def spy(model: keras.Model, images: Images, labels: Labels, **rest: Any) -> TrainingState:
+        given.update(rest, images=images)
+        return fit(model, images, labels, **rest)
+
+    monkeypatch.setattr(training, "fit", spy)
+    settings = load_params(
+        ("preprocessing: []", "preprocessing: [normalize_stroke]"),
+        ("max_epochs: 2", "max_epochs: 1"),
+    )
+    train.train(MEMBER, settings)
+    fitted, stopping = train.select_rows(MEMBER, settings, training_digits)
+    clean = normalize_stroke(training_digits.images)
+    np.testing.assert_array_equal(given["images"], clean[fitted])
+    np.testing.assert_array_equal(given["stopping"][0], clean[stopping])
+    assert load_network(stages.MODELS / MEMBER.name).preprocessing == ("normalize_stroke",)
 
 
 def test_missing_training_data_is_named(in_folder: Path) -> None:

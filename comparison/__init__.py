@@ -1,0 +1,1 @@
+"""Every architecture beside what its author published; no part of the main job."""

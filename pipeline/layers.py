@@ -1,0 +1,38 @@
+"""The layers of a model as a table, for people and for the diagram that `plots` draws."""
+
+import pandas as pd
+
+from pipeline.backend import keras
+
+
+def tabulate_layers(model: keras.Model) -> pd.DataFrame:
+    """One row per layer; what a model computes between them with `keras.ops` has rows as well.
+
+    Returns:
+        Columns layer (its name), type, window (height and width of a filter or pooling, else
+        empty), output (shape without the batch) and parameters.
+    """
+    return pd.DataFrame(
+        {
+            "layer": layer.name,
+            "type": type(layer).__name__,
+            "window": getattr(layer, "kernel_size", getattr(layer, "pool_size", ())),
+            "output": tuple(layer.output.shape[1:]),
+            "parameters": layer.count_params() if isinstance(layer, keras.Layer) else 0,
+        }
+        for layer in model.operations
+    )
+
+
+def describe_layers(table: pd.DataFrame) -> list[dict[str, str]]:
+    """The rows of `tabulate_layers` as text."""
+    return [
+        {
+            "layer": row.layer,
+            "type": row.type,
+            "window": "×".join(map(str, row.window)),
+            "output": "×".join(map(str, row.output)),
+            "parameters": f"{row.parameters:,}",
+        }
+        for row in table.itertuples()
+    ]
