@@ -1,5 +1,7 @@
 """The layers of a model as a table, for people and for the diagram that `plots` draws."""
 
+import math
+
 import pandas as pd
 
 from pipeline.backend import keras
@@ -10,7 +12,8 @@ def tabulate_layers(model: keras.Model) -> pd.DataFrame:
 
     Returns:
         Columns layer (its name), type, window (height and width of a filter or pooling, else
-        empty), output (shape without the batch) and parameters.
+        empty), output (shape without the batch), parameters, and multiply_adds of convolutions
+        and dense layers for one image.
     """
     return pd.DataFrame(
         {
@@ -19,9 +22,17 @@ def tabulate_layers(model: keras.Model) -> pd.DataFrame:
             "window": getattr(layer, "kernel_size", getattr(layer, "pool_size", ())),
             "output": tuple(layer.output.shape[1:]),
             "parameters": layer.count_params() if isinstance(layer, keras.Layer) else 0,
+            "multiply_adds": _count_multiply_adds(layer),
         }
         for layer in model.operations
     )
+
+
+def _count_multiply_adds(layer: keras.Operation) -> int:
+    if not isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
+        return 0
+    places = math.prod(layer.output.shape[1:-1])
+    return places * math.prod(layer.kernel.shape)
 
 
 def describe_layers(table: pd.DataFrame) -> list[dict[str, str]]:
@@ -33,6 +44,7 @@ def describe_layers(table: pd.DataFrame) -> list[dict[str, str]]:
             "window": "×".join(map(str, row.window)),
             "output": "×".join(map(str, row.output)),
             "parameters": f"{row.parameters:,}",
+            "multiply-adds": f"{row.multiply_adds:,}",
         }
         for row in table.itertuples()
     ]

@@ -107,6 +107,17 @@ class Train(Section):
     stopping_fraction: float = Field(ge=0, le=0.5)
     all_rows_epochs: int = Field(ge=1, le=10_000)
 
+    @model_validator(mode="after")
+    def _check_schedule_fits(self) -> Self:
+        needed = self.warmup_epochs + self.anneal_epochs
+        for key in ("max_epochs", "all_rows_epochs"):
+            if getattr(self, key) < needed:
+                raise ValueError(
+                    f"train.{key}: expected at least {needed}, as warmup_epochs and anneal_epochs "
+                    f"together are, found {getattr(self, key)}"
+                )
+        return self
+
 
 class Evaluate(Section):
     """How predictions are judged and shown."""

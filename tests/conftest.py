@@ -56,7 +56,10 @@ def make_project(folder: Path, *, git: bool = True) -> Path:
         else:
             shutil.copy(source, target)
     set_params(
-        folder, ("max_epochs: 24", "max_epochs: 8"), ("anneal_epochs: 4", "anneal_epochs: 2")
+        folder,
+        ("max_epochs: 20", "max_epochs: 8"),
+        ("warmup_epochs: 4", "warmup_epochs: 1"),
+        ("anneal_epochs: 16", "anneal_epochs: 7"),
     )
     if git:
         run(folder, "git", "init", "--quiet", "--initial-branch=main")

@@ -21,7 +21,7 @@ from pipeline.files import read_json
 from pipeline.inference import load_network, predict_probabilities
 from tests.conftest import ROOT, environment, make_project, run, set_params
 
-MEMBER = "0-0-deep_cnn"
+MEMBER = "0-0-pooled_cnn"
 STAGE = f"train@{MEMBER}"
 PATIENCE_SECONDS = 120
 
@@ -102,7 +102,7 @@ def test_colours_and_messages_retrain_nothing(project: Path) -> None:
 def test_new_member_trains_only_itself(project: Path) -> None:
     set_params(project, ("seeds: [0]", "seeds: [0, 1]"))
     planned = stages_run(run(project, "dvc", "repro", "--dry"))
-    assert [stage for stage in planned if stage.startswith("train")] == ["train@0-1-deep_cnn"]
+    assert [stage for stage in planned if stage.startswith("train")] == ["train@0-1-pooled_cnn"]
 
 
 def test_contributed_architecture_trains_only_itself(project: Path) -> None:
@@ -122,7 +122,7 @@ def test_contributed_architecture_trains_only_itself(project: Path) -> None:
     parameters = int(row.partition(":")[2].strip(" ,\n"))
     assert f"wide_view: {parameters:,} parameters" in shown
     assert f"; {parameters:,} parameters." in file
-    set_params(project, ("[deep_cnn]", "[deep_cnn, wide_view]"))
+    set_params(project, ("[pooled_cnn]", "[pooled_cnn, wide_view]"))
     planned = stages_run(run(project, "dvc", "repro", "--dry"))
     assert [stage for stage in planned if stage.startswith("train")] == ["train@0-0-wide_view"]
 

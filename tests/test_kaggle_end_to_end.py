@@ -15,12 +15,19 @@ from tests.submissions import place_submission
 
 COMPETITION = ("-c", "digit-recognizer")
 _COPIED = ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", "pipeline")
-_SHORT = {"folds": 2, "max_epochs": 1, "stopping_fraction": 0.5, "batch_size": 1024}
+_SHORT = {
+    "folds": 2,
+    "max_epochs": 1,
+    "warmup_epochs": 0,
+    "anneal_epochs": 1,
+    "stopping_fraction": 0.5,
+    "batch_size": 1024,
+}
 _LINEAR = '''
 import keras
 
 
-def deep_cnn(*, input_shape=(28, 28, 1), num_classes=10):
+def pooled_cnn(*, input_shape=(28, 28, 1), num_classes=10):
     """A linear classifier, to have one quickly."""
     images = keras.Input(input_shape, dtype="uint8")
     scaled = keras.layers.Rescaling(1 / 255)(images)
@@ -49,7 +56,7 @@ def project(kaggle_shell: Shell) -> Path:
             shutil.copy(source, target)
     (folder / ".dvc").mkdir()
     (folder / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
-    (folder / "pipeline/architectures/deep_cnn.py").write_text(_LINEAR)
+    (folder / "pipeline/architectures/pooled_cnn.py").write_text(_LINEAR)
     params = folder / "params.yaml"
     text = params.read_text()
     for name, value in _SHORT.items():
@@ -140,7 +147,7 @@ def test_data_follows_the_credentials_and_stays(
 ) -> None:
     kaggle.archive = kaggle_large_archive
     provenance = project / "data/raw/provenance.json"
-    repro = ("dvc", "repro", "train@0-0-deep_cnn")
+    repro = ("dvc", "repro", "train@0-0-pooled_cnn")
 
     without = kaggle_shell.run(*repro)
     assert without.status == 0, without.stderr
@@ -159,9 +166,11 @@ def test_data_follows_the_credentials_and_stays(
 
     appeared = kaggle_shell.run(*repro, KAGGLE_API_TOKEN=TOKEN)
     assert appeared.status == 0, appeared.stderr
-    assert "Running stage 'train@0-0-deep_cnn'" in appeared.stdout
+    assert "Running stage 'train@0-0-pooled_cnn'" in appeared.stdout
     assert json.loads(provenance.read_text())["sample"] is False
-    trained_on = json.loads((project / "models/0-0-deep_cnn/member.json").read_text())["provenance"]
+    trained_on = json.loads((project / "models/0-0-pooled_cnn/member.json").read_text())[
+        "provenance"
+    ]
     assert trained_on == json.loads(provenance.read_text())
 
     asked = kaggle.counts.total()

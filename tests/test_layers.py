@@ -14,6 +14,7 @@ def test_table_accounts_for_every_parameter_and_what_lies_between_layers() -> No
         "window": "4×4",
         "output": "29×29×32",
         "parameters": "544",
+        "multiply-adds": "430,592",
     }
     assert rows["block4_pool"]["window"] == "2×2"
     assert rows["dense1"]["window"] == ""

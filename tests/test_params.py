@@ -41,13 +41,13 @@ def set_value(folder: Path, key: str, value: str) -> None:
 def test_file_of_the_project_is_usable(in_folder: Path) -> None:
     settings = params.load()
     assert settings.source.kind == "auto"
-    assert settings.ensemble.members() == [Member(0, 0, "deep_cnn")]
+    assert settings.ensemble.members() == [Member(0, 0, "pooled_cnn")]
 
 
 def test_members_are_every_combination_named_as_dvc_names_them(in_folder: Path) -> None:
     set_params(in_folder, ("folds: [0]", "folds: [1, all]"), ("seeds: [0]", "seeds: [5, 6]"))
     names = [member.name for member in params.load().ensemble.members()]
-    assert names == ["1-5-deep_cnn", "1-6-deep_cnn", "all-5-deep_cnn", "all-6-deep_cnn"]
+    assert names == ["1-5-pooled_cnn", "1-6-pooled_cnn", "all-5-pooled_cnn", "all-6-pooled_cnn"]
 
 
 def test_every_step_of_preprocessing_can_be_asked_for() -> None:

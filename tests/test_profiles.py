@@ -9,9 +9,7 @@ WHOLE_SECTIONS = {"ensemble", "preprocessing", "augmentation", "train"}
 
 
 @pytest.mark.parametrize("name", profiles.names())
-def test_profile_is_usable_and_names_every_key_of_its_sections(
-    name: str, in_folder: Path
-) -> None:
+def test_profile_is_usable_and_names_every_key_of_its_sections(name: str, in_folder: Path) -> None:
     content = profiles.read(name)
     assert set(content) == {"about", *WHOLE_SECTIONS}
     profiles.apply(name)

@@ -275,7 +275,7 @@ def test_damaged_decision_is_named(content: str) -> None:
     ("old", "new", "expected"),
     [
         ("learning_rate", "learning_rat", "train.learning_rat: no such key, expected"),
-        ("[deep_cnn]", "[deep_cn]", "expected names among"),
+        ("[pooled_cnn]", "[pooled_cn]", "expected names among"),
         ("folds: [0]", "folds: [5]", "ensemble.folds: expected 0 to 4"),
         ("kind: auto", "kind: archive", "source.kind in params.yaml is archive, but"),
     ],

@@ -27,9 +27,11 @@ def load_params(*changes: tuple[str, str]) -> params.Params:
     path = Path("params.yaml")
     text = path.read_text()
     shrunk = (
-        ("max_epochs: 24", "max_epochs: 2"),
+        ("max_epochs: 20", "max_epochs: 2"),
+        ("warmup_epochs: 4", "warmup_epochs: 0"),
+        ("anneal_epochs: 16", "anneal_epochs: 2"),
         ("folds: 5", "folds: 3"),
-        ("stopping_fraction: 0.1", "stopping_fraction: 0.25"),
+        ("stopping_fraction: 0.05", "stopping_fraction: 0.25"),
     )
     for old, new in (*shrunk, *changes):
         assert old in text
@@ -154,7 +156,7 @@ def test_settings_that_a_member_does_not_use_do_not_concern_it(
 ) -> None:
     digits.save(stages.TRAIN, training_digits)
     usual = load_params()
-    more_epochs = load_params(("all_rows_epochs: 25", "all_rows_epochs: 30"))
+    more_epochs = load_params(("all_rows_epochs: 20", "all_rows_epochs: 30"))
     less_patience = load_params(("patience_epochs: 5", "patience_epochs: 4"))
     of_all_rows = Member("all", 0, "deep_cnn")
     for member, other in ((MEMBER, more_epochs), (of_all_rows, less_patience)):
