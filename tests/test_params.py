@@ -214,3 +214,13 @@ def test_missing_file_names_the_folder(tmp_path: Path, monkeypatch: pytest.Monke
     expected = f"^There is no params.yaml in {re.escape(str(tmp_path))}. Run the command in the p"
     with pytest.raises(ParamsError, match=expected):
         params.load()
+
+
+@pytest.mark.parametrize("key", ["max_epochs", "all_rows_epochs"])
+def test_schedule_that_does_not_fit_is_refused(key: str, in_folder: Path) -> None:
+    set_value(in_folder, key, "19")
+    assert_refused(
+        in_folder,
+        f"train.{key}: expected at least 20, as warmup_epochs and anneal_epochs together are, "
+        "found 19",
+    )
