@@ -31,8 +31,7 @@ def tabulate_layers(model: keras.Model) -> pd.DataFrame:
 def _count_multiply_adds(layer: keras.Operation) -> int:
     if not isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
         return 0
-    places = math.prod(layer.output.shape[1:-1])
-    return places * math.prod(layer.kernel.shape)
+    return int(math.prod(layer.output.shape[1:-1]) * math.prod(layer.kernel.shape))
 
 
 def describe_layers(table: pd.DataFrame) -> list[dict[str, str]]:

@@ -250,93 +250,108 @@ def fit(
     Raises:
         PipelineError: the loss is not finite.
     """
-    fitter = Fitter(model, recipe.learning_rate)
-    state = TrainingState.load(state_path)
+    run = _Run(
+        Fitter(model, recipe.learning_rate),
+        tf.constant(images),
+        tf.constant(labels),
+        stopping,
+        recipe,
+        seed,
+        TrainingState.load(state_path),
+    )
+    state = run.state
     if state.history:
         _say(f"{name}: continuing after epoch {len(state.history)}")
-        fitter.model.set_weights(state.weights)
-        for variable, value in zip(fitter.optimizer.variables, state.optimizer, strict=True):
-            variable.assign(value)
-    else:
-        state.row_losses = [np.full(len(images), np.inf, dtype=np.float32)]
-        if recipe.max_epochs <= recipe.anneal_epochs:
-            state.anneal_after = 0
-
+    run.restore()
     with _Display(name, recipe.max_epochs) as display:
         while not state.finished:
-            row = _run_epoch(fitter, images, labels, stopping, recipe, seed, state, display)
-            _note_epoch(state, row, fitter, recipe)
+            run.note_epoch(run.run_epoch(display))
             state.save(state_path)
             display.finish_epoch(state)
     model.set_weights(state.best_weights)
     return state
 
 
-def _run_epoch(
-    fitter: Fitter,
-    images: Images,
-    labels: Labels,
-    stopping: tuple[Images, Labels] | None,
-    recipe: Recipe,
-    seed: int,
-    state: TrainingState,
-    display: "_Display",
-) -> dict[str, float]:
-    """Run the epoch that follows ``state``, note each image's loss there, and describe it."""
-    began, epoch = time.perf_counter(), len(state.history)
-    row_losses = state.row_losses[0]
-    whole = epoch == 0 or recipe.learning_rate_share(epoch, state.anneal_after) < _WHOLE_BELOW
-    plan = EpochPlan.draw(row_losses, recipe, np.random.default_rng([seed, epoch]), whole=whole)
-    fitter.reseed_dropout(np.random.default_rng([seed, epoch, 1]))
+@dataclass(frozen=True)
+class _Run:
+    """What the epochs of a fit share; they change the fitter's weights and the state alone."""
 
-    fitted, hits = [], []
-    for step, batch in enumerate(plan.batches(tf.constant(images), tf.constant(labels))):
-        position = epoch + (step + 1 / 2) / plan.num_steps
-        share = recipe.learning_rate_share(position, state.anneal_after)
-        losses, right = fitter.fit(batch, recipe.learning_rate * share)
-        fitted.append(losses)
-        hits.append(right)
-        display.advance(epoch, (step + 1) / plan.num_steps)
-    row_losses[plan.rows] = np.concatenate(fitted)
-    row = {
-        "epoch": epoch + 1,
-        "images": len(plan.rows),
-        "loss": float(row_losses[plan.rows].mean(dtype=np.float64)),
-        "accuracy": float(np.concatenate(hits).mean()),
-    }
-    if stopping is not None:
-        row["stopping_loss"], row["stopping_accuracy"] = fitter.judge(*stopping)
-    row["seconds"] = round(time.perf_counter() - began, 3)
-    return row
+    fitter: Fitter
+    images: tf.Tensor
+    labels: tf.Tensor
+    stopping: tuple[Images, Labels] | None
+    recipe: Recipe
+    seed: int
+    state: TrainingState
 
+    def restore(self) -> None:
+        """Bring the fitter to where the state stands, or set up the state of a fresh fit."""
+        if self.state.history:
+            self.fitter.model.set_weights(self.state.weights)
+            for variable, value in zip(
+                self.fitter.optimizer.variables, self.state.optimizer, strict=True
+            ):
+                variable.assign(value)
+            return
+        self.state.row_losses = [np.full(len(self.images), np.inf, dtype=np.float32)]
+        if self.recipe.max_epochs <= self.recipe.anneal_epochs:
+            self.state.anneal_after = 0
 
-def _note_epoch(
-    state: TrainingState, row: dict[str, float], fitter: Fitter, recipe: Recipe
-) -> None:
-    """Bring ``state`` up to date after the epoch that ``row`` describes."""
-    epoch = len(state.history) + 1
-    judged = "stopping_loss" if "stopping_loss" in row else "loss"
-    if not np.isfinite([row["loss"], row[judged]]).all():
-        raise PipelineError(
-            f"Training went astray: in epoch {epoch} the loss is {row['loss']} on training "
-            f"images and {row[judged]} on those that judge it, expected finite numbers. Lower "
-            "train.learning_rate in params.yaml."
+    def run_epoch(self, display: "_Display") -> dict[str, float]:
+        """Run the next epoch, note each image's loss in the state, and describe the epoch."""
+        began, epoch, recipe = time.perf_counter(), len(self.state.history), self.recipe
+        (row_losses,), anneal_after = self.state.row_losses, self.state.anneal_after
+        whole = epoch == 0 or recipe.learning_rate_share(epoch, anneal_after) < _WHOLE_BELOW
+        generator = np.random.default_rng([self.seed, epoch])
+        plan = EpochPlan.draw(row_losses, recipe, generator, whole=whole)
+        self.fitter.reseed_dropout(np.random.default_rng([self.seed, epoch, 1]))
+
+        losses, right = [], []
+        for step, batch in enumerate(plan.batches(self.images, self.labels)):
+            share = recipe.learning_rate_share(
+                epoch + (step + 1 / 2) / plan.num_steps, anneal_after
+            )
+            step_losses, step_right = self.fitter.fit(batch, recipe.learning_rate * share)
+            losses.append(step_losses)
+            right.append(step_right)
+            display.advance(epoch, (step + 1) / plan.num_steps)
+        row_losses[plan.rows] = np.concatenate(losses)
+        row = {
+            "epoch": epoch + 1,
+            "images": len(plan.rows),
+            "loss": float(row_losses[plan.rows].mean(dtype=np.float64)),
+            "accuracy": float(np.concatenate(right).mean()),
+        }
+        if self.stopping is not None:
+            row["stopping_loss"], row["stopping_accuracy"] = self.fitter.judge(*self.stopping)
+        row["seconds"] = round(time.perf_counter() - began, 3)
+        return row
+
+    def note_epoch(self, row: dict[str, float]) -> None:
+        """Bring the state up to date after the epoch that ``row`` describes."""
+        state, recipe, epoch = self.state, self.recipe, len(self.state.history) + 1
+        judged = "stopping_loss" if self.stopping is not None else "loss"
+        if not np.isfinite([row["loss"], row[judged]]).all():
+            raise PipelineError(
+                f"Training went astray: in epoch {epoch} the loss is {row['loss']} on training "
+                f"images and {row[judged]} on those that judge it, expected finite numbers. Lower "
+                "train.learning_rate in params.yaml."
+            )
+        state.weights = self.fitter.model.get_weights()
+        state.optimizer = [np.array(variable) for variable in self.fitter.optimizer.variables]
+        best = state.history[state.best_epoch - 1][judged] if state.history else np.inf
+        if self.stopping is None or row[judged] < best:
+            state.best_epoch, state.best_weights = epoch, state.weights
+        state.history.append(row)
+
+        out_of_patience = epoch - state.best_epoch >= recipe.patience_epochs
+        if state.anneal_after is None and (
+            out_of_patience or epoch >= recipe.max_epochs - recipe.anneal_epochs
+        ):
+            state.anneal_after = epoch
+        state.finished = epoch == recipe.max_epochs or (
+            state.anneal_after is not None and epoch >= state.anneal_after + recipe.anneal_epochs
         )
-    state.weights = fitter.model.get_weights()
-    state.optimizer = [np.array(variable) for variable in fitter.optimizer.variables]
-    best = state.history[state.best_epoch - 1][judged] if state.history else np.inf
-    if judged == "loss" or row[judged] < best:
-        state.best_epoch, state.best_weights = epoch, state.weights
-    state.history.append(row)
-
-    out_of_patience = epoch - state.best_epoch >= recipe.patience_epochs
-    if state.anneal_after is None and (
-        out_of_patience or epoch >= recipe.max_epochs - recipe.anneal_epochs
-    ):
-        state.anneal_after = epoch
-    state.finished = epoch == recipe.max_epochs or (
-        state.anneal_after is not None and epoch >= state.anneal_after + recipe.anneal_epochs
-    )
 
 
 def _speed_up(layer: keras.Layer) -> keras.Layer:

@@ -218,9 +218,9 @@ def test_missing_file_names_the_folder(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("key", ["max_epochs", "all_rows_epochs"])
 def test_schedule_that_does_not_fit_is_refused(key: str, in_folder: Path) -> None:
-    set_value(in_folder, key, "19")
+    set_value(in_folder, key, "29")
     assert_refused(
         in_folder,
-        f"train.{key}: expected at least 20, as warmup_epochs and anneal_epochs together are, "
-        "found 19",
+        f"train.{key}: expected at least 30, as warmup_epochs and anneal_epochs together are, "
+        "found 29",
     )

@@ -16,7 +16,7 @@ from pipeline.inference import load_model, save_model
 from tests.conftest import ROOT
 
 PARAMETERS = {
-    "pooled_cnn": 290_474,
+    "pooled_cnn": 391_594,
     "deep_cnn": 138_410,
     "dense_baseline": 101_770,
     "simple_cnn": 225_034,
