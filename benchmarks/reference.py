@@ -73,7 +73,9 @@ def train_reference(fold: int, to_the_end: bool) -> Run:
     images = data.images[fitted][..., np.newaxis]
     batches = generator.flow(images, data.labels[fitted], batch_size=128, seed=fold)
 
-    seconds, accuracies, losses = [], [], []
+    seconds: list[float] = []
+    accuracies: list[float] = []
+    losses: list[float] = []
     while len(losses) < MAX_EPOCHS:
         began = time.perf_counter()
         for _ in range(len(batches)):

@@ -168,7 +168,7 @@ def test_learning_rate_rises_stays_and_falls_to_zero(
 
 
 def test_epoch_leaves_out_some_learned_images_and_lets_the_others_count_for_more() -> None:
-    losses = np.repeat(np.float32([0.01, 5]), (900, 100))
+    losses = np.repeat(np.array([0.01, 5], dtype=np.float32), (900, 100))
     recipe = replace(RECIPE, pruned_fraction=0.75)
     plan = EpochPlan.draw(losses, recipe, np.random.default_rng(0), whole=False)
     assert np.isin(np.arange(900, 1000), plan.rows).all()

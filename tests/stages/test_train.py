@@ -17,7 +17,7 @@ from pipeline.inference import load_model, load_network
 from pipeline.params import Member
 from pipeline.preprocessing import normalize_stroke
 from pipeline.stages import train
-from pipeline.training import TrainingState
+from pipeline.training_state import TrainingState
 from tests.conftest import ROOT
 
 MEMBER = Member(0, 0, "deep_cnn")
@@ -63,6 +63,15 @@ def test_member_of_all_rows_fits_all_and_stops_by_none(
     member = Member("all", 0, "deep_cnn")
     fitted, stopping = train.select_rows(member, load_params(), training_digits)
     assert len(fitted) == 60
+    assert len(stopping) == 0
+
+
+def test_without_a_stopping_slice_all_rows_outside_the_fold_are_fitted(
+    in_folder: Path, training_digits: TrainingDigits
+) -> None:
+    settings = load_params(("stopping_fraction: 0.25", "stopping_fraction: 0"))
+    fitted, stopping = train.select_rows(MEMBER, settings, training_digits)
+    np.testing.assert_array_equal(fitted, np.flatnonzero(training_digits.folds != 0))
     assert len(stopping) == 0
 
 
