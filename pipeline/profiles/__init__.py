@@ -54,12 +54,13 @@ def apply(name: str, path: Path = Path("params.yaml")) -> list[str]:
         type(None), lambda representer, _: representer.represent_scalar(_NULL, "null")
     )
     content = yaml.load(before)
+    del profile["about"]
     for section, values in profile.items():
-        if section == "about":
+        if not isinstance(values, dict):
+            content[section] = _in_style(values, content[section])
             continue
         for key, value in values.items():
-            if content[section][key] != value:
-                content[section][key] = _in_style(value)
+            content[section][key] = _in_style(value, content[section][key])
     written = StringIO()
     yaml.dump(content, written)
     after = written.getvalue()
@@ -70,8 +71,10 @@ def apply(name: str, path: Path = Path("params.yaml")) -> list[str]:
     return [line for line in difference if not line.startswith(("---", "+++", "@@"))]
 
 
-def _in_style(value: Any) -> Any:
-    """Lists in square brackets, like the file's own."""
+def _in_style(value: Any, before: Any) -> Any:
+    """The value as the file writes it: as before if it is the same, lists in square brackets."""
+    if value == before:
+        return before
     if isinstance(value, list):
         value = CommentedSeq(value)
         value.fa.set_flow_style()
