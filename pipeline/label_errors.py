@@ -1,5 +1,7 @@
 """Labels that are probably wrong, found by what networks say that never saw them."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 from cleanlab.filter import find_label_issues
@@ -30,13 +32,16 @@ def suspect_labels(
     Source: C. G. Northcutt, L. Jiang, I. L. Chuang, "Confident learning: estimating uncertainty in
     dataset labels", arXiv:1911.00068, pruning by noise rate, as cleanlab implements it.
     """
-    suspected = find_label_issues(
-        labels.astype(np.int64),
-        probabilities,
-        return_indices_ranked_by="normalized_margin",
-        filter_by="prune_by_noise_rate",
-        n_jobs=1,
-    )
+    with warnings.catch_warnings():
+        # Of a digit with one label or none, none is suspected.
+        warnings.filterwarnings("ignore", "May not flag all label issues in class")
+        suspected = find_label_issues(
+            labels.astype(np.int64),
+            probabilities,
+            return_indices_ranked_by="normalized_margin",
+            filter_by="prune_by_noise_rate",
+            n_jobs=1,
+        )
     suggested = probabilities[suspected].argmax(axis=1)
     p_label = probabilities[suspected, labels[suspected]]
     p_suggested = probabilities[suspected, suggested]

@@ -34,6 +34,8 @@ def find_near_duplicates(images: Images, *, grey_levels: float) -> pd.DataFrame:
     """
     unique = np.flatnonzero(find_duplicates(images) == np.arange(len(images)))
     pixels = images[unique].reshape(len(unique), -1).astype(np.float32)
+    if len(pixels) < 2:
+        return pd.DataFrame({"first": [], "second": [], "grey_levels": []})
     radius = grey_levels * np.sqrt(pixels.shape[1])
     candidates = KDTree(_project(pixels)).query_pairs(radius * (1 + 1e-4), output_type="ndarray")
     differences = _measure(pixels, candidates)

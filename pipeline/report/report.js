@@ -165,7 +165,7 @@ function describe({ kind, true: truth, read, onPage, fitting }) {
     (dataset.true === dataset.read) === right &&
     (truth === "" || dataset.true === truth) && (read === "" || dataset.read === read));
   const total = inCells.reduce((sum, cell) => sum + Number(cell.querySelector("data").value), 0);
-  const of = truth === "" ? "" : ` of a ${truth}`;
+  const of = truth === "" ? "" : ` of ${truth === "8" ? "an" : "a"} ${truth}`;
   const what = right ? `${of} read right` : read === "" ? `${of} misread` : `${of} read as ${read}`;
   if (total === 0) return `No image${what}`;
   const shares = `${fitting.length.toLocaleString("en")} of ${count(total, "image", "images")}${what}`;
