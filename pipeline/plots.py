@@ -142,10 +142,11 @@ def augmentation_preview(path: Path, originals: Images, warped: NDArray[np.uint8
     captions = ["original" if tile % columns == 0 else "" for tile in range(len(images))]
     figure = _grid(images, captions, columns=columns, tile=0.8, caption_height=0.16)
     with _saved(path, figure):
-        for tile, axes in enumerate(figure.axes):
-            if tile % columns == 0:
-                for spine in axes.spines.values():
-                    spine.set(visible=True, color=_RIGHT, linewidth=1.5)
+        for original in figure.axes[0].images[::columns]:
+            left, right, bottom, top = original.get_extent()
+            frame = Rectangle((left, bottom), right - left, top - bottom)
+            frame.set(fill=False, edgecolor=_RIGHT, linewidth=1.5)
+            figure.axes[0].add_patch(frame)
         figure.suptitle("What training sees: each image is warped anew in every epoch", fontsize=11)
 
 
@@ -405,21 +406,17 @@ def _grid(
     """Images ``(n, 28, 28)`` in rows, each under its caption; sizes in inches."""
     rows = max(1, -(-len(images) // columns))
     title = 0.4
-    height = rows * (tile + caption_height) + title
-    figure = plt.figure(figsize=(columns * tile, height))
+    width, height = columns * tile, rows * (tile + caption_height) + title
+    figure = plt.figure(figsize=(width, height))
+    axes: Axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
     for index, (image, caption) in enumerate(zip(images, captions, strict=True)):
         row, column = divmod(index, columns)
-        bottom = height - title - (row + 1) * (tile + caption_height)
-        axes: Axes = figure.add_axes(
-            (
-                (column + 0.04) / columns,
-                (bottom + 0.04 * tile) / height,
-                0.92 / columns,
-                0.92 * tile / height,
-            )
-        )
-        axes.imshow(image, cmap=_INK, vmin=0, vmax=255, interpolation="nearest")
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-        axes.set_title(caption, fontsize=7, pad=2, linespacing=1.1)
+        left = (column + 0.04) * tile
+        bottom = height - title - (row + 1) * (tile + caption_height) + 0.04 * tile
+        extent = (left, left + 0.92 * tile, bottom, bottom + 0.92 * tile)
+        axes.imshow(image, cmap=_INK, vmin=0, vmax=255, interpolation="nearest", extent=extent)
+        middle, top = left + 0.46 * tile, bottom + 0.92 * tile + 2 / 72
+        axes.text(middle, top, caption, fontsize=7, linespacing=1.1, ha="center", va="baseline")
+    axes.set(xlim=(0, width), ylim=(0, height), aspect="auto")
     return figure

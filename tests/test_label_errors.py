@@ -12,7 +12,7 @@ def test_swapped_labels_are_suspected_the_surest_first() -> None:
     true = np.repeat(np.arange(10, dtype=np.uint8), 100)
     probabilities = np.concatenate(
         [
-            one_hot([digit], p)
+            one_hot([int(digit)], p)
             for digit, p in zip(true, generator.uniform(0.7, 0.99, 1_000), strict=True)
         ]
     )
