@@ -20,9 +20,19 @@ from pipeline.files import write_text
 
 _SPRITE_COLUMNS = 40
 
+
+def _percent(share: float) -> str:
+    """Two decimals; what is not quite nothing or all does not look like it."""
+    if 0 < share < 0.00005:
+        return "<0.01%"
+    if 0.99995 <= share < 1:
+        return ">99.99%"
+    return f"{share:.2%}"
+
+
 _FORMATS: dict[str, Callable[[float], str]] = {
     "count": "{:,.0f}".format,
-    "percent": "{:.2%}".format,
+    "percent": _percent,
     "seconds": "{:,.0f} s".format,
     "signed": lambda value: f"{value:+.1f}".replace("-", "−"),
     "two": "{:.2f}".format,

@@ -13,8 +13,8 @@ function element(name, properties = {}, ...children) {
 }
 
 function percent(share) {
-  if (share > 0 && share < 0.0001) return "<0.01%";
-  if (share < 1 && share > 0.9999) return ">99.99%";
+  if (share > 0 && share < 0.00005) return "<0.01%";
+  if (share < 1 && share >= 0.99995) return ">99.99%";
   return `${(100 * share).toFixed(2)}%`;
 }
 

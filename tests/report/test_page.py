@@ -172,9 +172,19 @@ def test_table_sorts_by_the_column_that_is_pressed(page: Page) -> None:
 
 
 def test_gallery_and_matrix_obey_the_keyboard(page: Page) -> None:
+    def focused() -> tuple[int, int]:
+        found = page.evaluate("({...document.activeElement.dataset})")
+        return int(found["true"]), int(found["read"])
+
     page.focus(cell(3, 3))
     page.keyboard.press("ArrowDown")
+    assert focused() == (5, 3)
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Home")
+    assert focused() == (0, 0)
+    page.focus(cell(4, 4))
     page.keyboard.press("ArrowRight")
+    assert focused() == (4, 9)
     page.keyboard.press("Enter")
     assert shown(page) == [4, 14, 24]
     page.keyboard.press("Tab")
