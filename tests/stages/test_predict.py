@@ -2,6 +2,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline import digits, stages, submission
@@ -27,6 +28,7 @@ def member(in_folder: Path, test_digits: UnlabelledDigits) -> Path:
     folder = stages.MODELS / "0-0-deep_cnn"
     save_model(build("deep_cnn"), folder / "model.keras")
     write_record(folder, test_digits.provenance)
+    write_json(stages.DATA_REPORT / "summary.json", {"training_images_by_digit": [6] * 10})
     return folder
 
 
@@ -79,6 +81,27 @@ def test_members_are_averaged(in_folder: Path, member: Path, test_digits: Unlabe
         for folder in (member, other)
     ]
     np.testing.assert_allclose(averaged, np.mean(each, axis=0), rtol=1e-5)
+
+
+def test_test_report_counts_and_lists_what_was_predicted(member: Path) -> None:
+    predict.main()
+    with np.load(stages.TEST_REPORT / "probabilities.npz") as arrays:
+        probabilities = arrays["probabilities"]
+    counts = pd.read_csv(stages.TEST_REPORT / "class_counts.csv")
+    assert (
+        counts["predicted"].tolist()
+        == np.bincount(probabilities.argmax(axis=1), minlength=10).tolist()
+    )
+    assert counts["training"].tolist() == [6] * 10
+    summary = read_json(stages.TEST_REPORT / "summary.json")
+    assert summary["n"] == 20 == counts["predicted"].sum()
+    assert 0 <= summary["p_value"] <= 1
+
+    closest = pd.read_csv(stages.TEST_REPORT / "least_certain.csv")
+    assert sorted(closest["image_id"]) == list(range(1, 21))
+    ranked = np.sort(probabilities[closest["image_id"] - 1], axis=1)
+    np.testing.assert_allclose(closest["margin"], ranked[:, -1] - ranked[:, -2])
+    assert closest["margin"].is_monotonic_increasing
 
 
 def test_competition_and_sample_are_told_apart() -> None:
