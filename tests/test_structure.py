@@ -24,8 +24,16 @@ TIERS = (
         "near_duplicates",
         "submission",
     ),
-    ("sources", "submission_log", "submitting"),
-    ("backend", "architectures", "augmentation", "training", "inference", "layers"),
+    ("profiles", "sources", "submission_log", "submitting"),
+    (
+        "backend",
+        "architectures",
+        "augmentation",
+        "training_state",
+        "training",
+        "inference",
+        "layers",
+    ),
     ("plots", "report"),
     ("stages", "cli"),
 )
