@@ -6,7 +6,8 @@
     ├── KaggleError        Kaggle refuses, or is out of reach
     ├── TableError         a CSV that is not what the competition serves
     ├── ArtifactError      a file between two stages is missing, stale or damaged
-    └── SubmissionError    a CSV that Kaggle would refuse, or that must not be sent
+    ├── SubmissionError    a CSV that Kaggle would refuse, or that must not be sent
+    └── PictureError       a file of the user's own that holds no picture to read
 
 Each message is one paragraph: what happened, what was expected, what was found, what to do.
 Anything else that is raised is a bug and keeps its traceback.
@@ -46,6 +47,10 @@ class ArtifactError(PipelineError):
 
 class SubmissionError(PipelineError):
     """A submission file that Kaggle would refuse, or that must not be sent."""
+
+
+class PictureError(PipelineError):
+    """A picture cannot be read: missing, too large, damaged or of another kind."""
 
 
 _MACHINE_REMEDIES = {
