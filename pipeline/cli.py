@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline import stages
-from pipeline.errors import ArtifactError, KaggleError, PipelineError, exit_status
+from pipeline.errors import ArtifactError, KaggleError, PipelineError, exit_status, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -355,7 +355,7 @@ def _show_outcomes(outcomes: list[Outcome], *, show: bool) -> None:
     for outcome in listed:
         label = outcome.item.label
         true = [] if not labelled else ["–" if label is None else str(label)]
-        table.add_row(Text(_printable(outcome.item.name)), *true, *_describe_outcome(outcome))
+        table.add_row(Text(printable(outcome.item.name)), *true, *_describe_outcome(outcome))
     if listed:
         _console.print(table)
     if show:
@@ -391,10 +391,10 @@ def _show_seen(outcome: Outcome) -> None:
 
     if outcome.reading is None:
         return
-    _console.print(Text(_printable(outcome.item.name)), style="bold")
+    _console.print(Text(printable(outcome.item.name)), style="bold")
     if _console.color_system is None:
-        for line in predicting.to_shades(outcome.reading.image):
-            _console.print(f"  |{line}|", highlight=False, markup=False)
+        for shades in predicting.to_shades(outcome.reading.image):
+            _console.print(f"  |{shades}|", highlight=False, markup=False)
         return
     for pairs in predicting.to_blocks(outcome.reading.image):
         line = Text("  ")
@@ -428,13 +428,6 @@ def _show_accuracy(labelled: list[Outcome]) -> None:
         ]
         table.add_row(str(true), *cells)
     _console.print(table)
-
-
-def _printable(name: str) -> str:
-    """A name on one line: what no terminal should act upon is escaped."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in name
-    )
 
 
 @app.command()

@@ -89,6 +89,14 @@ def exit_status(main: Callable[[], object]) -> int:
     return 0
 
 
+def printable(text: str) -> str:
+    """``text`` with escapes for what a terminal would act upon, as a file's name may hold."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+
+
 def _fail(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    lines = map(printable, message.split("\n"))
+    print("error: " + "\n".join(lines), file=sys.stderr)
     return 1

@@ -1,5 +1,6 @@
 """Trained models in formats that run without Keras, written by Keras's own exporters."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -46,7 +47,8 @@ FORMATS: Mapping[str, tuple[str, Callable[[keras.Model, Path], None]]] = Mapping
 
 def _export(model: keras.Model, path: Path, kind: str) -> None:
     signature = [keras.InputSpec(shape=(None, IMAGE_SIZE, IMAGE_SIZE), dtype="uint8", name=INPUT)]
-    with replacing(path) as temporary, quietly():
+    with replacing(path) as temporary, quietly(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # Keras asks NumPy for a name of old
         model.export(temporary, format=kind, input_signature=signature, verbose=False)
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -157,22 +158,20 @@ def _gather_table(path: Path) -> Iterator[Item]:
             header = file.readline(1 << 16)
     except FileNotFoundError:
         raise TableError(f"{path} does not exist: expected a CSV in Kaggle's form.") from None
-    labels: Sequence[int | None]
-    if (
-        header.decode("utf-8-sig", errors="replace")
-        .lstrip()
-        .lower()
-        .startswith(("label", '"label'))
-    ):
-        images, labels = tables.read_train(path, expected_rows=None)
+    labels: list[int | None]
+    if header.decode("utf-8-sig", errors="replace").lstrip(' "').lower().startswith("label"):
+        images, given = tables.read_train(path, expected_rows=None)
+        labels = [int(label) for label in given]
     else:
         images = tables.read_test(path, expected_rows=None)
         labels = [None] * len(images)
     for row, (image, label) in enumerate(zip(images, labels, strict=True)):
         glyph = Glyph(image, None if image.any() else Problem.BLANK)
-        yield Item(
-            f"{path} row {row}", lambda glyph=glyph: glyph, None if label is None else int(label)
-        )
+        yield Item(f"{path} row {row}", partial(_given, glyph), label)
+
+
+def _given(glyph: Glyph) -> Glyph:
+    return glyph
 
 
 def read_all(

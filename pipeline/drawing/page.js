@@ -217,7 +217,7 @@ function show(answer) {
     share.textContent = digit === null ? "–" : percent(value);
     row.classList.toggle("best", each === digit);
   });
-  const seen = $("seen").getContext("2d");
+  const seen = $("seen").getContext("2d", { willReadFrequently: true });
   const pixels = seen.createImageData(28, 28);
   const levels = answer.seen ? atob(answer.seen) : "";
   for (let index = 0; index < 784; index += 1) {
