@@ -86,7 +86,7 @@ def write_results(
 
 def write_member(folder: Path, data: TrainingDigits, *, seed: int) -> None:
     """The files of a trained network, but for the network."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.keras").write_bytes(b"no network")
     generator = np.random.default_rng(seed)
     epochs = np.arange(1, 7 + seed % 3)
