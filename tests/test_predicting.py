@@ -52,7 +52,9 @@ def predict_json(*arguments: str | Path, status: int = 0, stdin: bytes | None = 
 
 
 def test_table_names_digit_probability_and_runner_up(project: Path) -> None:
-    output, _ = predict(save(project / "a.png", 7), save(project / "b.png", 2))
+    save(project / "a.png", 7)
+    save(project / "b.png", 2)
+    output, _ = predict("a.png", "b.png")
     assert "picture" in output and "runner-up" in output
     assert re.search(r"a\.png +7 +\d+\.\d% +\d +\d+\.\d%", output)
     assert re.search(r"b\.png +2 ", output)
