@@ -221,7 +221,7 @@ def _flatten(grey: Plane) -> Plane:
     """The grey less a quadratic surface, fitted robustly to it (Cauchy's weights, squared)."""
     height, width = grey.shape
     y, x = np.linspace(-1, 1, height)[:, np.newaxis], np.linspace(-1, 1, width)[np.newaxis]
-    steps = (slice(None, None, max(1, height // 24)), slice(None, None, max(1, width // 24)))
+    steps = (slice(None, None, max(1, height // 40)), slice(None, None, max(1, width // 40)))
     sample = grey[steps].astype(np.float64)
     sample_y, sample_x = (part.ravel() for part in np.broadcast_arrays(y[steps[0]], x[:, steps[1]]))
     at_border = np.maximum(np.abs(sample_x), np.abs(sample_y)) > 0.85
