@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from pipeline import drawing
 from pipeline.drawing import MAX_UPLOAD_BYTES
@@ -201,7 +201,7 @@ def draw_seven(page: Page) -> None:
 
 
 def wait_for(page: Page, digit: str) -> None:
-    page.wait_for_function("digit => document.getElementById('digit').value === digit", arg=digit)
+    expect(page.locator("#digit")).to_have_text(digit, timeout=20_000)
 
 
 def seen(page: Page) -> int:
@@ -276,9 +276,7 @@ def test_dropped_pictures_are_read(browser: Browser, port: int) -> None:
 def test_dropped_text_is_refused_in_words(browser: Browser, port: int) -> None:
     with opened(browser, port, refused=True) as page:
         drop(page, "notes.txt", b"not a picture")
-        page.wait_for_function(
-            "document.getElementById('remark').textContent.includes('is no picture')"
-        )
+        expect(page.locator("#remark")).to_contain_text("is no picture", timeout=20_000)
         assert page.locator("#digit").inner_text() == "·"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from pipeline import stages
 from pipeline.digits import TrainingDigits, UnlabelledDigits
@@ -144,7 +144,7 @@ def test_filters_keep_what_fits(choices: dict[str, str], rows: list[int], page: 
         page.select_option(f"#filters [name={name}]", label=value)
     assert shown(page) == rows
     page.click("#filters [type=reset]")
-    page.wait_for_function("document.querySelectorAll('#gallery .tile').length === 6")
+    expect(page.locator("#gallery .tile")).to_have_count(6)
 
 
 def test_filter_that_nothing_fits_says_so(page: Page) -> None:
@@ -190,7 +190,7 @@ def test_gallery_and_matrix_obey_the_keyboard(page: Page) -> None:
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.name") == "kind"
     page.click("#filters [type=reset]")
-    page.wait_for_function("document.querySelectorAll('#gallery .tile').length === 6")
+    expect(page.locator("#gallery .tile")).to_have_count(6)
     page.focus("#gallery .tile")
     page.keyboard.press("ArrowRight")
     assert page.evaluate("document.activeElement.dataset.row") == "5"
