@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def _native_stderr_held_back() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Keep what native code writes to stderr; show it only if the block fails."""
     sys.stderr.flush()
     shown = os.dup(2)
@@ -30,7 +30,7 @@ def _native_stderr_held_back() -> Iterator[None]:
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-with _native_stderr_held_back():
+with quietly():
     import keras
     import tensorflow as tf
 
@@ -44,4 +44,4 @@ def make_repeatable(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-__all__ = ["keras", "make_repeatable", "tf"]
+__all__ = ["keras", "make_repeatable", "quietly", "tf"]

@@ -6,7 +6,8 @@
     ├── KaggleError        Kaggle refuses, or is out of reach
     ├── TableError         a CSV that is not what the competition serves
     ├── ArtifactError      a file between two stages is missing, stale or damaged
-    └── SubmissionError    a CSV that Kaggle would refuse, or that must not be sent
+    ├── SubmissionError    a CSV that Kaggle would refuse, or that must not be sent
+    └── PictureError       a file of the user's own that holds no picture to read
 
 Each message is one paragraph: what happened, what was expected, what was found, what to do.
 Anything else that is raised is a bug and keeps its traceback.
@@ -48,6 +49,10 @@ class SubmissionError(PipelineError):
     """A submission file that Kaggle would refuse, or that must not be sent."""
 
 
+class PictureError(PipelineError):
+    """A picture cannot be read: missing, too large, damaged or of another kind."""
+
+
 _MACHINE_REMEDIES = {
     errno.ENOSPC: "The disk is full: free some space",
     errno.EDQUOT: "The disk quota is used up: free some space",
@@ -84,6 +89,14 @@ def exit_status(main: Callable[[], object]) -> int:
     return 0
 
 
+def printable(text: str) -> str:
+    """``text`` with escapes for what a terminal would act upon, as a file's name may hold."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+
+
 def _fail(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    lines = map(printable, message.split("\n"))
+    print("error: " + "\n".join(lines), file=sys.stderr)
     return 1

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import chi2_contingency
 from sklearn.metrics import confusion_matrix, f1_score, log_loss
 
 from pipeline.digits import NUM_CLASSES, Labels
@@ -38,21 +39,7 @@ def wilson_interval(
     return low, high
 
 
-def expected_calibration_error(
-    probabilities: Probabilities, labels: Labels, *, num_bins: int
-) -> float:
-    """Mean gap between confidence and accuracy over equal-width confidence bins, weighted by size.
-
-    Source: C. Guo et al., "On calibration of modern neural networks", arXiv:1706.04599, eq. 3.
-    """
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == labels
-    bins = np.minimum((confidence * num_bins).astype(np.intp), num_bins - 1)
-    gaps = np.bincount(bins, weights=correct - confidence, minlength=num_bins)
-    return float(np.abs(gaps).sum() / len(labels))
-
-
-def summarize(probabilities: Probabilities, labels: Labels, *, num_bins: int) -> dict[str, Any]:
+def summarize(probabilities: Probabilities, labels: Labels) -> dict[str, Any]:
     """The figures of merit of a set of predictions, by name; accuracies are shares, not percent."""
     predicted = probabilities.argmax(axis=1)
     num_correct = int((predicted == labels).sum())
@@ -65,9 +52,6 @@ def summarize(probabilities: Probabilities, labels: Labels, *, num_bins: int) ->
         "n": len(labels),
         "log_loss": float(log_loss(labels, probabilities, labels=range(NUM_CLASSES))),
         "macro_f1": float(f1_score(labels, predicted, average="macro")),
-        "expected_calibration_error": expected_calibration_error(
-            probabilities, labels, num_bins=num_bins
-        ),
     }
 
 
@@ -85,15 +69,25 @@ def tabulate_digits(confusions: NDArray[np.int64]) -> pd.DataFrame:
 
     Returns:
         Columns digit, wrong, right, error_rate, error_rate_low, error_rate_high (shares),
-        confused_with and confused_times (empty where the digit was never wrong; the smaller
-        digit where two are equally common).
+        confused_with (the digits that it was most often read as, separated by spaces; empty where
+        it was never wrong), confused_times (how often as each of them) and worse_than_others.
+
+    A digit is worse than the others where its interval lies wholly above that of the other nine
+    together. Two 95 % intervals that do not touch are about as rare by chance as 1 in 200, so that
+    ten such comparisons in one table are still about as strict as one at the usual 5 %.
     """
     right = confusions.diagonal()
     mistakes = confusions - np.diag(right)
     wrong = mistakes.sum(axis=1)
     total = wrong + right
     low, high = wilson_interval(wrong, total)
+    _, high_of_others = wilson_interval(wrong.sum() - wrong, total.sum() - total)
     confused = wrong > 0
+    most = mistakes.max(axis=1)
+    commonest = [
+        " ".join(map(str, np.flatnonzero(row == times))) if times else None
+        for row, times in zip(mistakes, most, strict=True)
+    ]
     return pd.DataFrame(
         {
             "digit": range(NUM_CLASSES),
@@ -102,13 +96,41 @@ def tabulate_digits(confusions: NDArray[np.int64]) -> pd.DataFrame:
             "error_rate": np.where(total > 0, wrong / np.maximum(total, 1), np.nan),
             "error_rate_low": low,
             "error_rate_high": high,
-            "confused_with": pd.array(mistakes.argmax(axis=1), dtype="Int64"),
-            "confused_times": pd.array(mistakes.max(axis=1), dtype="Int64"),
+            "confused_with": pd.array(commonest, dtype="string"),
+            "confused_times": pd.array(most, dtype="Int64"),
+            "worse_than_others": low > high_of_others,
         }
-    ).assign(
-        confused_with=lambda table: table["confused_with"].where(confused),
-        confused_times=lambda table: table["confused_times"].where(confused),
+    ).assign(confused_times=lambda table: table["confused_times"].where(confused))
+
+
+def tabulate_confusions(confusions: NDArray[np.int64]) -> pd.DataFrame:
+    """The counts ``(10, 10)`` as rows with the columns true, predicted, count and row_share.
+
+    The share is of all images of the true digit; it is missing where there are none.
+    """
+    totals = confusions.sum(axis=1, keepdims=True)
+    shares = np.where(totals > 0, confusions / np.maximum(totals, 1), np.nan)
+    true, predicted = np.indices(confusions.shape)
+    return pd.DataFrame(
+        {
+            "true": true.ravel(),
+            "predicted": predicted.ravel(),
+            "count": confusions.ravel(),
+            "row_share": shares.ravel(),
+        }
     )
+
+
+def darkest_share(confusions: pd.DataFrame) -> float:
+    """The share of a row that the darkest colour of an error stands for.
+
+    It is the greatest that there is, but 1 % at least: a single error among many stays pale.
+
+    Args:
+        confusions: from `tabulate_confusions`.
+    """
+    mistakes = confusions.loc[confusions["true"] != confusions["predicted"], "row_share"]
+    return max(0.01, float(mistakes.fillna(0).max()))
 
 
 def tabulate_errors(
@@ -122,27 +144,107 @@ def tabulate_errors(
         rows: ``(n,)``, the row of each image in ``train.csv``, counted from 0.
 
     Returns:
-        Columns row, true, predicted, runner_up, p_true, p_predicted, p_runner_up and loss (the
-        negative natural logarithm of p_true). The runner-up is the second most probable digit
-        and may be the true one.
+        Columns row, true, predicted, runner_up, p_true, p_predicted, p_runner_up, loss (the
+        negative natural logarithm of p_true), and p_0 to p_9. The runner-up is the second most
+        probable digit and may be the true one.
     """
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    return _tabulate_readings(probabilities[wrong], labels[wrong], rows[wrong])
+
+
+def tabulate_correct(
+    probabilities: Probabilities, labels: Labels, rows: NDArray[np.intp], *, num_of_each_kind: int
+) -> pd.DataFrame:
+    """Some correctly read images of each digit, to compare the errors with.
+
+    Args:
+        probabilities: ``(n, 10)``.
+        labels: ``(n,)``.
+        rows: ``(n,)``, the row of each image in ``train.csv``, counted from 0.
+        num_of_each_kind: how many of each digit and kind, if there are so many.
+
+    Returns:
+        Columns as of `tabulate_errors`, and kind: ``least certain``, or ``typical`` for those in
+        the middle of what is left, by confidence. No image is of both kinds.
+    """
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == labels
+    chosen: dict[str, list[NDArray[np.intp]]] = {"least certain": [], "typical": []}
+    for digit in range(NUM_CLASSES):
+        own = np.flatnonzero(correct & (labels == digit))
+        own = own[np.argsort(confidence[own], kind="stable")]
+        rest = own[num_of_each_kind:]
+        middle = max(0, (len(rest) - num_of_each_kind) // 2)
+        chosen["least certain"].append(own[:num_of_each_kind])
+        chosen["typical"].append(rest[middle : middle + num_of_each_kind])
+    tables = []
+    for kind, parts in chosen.items():
+        index = np.concatenate(parts)
+        table = _tabulate_readings(probabilities[index], labels[index], rows[index])
+        tables.append(table.assign(kind=kind))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _tabulate_readings(
+    probabilities: Probabilities, labels: Labels, rows: NDArray[np.intp]
+) -> pd.DataFrame:
     ranked = np.argsort(-probabilities, axis=1, kind="stable")
-    wrong = np.flatnonzero(ranked[:, 0] != labels)
-    predicted, runner_up = ranked[wrong, 0], ranked[wrong, 1]
-    p_true = probabilities[wrong, labels[wrong]]
+    predicted, runner_up = ranked[:, 0], ranked[:, 1]
+    each = np.arange(len(labels))
+    p_true = probabilities[each, labels]
     table = pd.DataFrame(
         {
-            "row": rows[wrong],
-            "true": labels[wrong],
+            "row": rows,
+            "true": labels,
             "predicted": predicted,
             "runner_up": runner_up,
             "p_true": p_true,
-            "p_predicted": probabilities[wrong, predicted],
-            "p_runner_up": probabilities[wrong, runner_up],
+            "p_predicted": probabilities[each, predicted],
+            "p_runner_up": probabilities[each, runner_up],
             "loss": -np.log(np.maximum(p_true, np.finfo(np.float64).tiny)),
         }
+        | {f"p_{digit}": probabilities[:, digit] for digit in range(NUM_CLASSES)}
     )
     return table.sort_values(["loss", "row"], ascending=[False, True], ignore_index=True)
+
+
+def compare_counts(
+    training: NDArray[np.int64], predicted: NDArray[np.int64]
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Whether the test images are read as each digit as often as the training images show it.
+
+    Args:
+        training: labels per digit, ``(10,)``.
+        predicted: predictions per digit, ``(10,)``.
+
+    Returns:
+        A table with the columns digit, training, predicted, expected (predictions, if both were
+        drawn alike) and residual (Pearson's, adjusted: beyond ±3 is rare by chance); and the
+        chi-square test of homogeneity: chi_square, degrees_of_freedom and p_value. A digit that
+        neither has is left out of the test.
+
+    Source: A. Agresti, "Categorical data analysis", sections 3.2 and 3.3.
+    """
+    counts = np.array([training, predicted], dtype=np.float64)
+    present = counts.sum(axis=0) > 0
+    result = chi2_contingency(counts[:, present], correction=False)
+    shares = counts.sum(axis=0) / counts.sum()
+    expected = shares * counts[1].sum()
+    spread = np.sqrt(expected * (1 - shares) * counts[0].sum() / counts.sum())
+    table = pd.DataFrame(
+        {
+            "digit": range(NUM_CLASSES),
+            "training": training,
+            "predicted": predicted,
+            "expected": expected,
+            "residual": (counts[1] - expected) / np.where(spread > 0, spread, np.nan),
+        }
+    )
+    return table, {
+        "chi_square": float(result.statistic),
+        "degrees_of_freedom": int(result.dof),
+        "p_value": float(result.pvalue),
+    }
 
 
 def describe_digits(table: pd.DataFrame) -> list[dict[str, str]]:
@@ -157,8 +259,13 @@ def describe_digits(table: pd.DataFrame) -> list[dict[str, str]]:
             "most often read as": (
                 "–"
                 if pd.isna(row.confused_with)
-                else f"{row.confused_with} ({row.confused_times}×)"
+                else _describe_confusion(row.confused_with.split(), row.confused_times)
             ),
         }
         for row in table.itertuples()
     ]
+
+
+def _describe_confusion(digits: list[str], times: int) -> str:
+    each = " each" if len(digits) > 1 else ""
+    return f"{', '.join(digits)} ({times:,}×{each})"

@@ -125,6 +125,9 @@ class Evaluate(Section):
     calibration_bins: int = Field(ge=2, le=100)
     gallery_images: int = Field(ge=1, le=400)
     gallery_images_per_confusion: int = Field(ge=1)
+    page_images: int = Field(ge=1, le=4_000)
+    page_images_per_digit: int = Field(ge=1, le=50)
+    near_duplicate_grey_levels: float = Field(gt=0, le=16)
 
 
 class Params(Section):

@@ -1,10 +1,13 @@
-"""The pictures. Arrays and tables in, PNG files out.
+"""The pictures. Arrays and tables in, PNG and SVG files out.
 
 Colours come from palettes that colour-blind people can tell apart; captions never rely on colour.
+An SVG on a page takes the page's colours, also those of its dark mode; alone it has its own.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +22,57 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
+from matplotlib.ticker import (
+    FormatStrFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullLocator,
+    PercentFormatter,
+    StrMethodFormatter,
+)
 from numpy.typing import NDArray
 
 from pipeline.digits import NUM_CLASSES, Images, Labels
-from pipeline.files import replacing
-from pipeline.metrics import Probabilities
+from pipeline.files import replacing, write_text
+from pipeline.metrics import Probabilities, darkest_share, tabulate_confusions
 
 _DPI = 120
 _INK = "gray_r"
 """Digits are drawn dark on light, like on paper."""
 
 _RIGHT, _WRONG = "#0072b2", "#d55e00"  # blue and vermilion of Okabe and Ito's palette
+
+_INKS = {
+    "ink": "#1b1f24",
+    "quiet": "#59636e",
+    "line": "#d8dde3",
+    "right": _RIGHT,
+    "wrong": _WRONG,
+}
+"""Colours of the SVGs by the name of the page's CSS variable that takes their place."""
+
+_SVG_STYLE: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": _INKS["line"],
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.labelcolor": _INKS["quiet"],
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.facecolor": "none",
+    "font.size": 9,
+    "grid.color": _INKS["line"],
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.labelcolor": _INKS["ink"],
+    "svg.fonttype": "none",
+    "svg.hashsalt": "",
+    "text.color": _INKS["ink"],
+    "xtick.color": _INKS["line"],
+    "xtick.labelcolor": _INKS["quiet"],
+    "ytick.color": _INKS["line"],
+    "ytick.labelcolor": _INKS["quiet"],
+}
 
 _DRAWN_LAYERS = {
     "InputLayer": ("images", "#ffffff"),
@@ -54,6 +96,23 @@ def _saved(path: Path, figure: Figure) -> Iterator[None]:
             figure.savefig(temporary, dpi=_DPI, metadata={"Software": None})
     finally:
         plt.close(figure)
+
+
+@contextmanager
+def _page_figure(path: Path) -> Iterator[Axes]:
+    """Axes to draw in; afterwards an SVG that a page can inline."""
+    with plt.rc_context(_SVG_STYLE):
+        figure, axes = plt.subplots(figsize=(4.2, 3.0), layout="constrained")
+        try:
+            yield axes
+            svg = StringIO()
+            figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+        finally:
+            plt.close(figure)
+    text = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", svg.getvalue())
+    for name, colour in _INKS.items():
+        text = text.replace(colour, f"var(--{name}, {colour})")
+    write_text(path, text)
 
 
 def class_counts(path: Path, labels: Labels) -> None:
@@ -107,15 +166,19 @@ def augmentation_preview(path: Path, originals: Images, warped: NDArray[np.uint8
     captions = ["original" if tile % columns == 0 else "" for tile in range(len(images))]
     figure = _grid(images, captions, columns=columns, tile=0.8, caption_height=0.16)
     with _saved(path, figure):
-        for tile, axes in enumerate(figure.axes):
-            if tile % columns == 0:
-                for spine in axes.spines.values():
-                    spine.set(visible=True, color=_RIGHT, linewidth=1.5)
+        for original in figure.axes[0].images[::columns]:
+            left, right, bottom, top = original.get_extent()
+            frame = Rectangle((left, bottom), right - left, top - bottom)
+            frame.set(fill=False, edgecolor=_RIGHT, linewidth=1.5)
+            figure.axes[0].add_patch(frame)
         figure.suptitle("What training sees: each image is warped anew in every epoch", fontsize=11)
 
 
 def confusion_matrix(path: Path, confusions: NDArray[np.int64]) -> None:
-    """Counts and row percent ``(10, 10)``; errors have a colour scale of their own."""
+    """Counts and row percent ``(10, 10)``; errors have a colour scale of their own.
+
+    How dark they get, `metrics.darkest_share` says.
+    """
     totals = np.maximum(confusions.sum(axis=1, keepdims=True), 1)
     percent = 100 * confusions / totals
     text = np.array(
@@ -125,6 +188,7 @@ def confusion_matrix(path: Path, confusions: NDArray[np.int64]) -> None:
         ]
     )
     diagonal = np.eye(NUM_CLASSES, dtype=bool)
+    darkest = darkest_share(tabulate_confusions(confusions))
     figure, axes = plt.subplots(figsize=(11, 8.4), layout="constrained")
     with _saved(path, figure):
         for mask, palette, title in (
@@ -138,7 +202,7 @@ def confusion_matrix(path: Path, confusions: NDArray[np.int64]) -> None:
                 fmt="",
                 cmap=palette,
                 vmin=0 if mask[0, 0] else min(percent.diagonal().min(), 90),
-                vmax=max(percent[~mask].max(initial=0), 0.01),
+                vmax=100 * darkest if mask[0, 0] else 100,
                 linewidths=0.5,
                 annot_kws={"fontsize": 8},
                 cbar_kws={"label": title, "shrink": 0.8, "pad": 0.015},
@@ -153,39 +217,132 @@ def confusion_matrix(path: Path, confusions: NDArray[np.int64]) -> None:
         axes.tick_params(length=0, labelrotation=0)
 
 
-def learning_curves(path: Path, curves: pd.DataFrame) -> None:
-    """Loss and error rate per epoch, of the training images as warped and of the stopping slice.
+def learning_curve(
+    path: Path, curves: pd.DataFrame, means: pd.DataFrame, *, measure: str, title: str
+) -> None:
+    """One figure of merit per epoch: a pale line per member, their mean, and a band of ± one sd.
 
     Args:
-        path: of the PNG.
-        curves: columns member, epoch, loss, accuracy, stopping_loss and stopping_accuracy.
+        path: of the SVG.
+        curves: columns member and epoch, ``<measure>`` of the training images as warped and
+            ``stopping_<measure>`` of the stopping slice.
+        means: columns epoch, and ``…_mean`` and ``…_sd`` of both.
+        measure: ``loss`` or ``error_rate``.
+        title: of the vertical axis.
     """
-    with sns.axes_style("whitegrid"):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-    with _saved(path, figure):
-        for member, (_, history) in enumerate(curves.groupby("member")):
-            for prefix, colour, name in (
-                ("", _RIGHT, "training images, warped, with dropout"),
-                ("stopping_", _WRONG, "stopping slice, as it is"),
-            ):
-                label = name if member == 0 else None
-                style: dict[str, Any] = {
-                    "color": colour,
-                    "label": label,
-                    "marker": ".",
-                    "alpha": 0.8,
-                }
-                left.plot(history["epoch"], history[f"{prefix}loss"], **style)
-                right.plot(history["epoch"], 1 - history[f"{prefix}accuracy"], **style)
-        for axes, title in ((left, "cross-entropy loss"), (right, "error rate")):
-            axes.set(xlabel="epoch", title=title, yscale="log")
-            axes.xaxis.get_major_locator().set_params(integer=True)
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
-            axes.yaxis.set_minor_locator(NullLocator())
-        right.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
-        left.legend(frameon=False)
-        sns.despine(figure)
+    with _page_figure(path) as axes:
+        for column, colour, dashes, name in (
+            (measure, _RIGHT, "-", "training images, warped, with dropout"),
+            (f"stopping_{measure}", _WRONG, "--", "stopping slice, as it is"),
+        ):
+            for _, history in curves.groupby("member"):
+                axes.plot(
+                    history["epoch"], history[column], dashes, color=colour, alpha=0.3, lw=0.8
+                )
+            mean, spread = means[f"{column}_mean"], means[f"{column}_sd"].fillna(0)
+            axes.plot(means["epoch"], mean, dashes, color=colour, label=name, marker=".", ms=4)
+            lower = np.maximum(mean - spread, mean / 10)
+            axes.fill_between(means["epoch"], lower, mean + spread, color=colour, alpha=0.15, lw=0)
+        axes.set(xlabel="epoch", ylabel=title, yscale="log")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(
+            PercentFormatter(xmax=1) if measure == "error_rate" else FormatStrFormatter("%g")
+        )
+        axes.legend()
+
+
+def calibration(path: Path, table: pd.DataFrame) -> None:
+    """Accuracy against confidence, with 95 % intervals, before and after temperature scaling.
+
+    Args:
+        path: of the SVG.
+        table: rows of `tabulate_calibration`, and scaled, whether they are after scaling.
+    """
+    with _page_figure(path) as axes:
+        axes.plot([0, 1], [0, 1], color=_INKS["quiet"], lw=0.8, dashes=(4, 3))
+        for scaled, colour, marker, name in (
+            (False, _RIGHT, "o", "as they are"),
+            (True, _WRONG, "D", "after temperature scaling"),
+        ):
+            bins = table[(table["scaled"] == scaled) & table["confidence"].notna()]
+            if bins.empty:
+                continue
+            reach = np.abs(bins[["accuracy_low", "accuracy_high"]].T - bins["accuracy"])
+            axes.errorbar(
+                bins["confidence"],
+                bins["accuracy"],
+                yerr=reach.to_numpy(),
+                color=colour,
+                marker=marker,
+                ls="none",
+                ms=4,
+                elinewidth=0.8,
+                label=name,
+            )
+        axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(xmax=1))
+        axes.legend(loc="lower right")
+
+
+def confidence_histogram(path: Path, table: pd.DataFrame) -> None:
+    """How many predictions of each confidence were right and wrong, on a logarithmic scale.
+
+    Args:
+        path: of the SVG.
+        table: from `tabulate_calibration`.
+    """
+    with _page_figure(path) as axes:
+        width = (table["high"] - table["low"]) / 2
+        for offset, column, colour, hatch in (
+            (0, "right", _RIGHT, None),
+            (1, "wrong", _WRONG, "////"),
+        ):
+            axes.bar(
+                table["low"] + offset * width,
+                table[column],
+                width * 0.92,
+                align="edge",
+                color=colour if hatch is None else "none",
+                edgecolor=colour,
+                hatch=hatch,
+                lw=0.8,
+                label=f"{column}: {table[column].sum():,}",
+            )
+        axes.set(xlabel="confidence", ylabel="held-back images", xlim=(0, 1), yscale="log")
+        axes.set_ylim(bottom=0.7)
+        axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.grid(visible=False, axis="x")
+        axes.legend(loc="upper left")
+
+
+def predicted_counts(path: Path, table: pd.DataFrame) -> None:
+    """How often each digit was predicted, beside what the training labels lead to expect.
+
+    Args:
+        path: of the SVG.
+        table: from `metrics.compare_counts`.
+    """
+    with _page_figure(path) as axes:
+        axes.bar(table["digit"], table["predicted"], 0.66, color=_RIGHT, label="predicted")
+        axes.plot(
+            table["digit"],
+            table["expected"],
+            "_",
+            color=_WRONG,
+            ms=19,
+            mew=2.5,
+            label="expected from the training labels",
+        )
+        axes.set(xlabel="digit", ylabel="test images", xticks=table["digit"])
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.margins(y=0.25)
+        axes.grid(visible=False, axis="x")
+        axes.legend(loc="upper center", ncols=2)
 
 
 def error_gallery(path: Path, images: Images, errors: pd.DataFrame, *, num_errors: int) -> None:
@@ -277,21 +434,17 @@ def _grid(
     """Images ``(n, 28, 28)`` in rows, each under its caption; sizes in inches."""
     rows = max(1, -(-len(images) // columns))
     title = 0.4
-    height = rows * (tile + caption_height) + title
-    figure = plt.figure(figsize=(columns * tile, height))
+    width, height = columns * tile, rows * (tile + caption_height) + title
+    figure = plt.figure(figsize=(width, height))
+    axes: Axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
     for index, (image, caption) in enumerate(zip(images, captions, strict=True)):
         row, column = divmod(index, columns)
-        bottom = height - title - (row + 1) * (tile + caption_height)
-        axes: Axes = figure.add_axes(
-            (
-                (column + 0.04) / columns,
-                (bottom + 0.04 * tile) / height,
-                0.92 / columns,
-                0.92 * tile / height,
-            )
-        )
-        axes.imshow(image, cmap=_INK, vmin=0, vmax=255, interpolation="nearest")
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-        axes.set_title(caption, fontsize=7, pad=2, linespacing=1.1)
+        left = (column + 0.04) * tile
+        bottom = height - title - (row + 1) * (tile + caption_height) + 0.04 * tile
+        extent = (left, left + 0.92 * tile, bottom, bottom + 0.92 * tile)
+        axes.imshow(image, cmap=_INK, vmin=0, vmax=255, interpolation="nearest", extent=extent)
+        middle, top = left + 0.46 * tile, bottom + 0.92 * tile + 2 / 72
+        axes.text(middle, top, caption, fontsize=7, linespacing=1.1, ha="center", va="baseline")
+    axes.set(xlim=(0, width), ylim=(0, height), aspect="auto")
     return figure

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.digits import Provenance, TrainingDigits, UnlabelledDigits
 
-pytest_plugins = ["tests.kaggle_fixtures"]
+pytest_plugins = ["tests.browser", "tests.handdrawn", "tests.kaggle_fixtures"]
 
 ROOT = Path(__file__).parent.parent
 PROJECT_FILES = (

@@ -78,3 +78,11 @@ def test_disk_error_without_a_name_is_explained(capsys: pytest.CaptureFixture[st
 def test_bug_keeps_its_traceback(bug: Exception) -> None:
     with pytest.raises(type(bug), match="a bug"):
         exit_status(raising(bug))
+
+
+def test_names_in_messages_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> None:
+        raise PipelineError("a\x1b[2Jb\rc is damaged")
+
+    assert exit_status(main) == 1
+    assert capsys.readouterr().err == "error: a\\x1b[2Jb\\rc is damaged\n"

@@ -52,25 +52,11 @@ def test_wilson_interval_holds_the_share_and_narrows_with_more_trials() -> None:
     assert (np.diff(high - low) < 0).all()
 
 
-def test_calibration_error_by_hand() -> None:
-    """Bin 0.6–0.8: twice 0.7 and once right; bin 0.8–1: 0.9 and right. (|1 - 1.4| + 0.1) / 3."""
-    probabilities = np.concatenate([one_hot([1, 2], 0.7), one_hot([3], 0.9)])
-    found = metrics.expected_calibration_error(probabilities, digits(1, 5, 3), num_bins=5)
-    assert found == pytest.approx((0.4 + 0.1) / 3)
-
-
-def test_calibration_error_of_certainty_is_the_error_rate() -> None:
-    found = metrics.expected_calibration_error(
-        one_hot([0, 1, 2, 3]), digits(0, 1, 2, 9), num_bins=15
-    )
-    assert found == pytest.approx(0.25)
-
-
 def test_perfect_predictions_have_perfect_figures() -> None:
     labels = list(range(10))
-    summary = metrics.summarize(one_hot(labels), digits(*labels), num_bins=10)
+    summary = metrics.summarize(one_hot(labels), digits(*labels))
     assert (summary["accuracy"], summary["accuracy_high"], summary["errors"]) == (1.0, 1.0, 0)
-    assert (summary["macro_f1"], summary["expected_calibration_error"]) == (1.0, 0.0)
+    assert summary["macro_f1"] == 1.0
     assert summary["log_loss"] == pytest.approx(0, abs=1e-9)
     assert summary["n"] == 10
 
@@ -78,21 +64,20 @@ def test_perfect_predictions_have_perfect_figures() -> None:
 def test_summary_by_hand() -> None:
     labels = [*range(10), *range(10)]
     predicted = [*range(10), *range(9), 8]
-    summary = metrics.summarize(one_hot(predicted, 0.91), digits(*labels), num_bins=10)
+    summary = metrics.summarize(one_hot(predicted, 0.91), digits(*labels))
     assert (summary["accuracy"], summary["errors"], summary["n"]) == (0.95, 1, 20)
     assert summary["accuracy_low"] < 0.95 < summary["accuracy_high"]
     assert summary["log_loss"] == pytest.approx(-(19 * np.log(0.91) + np.log(0.01)) / 20)
     assert summary["macro_f1"] == pytest.approx((8 + 0.8 + 2 / 3) / 10)
-    assert summary["expected_calibration_error"] == pytest.approx(0.04)
 
 
 def test_summary_holds_plain_numbers() -> None:
-    summary = metrics.summarize(one_hot([1, 2]), digits(1, 3), num_bins=10)
+    summary = metrics.summarize(one_hot([1, 2]), digits(1, 3))
     assert {type(value) for value in summary.values()} == {int, float}
 
 
 def test_digit_that_is_missing_does_not_count() -> None:
-    summary = metrics.summarize(one_hot([1, 2, 2]), digits(1, 2, 2), num_bins=10)
+    summary = metrics.summarize(one_hot([1, 2, 2]), digits(1, 2, 2))
     assert (summary["accuracy"], summary["macro_f1"]) == (1.0, 1.0)
 
 
@@ -118,20 +103,21 @@ def test_digit_table_counts_wrong_and_right(table: pd.DataFrame) -> None:
     assert table.loc[0, ["error_rate_low", "error_rate_high"]].tolist() == [0.0, 1.0]
 
 
-def test_commonest_confusion_is_the_smaller_digit_of_equals(table: pd.DataFrame) -> None:
+def test_all_commonest_confusions_are_named(table: pd.DataFrame) -> None:
     columns = ["confused_with", "confused_times"]
-    assert table.loc[[4, 5], columns].to_numpy().tolist() == [[9, 2], [3, 1]]
+    assert table.loc[[4, 5], columns].to_numpy().tolist() == [["9", 2], ["3 6", 1]]
     assert table.loc[[0, 8], columns].isna().all(axis=None)
 
 
 def test_digit_table_survives_a_csv(table: pd.DataFrame) -> None:
     text = table.to_csv(index=False)
-    assert text.splitlines()[5].endswith(",9,2")
-    assert text.splitlines()[9].endswith(",,")
+    assert text.splitlines()[5].endswith(",9,2,False")
+    assert text.splitlines()[6].endswith(",3 6,1,False")
+    assert text.splitlines()[9].endswith(",,,False")
 
 
 def test_digit_table_reads_well(table: pd.DataFrame) -> None:
-    four, eight, absent = (metrics.describe_digits(table)[digit] for digit in (4, 8, 0))
+    four, five, eight, absent = (metrics.describe_digits(table)[digit] for digit in (4, 5, 8, 0))
     assert four == {
         "digit": "4",
         "wrong": "3",
@@ -140,8 +126,43 @@ def test_digit_table_reads_well(table: pd.DataFrame) -> None:
         "95 % interval": "30.06% – 95.44%",
         "most often read as": "9 (2×)",
     }
+    assert five["most often read as"] == "3, 6 (1× each)"
     assert (eight["error rate"], eight["most often read as"]) == ("0.00%", "–")
     assert (absent["error rate"], absent["95 % interval"]) == ("–", "0.00% – 100.00%")
+
+
+def test_digit_is_worse_than_the_others_only_where_the_intervals_part() -> None:
+    confusions = np.diag(np.full(10, 990))
+    confusions[9, 4], confusions[5, 3] = 30, 4
+    confusions[range(9), 9] += 8
+    worse = metrics.tabulate_digits(confusions)["worse_than_others"]
+    assert worse.tolist() == [False] * 9 + [True]
+
+
+def test_digit_without_images_is_not_worse() -> None:
+    confusions = np.diag([0] + [100] * 9)
+    assert not metrics.tabulate_digits(confusions)["worse_than_others"].any()
+    assert not metrics.tabulate_digits(np.zeros((10, 10), int))["worse_than_others"].any()
+
+
+def test_confusion_table_holds_counts_and_shares_of_the_row() -> None:
+    confusions = np.zeros((10, 10), dtype=np.int64)
+    confusions[4, [4, 9]] = 6, 2
+    table = metrics.tabulate_confusions(confusions)
+    assert len(table) == 100
+    nine = table[(table["true"] == 4) & (table["predicted"] == 9)].iloc[0]
+    assert (nine["count"], nine["row_share"]) == (2, 0.25)
+    assert table.loc[table["true"] != 4, "row_share"].isna().all()
+
+
+def test_darkest_colour_is_the_commonest_confusion_but_a_hundredth_at_least() -> None:
+    confusions = np.diag(np.full(10, 1_000))
+    assert metrics.darkest_share(metrics.tabulate_confusions(confusions)) == 0.01
+    confusions[4, 9] = 1
+    assert metrics.darkest_share(metrics.tabulate_confusions(confusions)) == 0.01
+    confusions[4, 9] = 250
+    assert metrics.darkest_share(metrics.tabulate_confusions(confusions)) == 0.2
+    assert metrics.darkest_share(metrics.tabulate_confusions(confusions * 0)) == 0.01
 
 
 def test_counts_are_exact_whatever_their_size() -> None:
@@ -186,7 +207,46 @@ def test_without_errors_the_list_is_empty_with_its_columns() -> None:
         "p_predicted",
         "p_runner_up",
         "loss",
+        *(f"p_{digit}" for digit in range(10)),
     ]
+
+
+def test_correct_ones_are_the_least_certain_and_typical_of_each_digit() -> None:
+    """Nine 3s with rising confidence, the first of them misread; a single 7."""
+    labels = digits(*[3] * 9, 7)
+    probabilities = np.concatenate([one_hot([3], p) for p in np.linspace(0.5, 0.9, 9)])
+    probabilities = np.concatenate([probabilities, one_hot([7], 0.6)])
+    probabilities[0] = one_hot([5], 0.9)
+    table = metrics.tabulate_correct(probabilities, labels, np.arange(100, 110), num_of_each_kind=2)
+    rows = {kind: group["row"].tolist() for kind, group in table.groupby("kind")}
+    assert rows == {"least certain": [101, 102, 109], "typical": [105, 106]}
+    assert (table["true"] == table["predicted"]).all()
+    assert table.loc[table["row"] == 101, "p_3"].item() == pytest.approx(0.55)
+
+
+def test_equal_shares_agree_and_others_do_not() -> None:
+    training = np.arange(100, 110) * 10
+    table, result = metrics.compare_counts(training, training // 10)
+    assert result == {
+        "chi_square": pytest.approx(0),
+        "degrees_of_freedom": 9,
+        "p_value": pytest.approx(1),
+    }
+    np.testing.assert_allclose(table["expected"], training / 10)
+    _, result = metrics.compare_counts(training, np.roll(training, 5) * np.arange(1, 11))
+    assert result["p_value"] < 1e-6
+
+
+def test_counts_are_compared_as_by_hand() -> None:
+    """Two digits, 30 : 70 beside 45 : 55: chi-square 200 (30·55 - 70·45)² / (100² · 75 · 125)."""
+    training, predicted = np.zeros((2, 10), dtype=np.int64)
+    training[[2, 6]], predicted[[2, 6]] = (30, 70), (45, 55)
+    table, result = metrics.compare_counts(training, predicted)
+    assert result["chi_square"] == pytest.approx(4.8)
+    assert result["degrees_of_freedom"] == 1
+    assert table["expected"].tolist() == [0, 0, 37.5, 0, 0, 0, 62.5, 0, 0, 0]
+    assert table.loc[[2, 6], "residual"].tolist() == pytest.approx([4.8**0.5, -(4.8**0.5)])
+    assert np.isnan(table.loc[0, "residual"])
 
 
 def test_errors_and_confusions_count_alike() -> None:
@@ -199,4 +259,4 @@ def test_errors_and_confusions_count_alike() -> None:
     table = metrics.tabulate_digits(confusions)
     by_digit = errors["true"].value_counts().reindex(range(10), fill_value=0)
     assert by_digit.tolist() == table["wrong"].tolist()
-    assert len(errors) == metrics.summarize(probabilities, labels, num_bins=10)["errors"]
+    assert len(errors) == metrics.summarize(probabilities, labels)["errors"]

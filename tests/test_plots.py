@@ -1,6 +1,8 @@
 """That each picture is drawn in the cases that break pictures; what it looks like, people judge."""
 
+import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -9,8 +11,10 @@ from PIL import Image
 
 from pipeline import metrics, plots
 from pipeline.architectures import build
+from pipeline.calibration import tabulate_calibration
 from pipeline.digits import TrainingDigits
 from pipeline.layers import tabulate_layers
+from pipeline.stages.evaluate import average_learning_curves
 
 
 def height(path: Path) -> int:
@@ -40,19 +44,60 @@ def test_confusion_matrix_without_errors_without_images_and_with_all(
     assert height(tmp_path / "confusion.png")
 
 
-def test_learning_curves_of_members_with_and_without_a_stopping_slice(tmp_path: Path) -> None:
+def assert_fits_a_page(path: Path) -> None:
+    """An SVG whose words are text and whose colours a page can change."""
+    text = path.read_text()
+    ElementTree.fromstring(text)
+    assert "<text" in text
+    assert "var(--ink, #1b1f24)" in text
+    assert not re.search(r"(?:fill|stroke): #(?:000000|ffffff)", text)
+
+
+@pytest.mark.parametrize("measure", ["loss", "error_rate"])
+def test_learning_curves_of_members_with_and_without_a_stopping_slice(
+    measure: str, tmp_path: Path
+) -> None:
     curves = pd.DataFrame(
         {
             "member": ["a", "a", "b"],
             "epoch": [1, 2, 1],
             "loss": [1.0, 0.5, 0.7],
-            "accuracy": [0.5, 1.0, 0.6],
+            "error_rate": [0.5, 0.0, 0.4],
             "stopping_loss": [1.0, 0.5, np.nan],
-            "stopping_accuracy": [0.6, 0.8, np.nan],
+            "stopping_error_rate": [0.4, 0.2, np.nan],
         }
     )
-    plots.learning_curves(tmp_path / "curves.png", curves)
-    assert height(tmp_path / "curves.png")
+    path = tmp_path / "curve.svg"
+    means = average_learning_curves(curves)
+    plots.learning_curve(path, curves, means, measure=measure, title="a measure")
+    assert_fits_a_page(path)
+    assert means["members"].tolist() == [2, 1]
+    assert means["loss_mean"].tolist() == [0.85, 0.5]
+    assert means["loss_sd"].tolist() == pytest.approx([0.3 / 2**0.5, np.nan], nan_ok=True)
+
+
+@pytest.mark.parametrize("misread", [0, 7, 60])
+def test_calibration_of_all_right_some_wrong_and_all_wrong(
+    misread: int, training_digits: TrainingDigits, tmp_path: Path
+) -> None:
+    labels = training_digits.labels
+    probabilities = np.full((60, 10), 0.01)
+    probabilities[np.arange(60), np.where(np.arange(60) < misread, (labels + 1) % 10, labels)] = (
+        0.91
+    )
+    table = tabulate_calibration(probabilities, labels, num_bins=15)
+    plots.confidence_histogram(tmp_path / "histogram.svg", table)
+    plots.calibration(tmp_path / "one.svg", table.assign(scaled=False))
+    both = pd.concat([table.assign(scaled=False), table.assign(scaled=True)])
+    plots.calibration(tmp_path / "both.svg", both)
+    for path in tmp_path.iterdir():
+        assert_fits_a_page(path)
+
+
+def test_predicted_counts_with_a_digit_missing(tmp_path: Path) -> None:
+    table, _ = metrics.compare_counts(np.array([0, *range(1, 10)]), np.array([0, *range(9, 0, -1)]))
+    plots.predicted_counts(tmp_path / "counts.svg", table)
+    assert_fits_a_page(tmp_path / "counts.svg")
 
 
 @pytest.mark.parametrize("wrong", [0, 25])
@@ -73,9 +118,13 @@ def test_error_gallery_with_and_without_errors(
 def test_picture_of_equal_data_has_equal_bytes(
     training_digits: TrainingDigits, tmp_path: Path
 ) -> None:
-    for name in ("one.png", "two.png"):
-        plots.class_counts(tmp_path / name, training_digits.labels)
-    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    table, _ = metrics.compare_counts(np.arange(1, 11), np.arange(10, 0, -1))
+    for name in ("one", "two"):
+        plots.class_counts(tmp_path / f"{name}.png", training_digits.labels)
+        plots.predicted_counts(tmp_path / f"{name}.svg", table)
+    for kind in ("png", "svg"):
+        ours, theirs = (tmp_path / f"{name}.{kind}" for name in ("one", "two"))
+        assert ours.read_bytes() == theirs.read_bytes()
 
 
 @pytest.mark.parametrize("name", ["dense_baseline", "conv4_normalized"])

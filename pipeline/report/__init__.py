@@ -1,12 +1,44 @@
-"""The report and the model card, rendered from what evaluate and predict wrote."""
+"""The report and the model card, rendered from what evaluate and predict wrote.
+
+Nothing is computed here. A number on the page is a ``<data>`` element that names the file and the
+place in it where the number stands, so that a test can hold one against the other.
+"""
 
 import base64
+import re
+from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
+from PIL import Image
 
+from pipeline.digits import IMAGE_SIZE, Images
 from pipeline.files import write_text
+
+_SPRITE_COLUMNS = 40
+
+
+def _percent(share: float) -> str:
+    """Two decimals; what is not quite nothing or all does not look like it."""
+    if 0 < share < 0.00005:
+        return "<0.01%"
+    if 0.99995 <= share < 1:
+        return ">99.99%"
+    return f"{share:.2%}"
+
+
+_FORMATS: dict[str, Callable[[float], str]] = {
+    "count": "{:,.0f}".format,
+    "percent": _percent,
+    "seconds": "{:,.0f} s".format,
+    "signed": lambda value: f"{value:+.1f}".replace("-", "−"),
+    "two": "{:.2f}".format,
+    "four": "{:.4f}".format,
+    "p": lambda p: "< 0.001" if p < 0.001 else f"{p:.3f}",
+}
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -17,15 +49,84 @@ _TEMPLATES = jinja2.Environment(
 )
 
 
-def _as_data_uri(path: Path) -> str:
-    """A PNG as the ``src`` of an image, so that the page needs no other file."""
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+class Findings:
+    """The files of a run by name: the mapping of a JSON file, or the rows of a table."""
 
+    def __init__(self, files: Mapping[str, Any]) -> None:
+        self._files = files
 
-_TEMPLATES.filters["data_uri"] = _as_data_uri
-_TEMPLATES.filters["percent"] = lambda share: f"{share:.2%}"
+    def __getitem__(self, file: str) -> Any:
+        return self._files[file]
+
+    def text(self, file: str, *keys: str | int, kind: str) -> str:
+        """A value as people read it; a dash where it is missing.
+
+        Args:
+            file: name of the file.
+            keys: down to the value: a key of JSON; the number of a row and the name of a column.
+            kind: how it is written, a key of ``_FORMATS``.
+        """
+        value = self._value(file, *keys)
+        return "–" if value is None else _FORMATS[kind](value)
+
+    def element(self, file: str, *keys: str | int, kind: str) -> Markup:
+        """`text` in an element that also holds the exact value and where it comes from."""
+        value = self._value(file, *keys)
+        if value is None:
+            return Markup("–")
+        place = " ".join(map(str, (file, *keys)))
+        return Markup('<data data-from="{}" value="{}">{}</data>').format(
+            place, value, self.text(file, *keys, kind=kind)
+        )
+
+    def _value(self, file: str, *keys: str | int) -> Any:
+        value = self._files[file]
+        for key in keys:
+            value = value[key]
+        return value
 
 
 def render(path: Path, template: str, **content: Any) -> None:
     """Render ``template``, a file of this folder, to ``path``; all its names must be given."""
     write_text(path, _TEMPLATES.get_template(template).render(**content))
+
+
+def draw_sprite(images: Images) -> str:
+    """All images ``(n, 28, 28)`` in rows, as the data URI of one PNG."""
+    num_rows = max(1, -(-len(images) // _SPRITE_COLUMNS))
+    sheet = Image.new("L", (_SPRITE_COLUMNS * IMAGE_SIZE, num_rows * IMAGE_SIZE))
+    for index, image in enumerate(images):
+        row, column = divmod(index, _SPRITE_COLUMNS)
+        sheet.paste(Image.fromarray(image), (column * IMAGE_SIZE, row * IMAGE_SIZE))
+    png = BytesIO()
+    sheet.save(png, "PNG", optimize=True)
+    return _as_data_uri(png.getvalue())
+
+
+def sprite_geometry() -> dict[str, int]:
+    """How to find an image in a sprite: its height and width in pixels, and images per row."""
+    return {"size": IMAGE_SIZE, "perRow": _SPRITE_COLUMNS}
+
+
+def _inline_png(path: Path) -> str:
+    return _as_data_uri(path.read_bytes())
+
+
+def _as_data_uri(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def _inline_svg(path: Path, alternative: str) -> Markup:
+    """An SVG as an element of the page, its ids made its own, with a text alternative."""
+    text = path.read_text(encoding="utf-8")
+    text = text[text.index("<svg") :]
+    text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{path.stem}-", text)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    tag = Markup('<svg role="img" aria-label="{}" viewBox="{}">').format(
+        alternative,
+        re.search(r'viewBox="(.*?)"', text)[1],  # type: ignore[index]
+    )
+    return Markup(re.sub(r"<svg.*?>", lambda _: str(tag), text, count=1, flags=re.DOTALL))
+
+
+_TEMPLATES.filters |= {"png": _inline_png, "svg": _inline_svg}

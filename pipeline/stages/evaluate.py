@@ -1,53 +1,75 @@
 """Judge every image by the members that neither trained on it nor were stopped by it."""
 
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import classification_report
 
-from pipeline import digits, metrics, params, plots, stages
+from pipeline import calibration, digits, metrics, params, plots, stages
+from pipeline.backend import keras, tf
 from pipeline.digits import TrainingDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import missing, read_json, replacing, sha256, write_json, write_text
 from pipeline.inference import load_model, load_network, predict_probabilities
+from pipeline.label_errors import suspect_labels
 from pipeline.layers import describe_layers, tabulate_layers
 from pipeline.metrics import Probabilities
+from pipeline.near_duplicates import find_near_duplicates
 from pipeline.params import Evaluate, Member
 
 Rows = NDArray[np.intp]
+
+_OF_THE_SLICE = ["stopping_loss", "stopping_accuracy"]
+"""Columns that a history lacks where no slice of the rows ended the fit."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the members say of the images that they held back.
+
+    Attributes:
+        rows: of the training data that were judged, in their order.
+        probabilities: float64 ``(rows, 10)``, averaged over the members that hold a row back.
+        errors: of each member, among the images of its fold.
+        train_accuracy: the members' mean accuracy on the images outside their folds, as they are,
+            not warped.
+    """
+
+    rows: Rows
+    probabilities: Probabilities
+    errors: dict[Member, int]
+    train_accuracy: float
 
 
 def main() -> None:
     """Entry point of the stage."""
     settings = params.load()
     data = digits.load_training(stages.TRAIN)
-    members = [member for member in settings.ensemble.members() if member.fold != "all"]
-    check_members(members)
-    rows, probabilities, train_accuracy = judge(members, data)
-    labels = data.labels[rows]
-
-    summary = metrics.summarize(probabilities, labels, num_bins=settings.evaluate.calibration_bins)
-    summary["train_accuracy"] = train_accuracy
-    summary["judges_per_image"] = len(members) // len({member.fold for member in members})
-    write_json(stages.EVALUATION / "metrics.json", summary)
-    write_json(
-        stages.EVALUATION / "members.json",
-        {member.name: sha256(stages.MODELS / member.name / "model.keras") for member in members},
-    )
+    members = settings.ensemble.members()
+    judges = [member for member in members if member.fold != "all"]
+    check_members(judges)
+    judgement = judge(judges, data)
     with replacing(stages.EVALUATION / "out_of_fold.npz") as temporary:
         np.savez(
             temporary,
-            rows=rows,
-            labels=labels,
-            probabilities=probabilities,
+            rows=judgement.rows,
+            labels=data.labels[judgement.rows],
+            probabilities=judgement.probabilities,
             train_sha256=np.array(data.provenance.train_sha256),
         )
-    write_digit_tables(stages.EVALUATION, probabilities, labels)
-    write_errors(stages.EVALUATION, data, rows, probabilities, settings.evaluate)
+    write_json(
+        stages.EVALUATION / "members.json",
+        {member.name: sha256(stages.MODELS / member.name / "model.keras") for member in judges},
+    )
     write_learning_curves(stages.EVALUATION, members)
-    write_architectures(stages.EVALUATION / "architectures", members)
+    write_architectures(stages.EVALUATION / "architectures", judges)
+    summary = write_findings(stages.EVALUATION, data, members, judgement, settings.evaluate)
     print(
         f"{summary['errors']} of {summary['n']:,} held-back images wrong: accuracy "
         f"{summary['accuracy']:.2%} (95 % interval {summary['accuracy_low']:.2%} to "
@@ -72,16 +94,11 @@ def check_members(members: list[Member]) -> None:
             )
 
 
-def judge(members: list[Member], data: TrainingDigits) -> tuple[Rows, Probabilities, float]:
-    """Out-of-fold probabilities, averaged over the members that hold an image's fold back.
-
-    Returns:
-        The judged rows of the training data, in their order; float64 ``(rows, 10)``; and the
-        members' mean accuracy on the images outside their folds, as they are, not warped.
-    """
+def judge(members: list[Member], data: TrainingDigits) -> Judgement:
+    """Ask each member for the images that its fold holds back, and average what they say."""
     sums = np.zeros((len(data.labels), digits.NUM_CLASSES), dtype=np.float64)
     num_judges = np.zeros(len(data.labels), dtype=np.intp)
-    train_accuracies = []
+    errors, train_accuracies = {}, []
     for member in members:
         network = load_network(stages.MODELS / member.name)
         probabilities = predict_probabilities(network, data.images)
@@ -89,10 +106,117 @@ def judge(members: list[Member], data: TrainingDigits) -> tuple[Rows, Probabilit
         sums[held_back] += probabilities[held_back]
         num_judges[held_back] += 1
         right = probabilities.argmax(axis=1) == data.labels
+        errors[member] = int((~right[held_back]).sum())
         train_accuracies.append(right[~held_back].mean())
     rows = np.flatnonzero(num_judges)
     averages = sums[rows] / num_judges[rows, np.newaxis]
-    return rows, averages, float(np.mean(train_accuracies))
+    return Judgement(rows, averages, errors, float(np.mean(train_accuracies)))
+
+
+def write_findings(
+    folder: Path,
+    data: TrainingDigits,
+    members: list[Member],
+    judgement: Judgement,
+    settings: Evaluate,
+) -> dict[str, Any]:
+    """Everything that follows from the out-of-fold predictions; returns ``metrics.json``."""
+    probabilities, labels = judgement.probabilities, data.labels[judgement.rows]
+    table = tabulate_members(members, judgement.errors, data)
+    _write_table(folder / "members.csv", table)
+    summary = metrics.summarize(probabilities, labels)
+    summary |= write_calibration(folder, probabilities, labels, settings.calibration_bins)
+    summary |= summarize_members(table)
+    summary["train_accuracy"] = judgement.train_accuracy
+    write_digit_tables(folder, probabilities, labels)
+    write_errors(folder, data, judgement, settings)
+    summary["suspected_label_errors"] = write_label_errors(folder, judgement, labels)
+    summary |= write_near_duplicates(
+        folder, data, judgement.rows, settings.near_duplicate_grey_levels
+    )
+    write_json(folder / "metrics.json", summary)
+    write_json(
+        folder / "run.json",
+        {
+            "evaluated_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "platform": platform.platform(),
+            "python": platform.python_version(),
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+        },
+    )
+    return summary
+
+
+def tabulate_members(
+    members: list[Member], errors: dict[Member, int], data: TrainingDigits
+) -> pd.DataFrame:
+    """One row per member: how it was trained and how it did on the images of its fold.
+
+    Returns:
+        Columns member, fold, seed, architecture, parameters, epochs, best_epoch,
+        training_seconds, cpu, threads, n (images judged), errors, accuracy, accuracy_low and
+        accuracy_high; the last five are missing for a member that holds no fold back.
+    """
+    rows = []
+    for member in members:
+        record = read_json(stages.MODELS / member.name / "member.json")
+        row = {
+            "member": member.name,
+            "fold": member.fold,
+            "seed": member.seed,
+            "architecture": member.architecture,
+            "parameters": record["parameters"],
+            "epochs": record["epochs"],
+            "best_epoch": record["best_epoch"],
+            "training_seconds": record["training_seconds"],
+            "cpu": record["conditions"]["cpu"],
+            "threads": record["conditions"]["threads"],
+        }
+        judged = int((data.folds == member.fold).sum()) if member in errors else 0
+        if judged:
+            right = judged - errors[member]
+            low, high = metrics.wilson_interval(right, judged)
+            row |= {
+                "n": judged,
+                "errors": errors[member],
+                "accuracy": right / judged,
+                "accuracy_low": float(low),
+                "accuracy_high": float(high),
+            }
+        rows.append(row)
+    return pd.DataFrame(rows).astype({"n": "Int64", "errors": "Int64"})
+
+
+def summarize_members(table: pd.DataFrame) -> dict[str, Any]:
+    """Number and time of the members, their mean accuracy and, if there are several, its spread."""
+    judges = table[table["n"].notna()]
+    summary = {
+        "judges": len(judges),
+        "judges_per_image": len(judges) // judges["fold"].nunique(),
+        "training_seconds": float(table["training_seconds"].sum()),
+        "member_accuracy_mean": float(judges["accuracy"].mean()),
+    }
+    if len(judges) > 1:
+        summary["member_accuracy_sd"] = float(judges["accuracy"].std(ddof=1))
+    return summary
+
+
+def write_calibration(
+    folder: Path, probabilities: Probabilities, labels: digits.Labels, num_bins: int
+) -> dict[str, Any]:
+    """The calibration curve before and after temperature scaling; returns its figures."""
+    scaled = calibration.cross_fit_temperature(probabilities, labels)
+    before = calibration.tabulate_calibration(probabilities, labels, num_bins=num_bins)
+    tables = [before.assign(scaled=False)]
+    if scaled is not None:
+        after = calibration.tabulate_calibration(scaled[0], labels, num_bins=num_bins)
+        tables.append(after.assign(scaled=True))
+    table = pd.concat(tables, ignore_index=True)
+    _write_table(folder / "calibration.csv", table)
+    plots.calibration(folder / "figures/calibration.svg", table)
+    plots.confidence_histogram(folder / "figures/confidence.svg", before)
+    return calibration.summarize_calibration(probabilities, labels, scaled, num_bins=num_bins)
 
 
 def write_digit_tables(folder: Path, probabilities: Probabilities, labels: digits.Labels) -> None:
@@ -100,30 +224,30 @@ def write_digit_tables(folder: Path, probabilities: Probabilities, labels: digit
     predicted = probabilities.argmax(axis=1).astype(np.uint8)
     confusions = metrics.count_confusions(predicted, labels)
     table = metrics.tabulate_digits(confusions)
-    with replacing(folder / "per_digit.csv") as temporary:
-        table.to_csv(temporary, index=False)
+    _write_table(folder / "per_digit.csv", table)
     write_text(folder / "per_digit.md", _markdown(metrics.describe_digits(table)))
     report = classification_report(
         labels, predicted, labels=range(digits.NUM_CLASSES), digits=4, zero_division=np.nan
     )
     write_text(folder / "classification_report.txt", report)
     pairs = pd.DataFrame({"true": labels, "predicted": predicted})
-    with replacing(folder / "confusion.csv") as temporary:
-        pairs.to_csv(temporary, index=False)
+    _write_table(folder / "confusion.csv", pairs)
+    _write_table(folder / "confusion_matrix.csv", metrics.tabulate_confusions(confusions))
     plots.confusion_matrix(folder / "confusion_matrix.png", confusions)
 
 
 def write_errors(
-    folder: Path,
-    data: TrainingDigits,
-    rows: Rows,
-    probabilities: Probabilities,
-    settings: Evaluate,
+    folder: Path, data: TrainingDigits, judgement: Judgement, settings: Evaluate
 ) -> None:
-    """The list of all misclassified images, and a gallery with few of each kind."""
-    errors = metrics.tabulate_errors(probabilities, data.labels[rows], rows)
-    with replacing(folder / "errors.csv") as temporary:
-        errors.to_csv(temporary, index=False)
+    """All misclassified images, a picture with few of each kind, and correct ones to compare."""
+    labels = data.labels[judgement.rows]
+    predictions = judgement.probabilities, labels, judgement.rows
+    errors = metrics.tabulate_errors(*predictions)
+    _write_table(folder / "errors.csv", errors)
+    correct = metrics.tabulate_correct(
+        *predictions, num_of_each_kind=settings.page_images_per_digit
+    )
+    _write_table(folder / "correct.csv", correct)
     of_each_kind = errors.groupby(["true", "predicted"]).head(settings.gallery_images_per_confusion)
     shown = of_each_kind.head(settings.gallery_images)
     plots.error_gallery(
@@ -134,8 +258,38 @@ def write_errors(
     )
 
 
+def write_label_errors(folder: Path, judgement: Judgement, labels: digits.Labels) -> int:
+    """The suspected label errors, ranked; returns how many."""
+    suspected = suspect_labels(judgement.probabilities, labels, judgement.rows)
+    _write_table(folder / "label_errors.csv", suspected)
+    return len(suspected)
+
+
+def write_near_duplicates(
+    folder: Path, data: TrainingDigits, rows: Rows, grey_levels: float
+) -> dict[str, int]:
+    """The pairs of nearly equal images; returns how many lie in different folds.
+
+    Only those can flatter a score: a network may have trained on one and is judged by the other.
+    """
+    pairs = find_near_duplicates(data.images, grey_levels=grey_levels)
+    first, second = pairs["first"].to_numpy(), pairs["second"].to_numpy()
+    table = pairs.assign(
+        first_label=data.labels[first],
+        second_label=data.labels[second],
+        first_fold=data.folds[first],
+        second_fold=data.folds[second],
+    )
+    _write_table(folder / "near_duplicates.csv", table)
+    across = table[table["first_fold"] != table["second_fold"]]
+    return {
+        "near_duplicates_across_folds": len(across),
+        "judged_near_duplicates": len(np.intersect1d(across[["first", "second"]], rows)),
+    }
+
+
 def write_learning_curves(folder: Path, members: list[Member]) -> None:
-    """The histories of all members, as one table and one figure."""
+    """The histories of all members, their mean and spread, and figures of both."""
     histories = []
     for member in members:
         path = stages.MODELS / member.name / "history.csv"
@@ -143,9 +297,30 @@ def write_learning_curves(folder: Path, members: list[Member]) -> None:
             raise missing(path)
         histories.append(pd.read_csv(path).assign(member=member.name))
     curves = pd.concat(histories, ignore_index=True)
-    with replacing(folder / "learning_curves.csv") as temporary:
-        curves.to_csv(temporary, index=False)
-    plots.learning_curves(folder / "learning_curves.png", curves)
+    curves = curves.reindex(columns=curves.columns.union(_OF_THE_SLICE, sort=False))
+    _write_table(folder / "learning_curves.csv", curves)
+    drawn = curves.assign(
+        error_rate=1 - curves["accuracy"], stopping_error_rate=1 - curves["stopping_accuracy"]
+    )
+    means = average_learning_curves(drawn)
+    _write_table(folder / "learning_curves_mean.csv", means)
+    for measure, title in (("loss", "cross-entropy loss"), ("error_rate", "error rate")):
+        path = folder / f"figures/learning_{measure}.svg"
+        plots.learning_curve(path, drawn, means, measure=measure, title=title)
+
+
+def average_learning_curves(curves: pd.DataFrame) -> pd.DataFrame:
+    """Mean and standard deviation over the members that were still training, epoch by epoch.
+
+    Returns:
+        Columns epoch, members, and ``_mean`` and ``_sd`` of loss, stopping_loss, error_rate and
+        stopping_error_rate; the standard deviations are missing where there is one member.
+    """
+    epochs = curves.groupby("epoch")
+    columns = {"members": epochs["member"].nunique()}
+    for name in ("loss", "stopping_loss", "error_rate", "stopping_error_rate"):
+        columns |= {f"{name}_mean": epochs[name].mean(), f"{name}_sd": epochs[name].std(ddof=1)}
+    return pd.DataFrame(columns).reset_index()
 
 
 def write_architectures(path: Path, members: list[Member]) -> None:
@@ -157,6 +332,11 @@ def write_architectures(path: Path, members: list[Member]) -> None:
             layers = tabulate_layers(load_model(stages.MODELS / member.name / "model.keras"))
             write_text(folder / f"{name}.md", _markdown(describe_layers(layers)))
             plots.architecture(folder / f"{name}.png", layers, name)
+
+
+def _write_table(path: Path, table: pd.DataFrame) -> None:
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False)
 
 
 def _markdown(rows: list[dict[str, str]]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline import digits, params, plots, stages, submission
+from pipeline import digits, metrics, params, plots, stages, submission
 from pipeline.digits import NUM_CLASSES, Provenance, UnlabelledDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json, replacing, sha256, write_json
@@ -27,7 +27,8 @@ def main() -> None:
     probabilities = np.mean(
         [predict_probabilities(network, test.images) for network in networks], axis=0
     )
-    write_report(stages.TEST_REPORT, test, probabilities)
+    training_counts = read_json(stages.DATA_REPORT / "summary.json")["training_images_by_digit"]
+    write_report(stages.TEST_REPORT, test, probabilities, np.array(training_counts))
     write_submission(stages.SUBMISSION, folders, test.provenance, probabilities)
     print(f"{stages.SUBMISSION}: {len(probabilities):,} rows, checked")
 
@@ -85,23 +86,51 @@ def describe_commit() -> str | None:
     return f"{commit}+dirty" if changed else commit
 
 
-def write_report(path: Path, test: UnlabelledDigits, probabilities: NDArray[np.float64]) -> None:
+def write_report(
+    path: Path,
+    test: UnlabelledDigits,
+    probabilities: NDArray[np.float64],
+    training_counts: NDArray[np.int64],
+) -> None:
     """Show how often each digit was predicted and which images were least certain."""
-    predicted = probabilities.argmax(axis=1)
-    ranked = np.sort(probabilities, axis=1)
-    least_certain = np.argsort(ranked[:, -1] - ranked[:, -2], kind="stable")[:GRID_IMAGES]
+    counts = np.bincount(probabilities.argmax(axis=1), minlength=NUM_CLASSES)
+    table, comparison = metrics.compare_counts(training_counts, counts)
+    closest = tabulate_closest_calls(probabilities)
+    shown = closest["image_id"].to_numpy() - 1
     with replacing(path) as folder:
         folder.mkdir()
         np.savez(folder / "probabilities.npz", probabilities=probabilities)
-        counts = np.bincount(predicted, minlength=NUM_CLASSES)
-        table = pd.DataFrame({"digit": range(NUM_CLASSES), "predicted": counts})
         table.to_csv(folder / "class_counts.csv", index=False)
+        closest.to_csv(folder / "least_certain.csv", index=False)
+        write_json(folder / "summary.json", {"n": len(probabilities)} | comparison)
+        plots.predicted_counts(folder / "class_counts.svg", table)
         plots.least_certain(
-            folder / "least_certain.png",
-            test.images[least_certain],
-            probabilities[least_certain],
-            least_certain + 1,
+            folder / "least_certain.png", test.images[shown], probabilities[shown], shown + 1
         )
+
+
+def tabulate_closest_calls(probabilities: NDArray[np.float64]) -> pd.DataFrame:
+    """The images whose two most probable digits are closest, the closest first.
+
+    Returns:
+        Columns image_id (from 1), predicted, runner_up, p_predicted, p_runner_up, margin (their
+        difference), and p_0 to p_9.
+    """
+    ranked = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
+    top = np.take_along_axis(probabilities, ranked, axis=1)
+    margin = top[:, 0] - top[:, 1]
+    closest = np.argsort(margin, kind="stable")[:GRID_IMAGES]
+    return pd.DataFrame(
+        {
+            "image_id": closest + 1,
+            "predicted": ranked[closest, 0],
+            "runner_up": ranked[closest, 1],
+            "p_predicted": top[closest, 0],
+            "p_runner_up": top[closest, 1],
+            "margin": margin[closest],
+        }
+        | {f"p_{digit}": probabilities[closest, digit] for digit in range(NUM_CLASSES)}
+    )
 
 
 if __name__ == "__main__":

@@ -1,65 +1,171 @@
 """Put what evaluate and predict wrote onto one page, with a model card beside it."""
 
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pandas as pd
 
-from pipeline import metrics, stages
+from pipeline import digits, metrics, params, stages, submission_log
+from pipeline.digits import NUM_CLASSES
 from pipeline.files import missing, read_json
-from pipeline.report import render
+from pipeline.report import Findings, draw_sprite, render, sprite_geometry
 
-PICTURES = (
-    (
-        stages.EVALUATION / "confusion_matrix.png",
-        "Which digit was taken for which",
-        "Heatmap of true against predicted digits; the same numbers are in confusion.csv.",
-    ),
-    (
-        stages.EVALUATION / "error_gallery.png",
-        "Misread images",
-        "Images with true digit, predicted digit and runner-up; all of them are in errors.csv.",
-    ),
-    (
-        stages.EVALUATION / "learning_curves.png",
-        "Learning curves",
-        "Loss and error rate over epochs; the same numbers are in learning_curves.csv.",
-    ),
-    (
-        stages.DATA_REPORT / "augmentation_preview.png",
-        "What training sees",
-        "One image of each digit beside warped copies.",
-    ),
-    (
-        stages.TEST_REPORT / "least_certain.png",
-        "Test images read with the least certainty",
-        "Test images with their two most probable digits.",
-    ),
-)
+FILES = {
+    "calibration.csv": stages.EVALUATION / "calibration.csv",
+    "confusion_matrix.csv": stages.EVALUATION / "confusion_matrix.csv",
+    "correct.csv": stages.EVALUATION / "correct.csv",
+    "errors.csv": stages.EVALUATION / "errors.csv",
+    "label_errors.csv": stages.EVALUATION / "label_errors.csv",
+    "learning_curves_mean.csv": stages.EVALUATION / "learning_curves_mean.csv",
+    "members.csv": stages.EVALUATION / "members.csv",
+    "metrics.json": stages.EVALUATION / "metrics.json",
+    "near_duplicates.csv": stages.EVALUATION / "near_duplicates.csv",
+    "per_digit.csv": stages.EVALUATION / "per_digit.csv",
+    "run.json": stages.EVALUATION / "run.json",
+    "data/source.json": stages.SOURCE,
+    "data/summary.json": stages.DATA_REPORT / "summary.json",
+    "submission.json": stages.SUBMISSION.with_suffix(".json"),
+    "test/class_counts.csv": stages.TEST_REPORT / "class_counts.csv",
+    "test/least_certain.csv": stages.TEST_REPORT / "least_certain.csv",
+    "test/summary.json": stages.TEST_REPORT / "summary.json",
+}
+"""What the page shows numbers of, by the name that it calls the file."""
+
+FIGURES = {
+    "augmentation": stages.DATA_REPORT / "augmentation_preview.png",
+    "calibration": stages.EVALUATION / "figures/calibration.svg",
+    "class_counts": stages.TEST_REPORT / "class_counts.svg",
+    "confidence": stages.EVALUATION / "figures/confidence.svg",
+    "learning_error_rate": stages.EVALUATION / "figures/learning_error_rate.svg",
+    "learning_loss": stages.EVALUATION / "figures/learning_loss.svg",
+}
+
+SUSPECTED_SHOWN = 120
+PAIRS_SHOWN = 24
+
+READING = ("sprite", "kind", "row", "true", "predicted", "runner_up", "loss", "p")
+"""What the page's script knows of an image: its place in the sprite and how it was read."""
 
 
 def main() -> None:
     """Entry point of the stage."""
-    per_digit, per_digit_text = (stages.EVALUATION / f"per_digit.{kind}" for kind in ("csv", "md"))
-    for path in (per_digit, per_digit_text, *(picture[0] for picture in PICTURES)):
+    settings = params.load()
+    tables = {name: read_table(path) for name, path in FILES.items() if path.suffix == ".csv"}
+    records = {name: read_json(path) for name, path in FILES.items() if path.suffix == ".json"}
+    digit_table = stages.EVALUATION / "per_digit.md"
+    for path in (digit_table, *FIGURES.values()):
         if not path.exists():
             raise missing(path)
-    table = pd.read_csv(per_digit, dtype={"confused_with": "Int64", "confused_times": "Int64"})
-    submission = read_json(stages.SUBMISSION.with_suffix(".json"))
+    readings = collect_readings(tables, settings.evaluate.page_images)
+    pairs = tables["near_duplicates.csv"]
+    pairs = pairs[pairs["first_fold"] != pairs["second_fold"]].head(PAIRS_SHOWN)
+    sprite, pairs = place_images(readings, pairs)
+    findings = Findings({name: _as_rows(table) for name, table in tables.items()} | records)
+    record = records["submission.json"]
     content = {
-        "metrics": read_json(stages.EVALUATION / "metrics.json"),
-        "submission": submission,
-        "members": list(submission["members"]),
+        "findings": findings,
+        "number": findings.element,
+        "text": findings.text,
+        "figures": FIGURES,
+        "digits": metrics.describe_digits(tables["per_digit.csv"]),
+        "digit_table": digit_table.read_text(encoding="utf-8"),
+        "darkest_share": metrics.darkest_share(tables["confusion_matrix.csv"]),
+        "near_duplicate_grey_levels": settings.evaluate.near_duplicate_grey_levels,
+        "pairs": _as_rows(pairs),
+        "readings": {"columns": READING, "rows": readings[list(READING)].to_numpy(object).tolist()}
+        | sprite_geometry(),
+        "sprite": sprite,
+        "suspected_shown": SUSPECTED_SHOWN,
+        "upload": submission_log.find(
+            submission_log.read(stages.SUBMISSION.with_name("log.csv")), record["sha256"]
+        ),
+        "params": Path("params.yaml").read_text(encoding="utf-8"),
         "sample_notice": stages.SAMPLE_NOTICE,
-        "digits": metrics.describe_digits(table),
-        "digit_table": per_digit_text.read_text(encoding="utf-8"),
-        "pictures": [
-            {"path": path, "title": title, "alternative": alternative}
-            for path, title, alternative in PICTURES
-        ],
     }
     render(stages.REPORT, "report.html", **content)
     render(stages.MODEL_CARD, "model_card.md", **content)
     print(f"{stages.REPORT}: open it in a browser")
-    if submission["provenance"]["sample"]:
+    if record["provenance"]["sample"]:
         print(stages.SAMPLE_NOTICE)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a CSV that a stage wrote; what is missing stays missing, whole numbers stay whole.
+
+    Raises:
+        ArtifactError: it is missing.
+    """
+    if not path.exists():
+        raise missing(path)
+    whole = dict.fromkeys(("confused_times", "errors", "n"), "Int64")
+    return pd.read_csv(path, dtype={"confused_with": "string"} | whole)
+
+
+def collect_readings(tables: dict[str, pd.DataFrame], most_errors: int) -> pd.DataFrame:
+    """The readings of images that the page shows: columns of `READING` but for sprite.
+
+    There is a kind for each of its galleries: misread, least certain and typical (of those that
+    were read right), suspected (labels) and test. If not all misread images have room, each
+    confusion has its costliest on the page before any has one more.
+    """
+    errors = tables["errors.csv"]
+    turn = errors.groupby(["true", "predicted"]).cumcount()
+    misread = errors.loc[turn.sort_values(kind="stable").index[:most_errors].sort_values()]
+    suspected = tables["label_errors.csv"][["row"]].head(SUSPECTED_SHOWN).merge(errors, on="row")
+    closest = tables["test/least_certain.csv"].rename(columns={"image_id": "row"})
+    readings = pd.concat(
+        [
+            misread.assign(kind="misread"),
+            tables["correct.csv"],
+            suspected.assign(kind="suspected"),
+            closest.assign(kind="test", true=None, loss=None),
+        ],
+        ignore_index=True,
+    )
+    probabilities = readings[[f"p_{digit}" for digit in range(NUM_CLASSES)]]
+    missing_values = readings[["true", "loss"]].astype(object)
+    return readings.assign(
+        p=probabilities.to_numpy().tolist(),
+        **missing_values.where(missing_values.notna(), None),
+    )
+
+
+def place_images(readings: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    """Draw every image once, and note its place.
+
+    Args:
+        readings: gets the column sprite.
+        pairs: columns first and second, rows of the training data.
+
+    Returns:
+        The sprite as a data URI, and ``pairs`` with the columns first_sprite and second_sprite.
+    """
+    is_test = (readings["kind"] == "test").to_numpy()
+    rows = readings["row"].to_numpy(np.intp)
+    first, second = (pairs[name].to_numpy(np.intp) for name in ("first", "second"))
+    shown = np.unique(np.concatenate([rows[~is_test], first, second]))
+    ids, test_places = np.unique(rows[is_test], return_inverse=True)
+    readings["sprite"] = 0
+    readings.loc[~is_test, "sprite"] = np.searchsorted(shown, rows[~is_test])
+    readings.loc[is_test, "sprite"] = len(shown) + test_places
+    images = np.concatenate(
+        [
+            digits.load_training(stages.TRAIN).images[shown],
+            digits.load_test(stages.TEST).images[ids - 1],
+        ]
+    )
+    placed = pairs.assign(
+        first_sprite=np.searchsorted(shown, first), second_sprite=np.searchsorted(shown, second)
+    )
+    return draw_sprite(images), placed
+
+
+def _as_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of plain Python values, None where one is missing."""
+    plain = table.astype(object)
+    rows: list[dict[str, Any]] = plain.where(plain.notna(), None).to_dict("records")
+    return rows
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
-from pipeline import digits, stages
+from pipeline import digits, params, stages
 from pipeline.architectures import build
 from pipeline.backend import keras
 from pipeline.digits import TrainingDigits
@@ -23,12 +24,16 @@ def add_member(member: Member, data: TrainingDigits, *preprocessing: str) -> Non
     keras.utils.set_random_seed(member.seed)
     folder = stages.MODELS / member.name
     save_model(build(member.architecture), folder / "model.keras")
-    conditions = {"data_sha256": sha256(stages.TRAIN)}
+    conditions = {"data_sha256": sha256(stages.TRAIN), "cpu": "A processor", "threads": 2}
     write_json(
         folder / "member.json",
         {
             "provenance": asdict(data.provenance),
             "preprocessing": preprocessing,
+            "epochs": 1,
+            "best_epoch": 1,
+            "parameters": 138_410,
+            "training_seconds": 12.5,
             "conditions": conditions,
         },
     )
@@ -45,12 +50,14 @@ def evaluated(
         monkeypatch.chdir(tmp_path_factory.mktemp("evaluated"))
         shutil.copy(ROOT / "params.yaml", "params.yaml")
         set_params(
-            Path.cwd(), ("folds: [0]", "folds: [0, 2, all]"), ("seeds: [0]", "seeds: [0, 1]")
+            Path.cwd(),
+            ("folds: [0]", "folds: [0, 2, all]"),
+            ("seeds: [0]", "seeds: [0, 1]"),
+            ("[pooled_cnn]", "[deep_cnn]"),
         )
         digits.save(stages.TRAIN, training_digits)
-        for fold in (0, 2):
-            for seed in (0, 1):
-                add_member(Member(fold, seed, "deep_cnn"), training_digits, *["deskew"][:seed])
+        for member in params.load().ensemble.members():
+            add_member(member, training_digits, *["deskew"][: member.seed])
         evaluate.main()
         yield training_digits
 
@@ -82,26 +89,52 @@ def test_tables_agree_with_the_metrics(evaluated: TrainingDigits) -> None:
 
 def test_everything_that_dvc_expects_is_written(evaluated: TrainingDigits) -> None:
     written = {path.name for path in stages.EVALUATION.iterdir()}
-    assert written == {
-        "architectures",
-        "classification_report.txt",
-        "confusion.csv",
-        "confusion_matrix.png",
-        "error_gallery.png",
-        "errors.csv",
-        "learning_curves.csv",
-        "learning_curves.png",
-        "members.json",
-        "metrics.json",
-        "out_of_fold.npz",
-        "per_digit.csv",
-        "per_digit.md",
-    }
+    declared = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]["evaluate"]
+    outs = [*declared["outs"], *(out for metric in declared["metrics"] for out in metric)]
+    assert written == {Path(out).name for out in outs}
     assert set(read_json(stages.EVALUATION / "members.json")) == {
         f"{fold}-{seed}-deep_cnn" for fold in (0, 2) for seed in (0, 1)
     }
     layers = (stages.EVALUATION / "architectures/deep_cnn.md").read_text()
     assert "| block1_conv1 | Conv2D | 3×3 | 26×26×32 | 320 |" in layers
+
+
+def test_each_member_is_judged_by_its_fold_alone(evaluated: TrainingDigits) -> None:
+    table = pd.read_csv(stages.EVALUATION / "members.csv").set_index("member")
+    assert table["n"].to_dict() == pytest.approx(
+        {
+            f"{fold}-{seed}-deep_cnn": n
+            for fold, n in ((0, 20), (2, 20), ("all", np.nan))
+            for seed in (0, 1)
+        },
+        nan_ok=True,
+    )
+    network = load_network(stages.MODELS / "2-1-deep_cnn")
+    held_back = evaluated.folds == 2
+    predicted = predict_probabilities(network, evaluated.images[held_back]).argmax(axis=1)
+    wrong = (predicted != evaluated.labels[held_back]).sum()
+    assert table.loc["2-1-deep_cnn", "errors"] == wrong
+    summary = read_json(stages.EVALUATION / "metrics.json")
+    judges = table["accuracy"].dropna()
+    assert summary["judges"] == 4 == len(judges)
+    assert summary["member_accuracy_mean"] == pytest.approx(judges.mean())
+    assert summary["member_accuracy_sd"] == pytest.approx(judges.std())
+    assert summary["training_seconds"] == 6 * 12.5
+
+
+def test_near_duplicates_count_across_folds_only(
+    in_folder: Path, training_digits: TrainingDigits
+) -> None:
+    """Row 1 is like row 0, of the same fold; rows 20 and 40, of two folds, are alike."""
+    images = training_digits.images.copy()
+    images[1], images[40] = images[0] ^ 1, images[20] ^ 2
+    data = replace(training_digits, images=images)
+    judged = np.flatnonzero(data.folds == 1)
+    counts = evaluate.write_near_duplicates(in_folder, data, judged, 4)
+    assert counts == {"near_duplicates_across_folds": 1, "judged_near_duplicates": 1}
+    table = pd.read_csv(in_folder / "near_duplicates.csv")
+    assert table[["first", "second", "grey_levels"]].to_numpy().tolist() == [[0, 1, 1], [20, 40, 2]]
+    assert table[["first_fold", "second_fold"]].to_numpy().tolist() == [[0, 0], [1, 2]]
 
 
 def test_member_that_held_other_images_back_is_refused(evaluated: TrainingDigits) -> None:

@@ -2,6 +2,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline import digits, stages, submission
@@ -24,9 +25,10 @@ def member(in_folder: Path, test_digits: UnlabelledDigits) -> Path:
     """A folder with params, test images and one untrained member that belongs to them."""
     digits.save(stages.TEST, test_digits)
     keras.utils.set_random_seed(0)
-    folder = stages.MODELS / "0-0-deep_cnn"
-    save_model(build("deep_cnn"), folder / "model.keras")
+    folder = stages.MODELS / "0-0-pooled_cnn"
+    save_model(build("pooled_cnn"), folder / "model.keras")
     write_record(folder, test_digits.provenance)
+    write_json(stages.DATA_REPORT / "summary.json", {"training_images_by_digit": [6] * 10})
     return folder
 
 
@@ -52,7 +54,7 @@ def test_member_trained_on_other_data_is_refused_and_the_last_submission_stays(
     foreign = replace(test_digits.provenance, train_sha256="c" * 64)
     write_record(member, foreign)
     with pytest.raises(
-        ArtifactError, match="0-0-deep_cnn was trained on .*cccccccc.*train it again"
+        ArtifactError, match="0-0-pooled_cnn was trained on .*cccccccc.*train it again"
     ):
         predict.main()
     assert stages.SUBMISSION.read_text() == "the last one"
@@ -67,9 +69,9 @@ def test_missing_member_is_named(member: Path) -> None:
 def test_members_are_averaged(in_folder: Path, member: Path, test_digits: UnlabelledDigits) -> None:
     text = Path("params.yaml").read_text().replace("seeds: [0]", "seeds: [0, 1]")
     Path("params.yaml").write_text(text)
-    other = stages.MODELS / "0-1-deep_cnn"
+    other = stages.MODELS / "0-1-pooled_cnn"
     keras.utils.set_random_seed(1)
-    save_model(build("deep_cnn"), other / "model.keras")
+    save_model(build("pooled_cnn"), other / "model.keras")
     write_record(other, test_digits.provenance, "deskew")
     predict.main()
     with np.load(stages.TEST_REPORT / "probabilities.npz") as arrays:
@@ -79,6 +81,27 @@ def test_members_are_averaged(in_folder: Path, member: Path, test_digits: Unlabe
         for folder in (member, other)
     ]
     np.testing.assert_allclose(averaged, np.mean(each, axis=0), rtol=1e-5)
+
+
+def test_test_report_counts_and_lists_what_was_predicted(member: Path) -> None:
+    predict.main()
+    with np.load(stages.TEST_REPORT / "probabilities.npz") as arrays:
+        probabilities = arrays["probabilities"]
+    counts = pd.read_csv(stages.TEST_REPORT / "class_counts.csv")
+    assert (
+        counts["predicted"].tolist()
+        == np.bincount(probabilities.argmax(axis=1), minlength=10).tolist()
+    )
+    assert counts["training"].tolist() == [6] * 10
+    summary = read_json(stages.TEST_REPORT / "summary.json")
+    assert summary["n"] == 20 == counts["predicted"].sum()
+    assert 0 <= summary["p_value"] <= 1
+
+    closest = pd.read_csv(stages.TEST_REPORT / "least_certain.csv")
+    assert sorted(closest["image_id"]) == list(range(1, 21))
+    ranked = np.sort(probabilities[closest["image_id"] - 1], axis=1)
+    np.testing.assert_allclose(closest["margin"], ranked[:, -1] - ranked[:, -2])
+    assert closest["margin"].is_monotonic_increasing
 
 
 def test_competition_and_sample_are_told_apart() -> None:

@@ -1,95 +1,390 @@
+"""The page and the model card: right numbers, honest words, in the cases that break reports."""
+
+import json
 import re
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
-from PIL import Image
 
-from pipeline import metrics, stages
+from pipeline import stages, submission_log
+from pipeline.digits import Provenance, TrainingDigits, UnlabelledDigits
 from pipeline.errors import ArtifactError
-from pipeline.files import write_json, write_text
+from pipeline.files import read_json, sha256
+from pipeline.report import Findings
 from pipeline.stages import report
+from pipeline.submission_log import Entry
+from tests.conftest import set_params
+from tests.results import Misread, read_as, write_results
 
-SUMMARY = {
-    "accuracy": 0.99512,
-    "accuracy_low": 0.99339,
-    "accuracy_high": 0.9964,
-    "errors": 41,
-    "n": 8400,
-    "log_loss": 0.01901,
-    "macro_f1": 0.99507,
-    "expected_calibration_error": 0.00272,
-    "train_accuracy": 0.99798,
-    "judges_per_image": 1,
-}
-
-
-@pytest.fixture(params=[False, True], ids=["competition", "sample"])
-def results(request: pytest.FixtureRequest, in_folder: Path) -> bool:
-    """What evaluate and predict leave behind; whether it is of the sample."""
-    sample = bool(request.param)
-    confusions = np.diag(np.arange(10, 20))
-    confusions[4, 9] = 3
-    table = metrics.tabulate_digits(confusions)
-    stages.EVALUATION.mkdir(parents=True)
-    table.to_csv(stages.EVALUATION / "per_digit.csv", index=False)
-    write_text(stages.EVALUATION / "per_digit.md", "| digit | wrong |\n| --- | --- |\n| 4 | 3 |\n")
-    write_json(stages.EVALUATION / "metrics.json", SUMMARY)
-    write_json(
-        stages.SUBMISSION.with_suffix(".json"),
-        {
-            "sha256": "d" * 64,
-            "rows": 28000,
-            "provenance": {"sample": sample, "train_sha256": "a" * 64, "test_sha256": "b" * 64},
-            "members": {"0-0-deep_cnn": "e" * 64, "1-0-deep_cnn": "f" * 64},
-            "params_sha256": "0" * 64,
-            "commit": None,
-        },
-    )
-    for path, _, _ in report.PICTURES:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (2, 2)).save(path)
-    return sample
+MISREAD = {4: (9, 0.99), 14: (9, 0.7), 7: (1, 0.6), 15: (3, 0.55)}
+"""Two 4s, a 7 and a 5, all in fold 0."""
 
 
 class Page(HTMLParser):
-    """The addresses that a page refers to, and its cells."""
+    """The numbers of a page with what it says of them, its addresses, and its words."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
+        self.numbers: list[tuple[list[str], float, str]] = []
         self.addresses: list[str] = []
+        self.ids: list[str] = []
+        self.nameless: list[str] = []
+        self.words = ""
+        self.scripts: dict[str, str] = {}
+        self._number: tuple[list[str], float] | None = None
+        self._hidden: str | None = None
         self.feed(text)
+        self.words = " ".join(self.words.split())
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.addresses += [value or "" for name, value in attributes if name in ("src", "href")]
+        named = {name: value or "" for name, value in attributes}
+        self.addresses += [named[name] for name in ("src", "href") if name in named]
+        self.ids += [named["id"]] if "id" in named else []
+        if (tag == "svg" and not (named.get("role") == "img" and named.get("aria-label"))) or (
+            tag == "img" and not named.get("alt") and "hidden" not in named
+        ):
+            self.nameless.append(tag)
+        if tag in ("td", "th"):
+            self.words += " "
+        if tag == "data":
+            self._number = named["data-from"].split(" "), float(named["value"])
+        if tag in ("script", "style"):
+            self._hidden = named.get("id", tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("script", "style"):
+            self._hidden = None
+
+    def handle_data(self, data: str) -> None:
+        if self._hidden:
+            self.scripts[self._hidden] = self.scripts.get(self._hidden, "") + data
+            return
+        self.words += data
+        if self._number:
+            self.numbers.append((*self._number, data))
+            self._number = None
+
+    @property
+    def readings(self) -> pd.DataFrame:
+        """What the page's script knows of images."""
+        content = json.loads(self.scripts["readings"])
+        return pd.DataFrame(content["rows"], columns=content["columns"])
 
 
-def test_page_needs_no_other_file(results: bool) -> None:
-    report.main()
-    addresses = Page(stages.REPORT.read_text()).addresses
-    assert len(addresses) == len(report.PICTURES)
-    assert all(address.startswith("data:image/png;base64,") for address in addresses)
+MakeReport = Callable[..., Page]
 
 
-def test_numbers_are_those_of_the_metrics(results: bool) -> None:
-    report.main()
-    for text in (stages.REPORT.read_text(), stages.MODEL_CARD.read_text()):
-        for shown in ("99.51%", "99.34%", "99.64%", "99.80%", "0.0190", "8,400"):
-            assert shown in text
-    row = re.search(r'<th scope="row">4</th>(.*?)</tr>', stages.REPORT.read_text())
-    assert row
-    assert re.findall("<td>(.*?)</td>", row.group(1))[0:2] == ["3", "14"]
-    assert "9 (3×)" in row.group(1)
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders with results by what they were made from, so that each is made once."""
+    return {"": tmp_path_factory.mktemp("results")}
 
 
-def test_sample_is_announced_and_only_the_sample(results: bool) -> None:
-    report.main()
-    for text in (stages.REPORT.read_text(), stages.MODEL_CARD.read_text()):
-        assert ("embedded sample" in text.lower()) == results
+@pytest.fixture
+def make_report(
+    in_folder: Path,
+    written: dict[str, Path],
+    training_digits: TrainingDigits,
+    test_digits: UnlabelledDigits,
+) -> MakeReport:
+    """Makes the page from chosen predictions; params.yaml and the data may be changed first."""
 
-
-def test_missing_evaluation_is_named(results: bool) -> None:
-    (stages.EVALUATION / "per_digit.csv").unlink()
-    with pytest.raises(ArtifactError, match="per_digit.csv is missing"):
+    def make(
+        *changes: tuple[str, str],
+        data: TrainingDigits = training_digits,
+        misread: Misread = MISREAD,
+    ) -> Page:
+        set_params(in_folder, *changes)
+        key = repr((changes, data, misread))
+        if key not in written:
+            test = replace(test_digits, provenance=data.provenance)
+            write_results(data, test, read_as(data.labels, misread))
+            written[key] = written[""] / str(len(written))
+            shutil.copytree(in_folder, written[key])
+        shutil.copytree(written[key], in_folder, dirs_exist_ok=True)
         report.main()
+        return Page(stages.REPORT.read_text())
+
+    return make
+
+
+def look_up(place: list[str]) -> float:
+    """The number that stands in a file, read afresh."""
+    name, *keys = place
+    path = report.FILES[name]
+    if path.suffix == ".json":
+        value = read_json(path)
+        for key in keys:
+            value = value[key]
+        return float(value)
+    row, column = keys
+    return float(pd.read_csv(path).loc[int(row), column])
+
+
+def as_number(text: str) -> tuple[float, float]:
+    """What a text on the page says, and by how much it may be off."""
+    digits_ = text.replace(",", "").replace("−", "-").removesuffix(" s").strip()
+    scale = 100 if digits_.endswith("%") else 1
+    plain = digits_.removesuffix("%")
+    decimals = len(plain.partition(".")[2])
+    return float(plain) / scale, 0.5 * 10.0**-decimals / scale
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [],
+        [("folds: [0]", "folds: [0, 1, 2, all]"), ("seeds: [0]", "seeds: [0, 1]")],
+    ],
+    ids=["one network", "eight networks"],
+)
+def test_every_number_is_that_of_the_file_that_it_names(
+    make_report: MakeReport, changes: Any
+) -> None:
+    page = make_report(*changes)
+    assert len(page.numbers) > 200
+    assert {place[0] for place, _, _ in page.numbers} >= {
+        "calibration.csv",
+        "confusion_matrix.csv",
+        "learning_curves_mean.csv",
+        "members.csv",
+        "metrics.json",
+        "per_digit.csv",
+        "test/class_counts.csv",
+        "test/summary.json",
+    }
+    for place, value, text in page.numbers:
+        assert value == look_up(place), place
+        if text[0] in "<>":
+            limit, _ = as_number(text[1:])
+            assert 0 < value < limit if text[0] == "<" else limit < value < 1
+        else:
+            said, tolerance = as_number(text)
+            assert said == pytest.approx(value, abs=tolerance * 1.001), (place, text)
+
+
+def test_readings_are_those_of_the_tables(make_report: MakeReport) -> None:
+    page = make_report()
+    errors = pd.read_csv(stages.EVALUATION / "errors.csv")
+    correct = pd.read_csv(stages.EVALUATION / "correct.csv")
+    closest = pd.read_csv(stages.TEST_REPORT / "least_certain.csv")
+    suspected = pd.read_csv(stages.EVALUATION / "label_errors.csv")
+    by_kind = dict(iter(page.readings.groupby("kind", sort=False)))
+    assert by_kind["misread"]["row"].tolist() == [4, 14, 7, 15] == errors["row"].tolist()
+    assert suspected["row"].tolist() == by_kind["suspected"]["row"].tolist()
+    for kind, table in (
+        ("misread", errors),
+        ("least certain", correct[correct["kind"] == "least certain"]),
+        ("test", closest.rename(columns={"image_id": "row"})),
+    ):
+        shown = by_kind[kind]
+        for column in {"row", "true", "predicted", "runner_up", "loss"} & set(table):
+            assert shown[column].tolist() == table[column].tolist()
+        expected = table[[f"p_{digit}" for digit in range(10)]].to_numpy().tolist()
+        assert shown["p"].tolist() == expected
+
+
+def test_known_confusions_give_known_intervals(make_report: MakeReport) -> None:
+    """13 of 870 nines and 8 of 753 fives overlap, and both lie above the other digits."""
+    sizes = {0: 767, 5: 753, 9: 870} | dict.fromkeys((1, 2, 3, 4, 6, 7, 8), 800)
+    labels = np.repeat(list(sizes), list(sizes.values())).astype(np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (len(labels), 28, 28), dtype=np.uint8)
+    data = TrainingDigits(
+        images, labels, np.zeros(len(labels), np.uint8), Provenance(False, "a" * 64, "b" * 64)
+    )
+    misread = {}
+    for digit, wrong, read in ((0, 1, 6), (5, 8, 3), (9, 13, 4)):
+        for row in np.flatnonzero(labels == digit)[:wrong]:
+            misread[int(row)] = (read, 0.9)
+    near = ("near_duplicate_grey_levels: 8", "near_duplicate_grey_levels: 0.1")
+    page = make_report(near, data=data, misread=misread)
+    shown = {tuple(place): text for place, _, text in page.numbers}
+    for digit, interval in (
+        (0, ("0.13%", "0.02%", "0.73%")),
+        (5, ("1.06%", "0.54%", "2.08%")),
+        (9, ("1.49%", "0.88%", "2.54%")),
+    ):
+        columns = ("error_rate", "error_rate_low", "error_rate_high")
+        found = tuple(shown["per_digit.csv", str(digit), column] for column in columns)
+        assert found == interval
+    assert "5, 9 are misread more often than the other digits" in page.words
+    assert page.words.count(" worse") == 2
+    assert "| 9 | 13 | 857 | 1.49% | 0.88% – 2.54% | 4 (13×) |" in stages.MODEL_CARD.read_text()
+
+
+def test_one_network_of_one_fold_says_what_it_cannot_know(make_report: MakeReport) -> None:
+    page = make_report()
+    assert "of 20 held-back images read right" in page.words
+    assert "judged by 1 network that neither trained on it nor was stopped by it" in page.words
+    assert "Of the 60 labelled images the others were not judged" in page.words
+    assert "there is no spread between networks" in page.words
+    assert "Only images that were judged can fall under suspicion" in page.words
+    assert "a single network, mean of" not in page.words
+
+
+def test_all_folds_and_seeds_judge_all_images(make_report: MakeReport) -> None:
+    page = make_report(
+        ("folds: [0]", "folds: [0, 1, 2, all]"),
+        ("seeds: [0]", "seeds: [0, 1]"),
+    )
+    assert "of 60 held-back images read right" in page.words
+    assert "judged by 2 networks, averaged, that neither" in page.words
+    assert "were not judged" not in page.words
+    assert "a single network, mean of 6" in page.words
+    assert "trained on every row: nothing to judge it by" in page.words
+    assert "labelled by 8 networks, averaged" in page.words
+    card = stages.MODEL_CARD.read_text()
+    assert "The score is of 2 networks per image, while 8 label the test images" in card
+
+
+def test_without_errors_the_page_says_so(make_report: MakeReport) -> None:
+    page = make_report(misread={})
+    assert "100.00% of 20 held-back images read right" in page.words
+    assert "No image was misread." in page.words
+    assert "A temperature could not be fitted: there are too few errors" in page.words
+    assert "No label is under suspicion" in page.words
+    assert "costliest mistakes" not in page.words
+    assert set(page.readings["kind"]) == {"least certain", "test"}
+
+
+def test_digit_that_is_missing_is_named(
+    make_report: MakeReport, training_digits: TrainingDigits
+) -> None:
+    kept = training_digits.labels != 3
+    data = replace(
+        training_digits,
+        images=training_digits.images[kept],
+        labels=training_digits.labels[kept],
+        folds=training_digits.folds[kept],
+    )
+    page = make_report(data=data, misread={4: (9, 0.99), 3: (5, 0.7)})
+    assert "of 18 held-back images" in page.words
+    assert "3 0 0 – no image judged" in page.words
+    assert "| 3 | 0 | 0 | – | 0.00% – 100.00% | – |" in stages.MODEL_CARD.read_text()
+
+
+def test_page_that_has_no_room_for_all_errors_has_some_of_each_confusion(
+    make_report: MakeReport, training_digits: TrainingDigits
+) -> None:
+    """Of 20 errors, 18 are of three kinds and cost more than two of two other kinds."""
+    labels = training_digits.labels
+    misread = {row: (9, 0.99) for row in range(60) if labels[row] in (0, 1, 2)}
+    misread |= {4: (8, 0.5), 5: (8, 0.5)}
+    page = make_report(
+        ("page_images: 1500", "page_images: 5"), ("folds: [0]", "folds: [0, 1, 2]"), misread=misread
+    )
+    shown = page.readings[page.readings["kind"] == "misread"]
+    assert sorted(zip(shown["true"], shown["predicted"], strict=True)) == [
+        (0, 9), (1, 9), (2, 9), (4, 8), (5, 8),
+    ]  # fmt: skip
+    assert (np.diff(shown["loss"]) <= 0).all()
+    assert len(pd.read_csv(stages.EVALUATION / "errors.csv")) == 20
+
+
+@pytest.mark.parametrize("sample", [True, False])
+def test_sample_is_announced_and_only_the_sample(
+    make_report: MakeReport, training_digits: TrainingDigits, sample: bool
+) -> None:
+    data = replace(training_digits, provenance=replace(training_digits.provenance, sample=sample))
+    page = make_report(data=data)
+    for text in (page.words, stages.MODEL_CARD.read_text()):
+        assert ("embedded sample" in text.lower()) == sample
+    assert ("THIS RUN USES THE EMBEDDED SAMPLE" in page.words) == sample
+
+
+def test_page_needs_no_other_file_and_names_its_pictures(make_report: MakeReport) -> None:
+    page = make_report()
+    others = [address for address in page.addresses if not address.startswith(("data:", "#"))]
+    assert others == []
+    assert page.nameless == []
+    assert sorted(page.ids) == sorted(set(page.ids))
+    anchors = {address[1:] for address in page.addresses if address.startswith("#")}
+    assert anchors <= set(page.ids)
+
+
+def test_public_score_is_that_of_the_same_file(make_report: MakeReport) -> None:
+    page = make_report()
+    assert "not uploaded, as far as" in page.words
+    log = stages.SUBMISSION.with_name("log.csv")
+    ours = Entry(
+        "2026-01-02T03:04:05Z", "7", "complete", "0.99567", sha256=sha256(stages.SUBMISSION)
+    )
+    other = replace(ours, reference="8", public_score="0.12345", sha256="f" * 64)
+    submission_log.write(log, [other, ours])
+    report.main()
+    words = Page(stages.REPORT.read_text()).words
+    assert "0.99567 public score" in words or "public score 0.99567" in words
+    assert "0.12345" not in words
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0, "0.00%"),
+        (1, "100.00%"),
+        (0.00004, "<0.01%"),
+        (0.00006, "0.01%"),
+        (41_999 / 42_000, ">99.99%"),
+        (0.9967857, "99.68%"),
+        (None, "–"),
+    ],
+)
+def test_one_error_in_many_does_not_look_like_none(share: float | None, text: str) -> None:
+    assert Findings({"a": {"b": share}}).text("a", "b", kind="percent") == text
+
+
+def test_network_that_learned_nothing_does_not_blame_the_labels(
+    make_report: MakeReport, training_digits: TrainingDigits
+) -> None:
+    labels = training_digits.labels
+    words = "it tells of the networks rather than of the labels"
+    assert words not in make_report(misread={4: (9, 0.99)}).words
+    misread = {row: (int(label + 1) % 10, 0.99) for row, label in enumerate(labels)}
+    assert words in make_report(misread=misread).words
+
+
+def test_words_of_the_user_stay_words(make_report: MakeReport, in_folder: Path) -> None:
+    page = make_report(("# Every setting", "# </script><b>&bold</b> Every setting"))
+    assert "# </script><b>&bold</b> Every setting" in page.words
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        stages.EVALUATION / "per_digit.csv",
+        stages.EVALUATION / "per_digit.md",
+        stages.EVALUATION / "metrics.json",
+        stages.EVALUATION / "figures/calibration.svg",
+        stages.TEST_REPORT / "least_certain.csv",
+    ],
+)
+def test_missing_file_is_named(make_report: MakeReport, path: Path) -> None:
+    make_report()
+    before = stages.REPORT.read_bytes()
+    path.unlink()
+    with pytest.raises(ArtifactError, match=f"{path.name} is missing"):
+        report.main()
+    assert stages.REPORT.read_bytes() == before
+
+
+def test_model_card_has_the_standard_headings(make_report: MakeReport) -> None:
+    make_report()
+    headings = re.findall("^## (.*)", stages.MODEL_CARD.read_text(), re.MULTILINE)
+    assert headings == [
+        "Model details",
+        "Intended use",
+        "Factors",
+        "Metrics",
+        "Evaluation data",
+        "Training data",
+        "Quantitative analyses",
+        "Ethical considerations",
+        "Caveats and recommendations",
+    ]

@@ -189,6 +189,7 @@ def test_network_trains_on_preprocessed_images_and_remembers_it(
     settings = load_params(
         ("preprocessing: []", "preprocessing: [normalize_stroke]"),
         ("max_epochs: 2", "max_epochs: 1"),
+        ("anneal_epochs: 2", "anneal_epochs: 1"),
     )
     train.train(MEMBER, settings)
     fitted, stopping = train.select_rows(MEMBER, settings, training_digits)

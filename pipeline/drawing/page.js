@@ -1,0 +1,230 @@
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+const canvas = $("canvas");
+const pen = canvas.getContext("2d", { willReadFrequently: true });
+const NOTHING = "Nothing is drawn yet.";
+
+let strokes = []; // each a list of points {x, y} with a width; drawn in order
+let current = null; // the stroke under the pointer
+let picture = null; // a picture instead of a drawing: its bytes, and its look
+let version = 0; // of what is on the canvas; answers to older ones are dropped
+let sending = false;
+let waiting = false;
+
+const bars = Array.from({ length: 10 }, (_, digit) => {
+  const row = document.createElement("li");
+  const name = Object.assign(document.createElement("span"), { textContent: digit });
+  const track = Object.assign(document.createElement("span"), { className: "track" });
+  const bar = Object.assign(document.createElement("span"), { className: "bar" });
+  const share = Object.assign(document.createElement("span"), { className: "share", textContent: "–" });
+  track.append(bar);
+  row.append(name, track, share);
+  $("bars").append(row);
+  return { row, bar, share };
+});
+
+// ---------------------------------------------------------------- drawing
+
+function redraw() {
+  pen.fillStyle = "#fff";
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  if (picture) {
+    const scale = Math.min(canvas.width / picture.image.width, canvas.height / picture.image.height);
+    const [width, height] = [picture.image.width * scale, picture.image.height * scale];
+    pen.drawImage(picture.image, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
+  }
+  pen.lineCap = pen.lineJoin = "round";
+  pen.strokeStyle = pen.fillStyle = "#111";
+  for (const { points, width } of strokes) {
+    pen.lineWidth = width;
+    pen.beginPath();
+    pen.moveTo(points[0].x, points[0].y);
+    for (const point of points.length > 1 ? points.slice(1) : points) pen.lineTo(point.x, point.y);
+    pen.stroke();
+  }
+  $("undo").disabled = $("clear").disabled = strokes.length === 0 && !picture;
+}
+
+function changed() {
+  version += 1;
+  redraw();
+  ask();
+}
+
+function place(event) {
+  const box = canvas.getBoundingClientRect();
+  return {
+    x: ((event.clientX - box.left) / box.width) * canvas.width,
+    y: ((event.clientY - box.top) / box.height) * canvas.height,
+  };
+}
+
+function begin(point) {
+  picture = null;
+  current = { points: [point], width: Number($("width").value) };
+  strokes.push(current);
+  changed();
+}
+
+function extend(points) {
+  current.points.push(...points);
+  changed();
+}
+
+canvas.addEventListener("pointerdown", (event) => {
+  if (event.button !== 0 || current) return;
+  canvas.setPointerCapture(event.pointerId);
+  begin(place(event));
+});
+canvas.addEventListener("pointermove", (event) => {
+  if (!current || !canvas.hasPointerCapture(event.pointerId)) return;
+  const events = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
+  extend((events.length ? events : [event]).map(place));
+});
+for (const end of ["pointerup", "pointercancel"]) {
+  canvas.addEventListener(end, () => { current = null; });
+}
+
+function undo() {
+  if (picture) picture = null;
+  else strokes.pop();
+  current = null;
+  changed();
+}
+
+function clear() {
+  strokes = [];
+  picture = current = null;
+  changed();
+}
+
+$("undo").addEventListener("click", undo);
+$("clear").addEventListener("click", clear);
+
+// ---------------------------------------------------------------- the keyboard
+
+const STEP = 20;
+const MOVES = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
+const cursor = { x: 280, y: 120 };
+
+canvas.addEventListener("keydown", (event) => {
+  const move = MOVES[event.key];
+  if (event.key === " ") {
+    if (current) { current = null; redraw(); } else begin({ ...cursor });
+  } else if (move) {
+    cursor.x = Math.min(canvas.width, Math.max(0, cursor.x + move[0]));
+    cursor.y = Math.min(canvas.height, Math.max(0, cursor.y + move[1]));
+    if (current) extend([{ ...cursor }]);
+  } else return;
+  event.preventDefault();
+  if (!current) showCursor();
+});
+canvas.addEventListener("focus", () => { if (canvas.matches(":focus-visible")) showCursor(); });
+canvas.addEventListener("blur", () => { current = null; redraw(); });
+
+function showCursor() {
+  redraw();
+  pen.strokeStyle = "#2856c8";
+  pen.lineWidth = 2;
+  pen.beginPath();
+  pen.arc(cursor.x, cursor.y, Number($("width").value) / 2 + 2, 0, 2 * Math.PI);
+  pen.stroke();
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.target instanceof HTMLInputElement) return;
+  const undoing = event.key === "u" || ((event.ctrlKey || event.metaKey) && event.key === "z");
+  if (event.key === "c" && !event.ctrlKey && !event.metaKey && !$("clear").disabled) clear();
+  else if (undoing && !$("undo").disabled) { event.preventDefault(); undo(); }
+});
+
+// ---------------------------------------------------------------- pictures
+
+async function take(file) {
+  if (!file) return;
+  strokes = [];
+  current = null;
+  let image = new Image(1, 1);
+  const address = URL.createObjectURL(file);
+  try {
+    image.src = address;
+    await image.decode();
+  } catch {
+    image = document.createElement("canvas"); // the server knows more formats, and says what is wrong
+  } finally {
+    URL.revokeObjectURL(address);
+  }
+  picture = { bytes: file, image };
+  changed();
+}
+
+$("file").addEventListener("change", (event) => {
+  take(event.target.files[0]);
+  event.target.value = "";
+});
+document.addEventListener("paste", (event) => take(event.clipboardData.files[0]));
+document.addEventListener("dragover", (event) => { event.preventDefault(); $("drop").hidden = false; });
+document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) $("drop").hidden = true; });
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  $("drop").hidden = true;
+  take(event.dataTransfer.files[0]);
+});
+
+// ---------------------------------------------------------------- asking and showing
+
+async function ask() {
+  if (sending) { waiting = true; return; }
+  if (strokes.length === 0 && !picture) { show({ probabilities: null, remark: NOTHING }); return; }
+  sending = true;
+  const asked = version;
+  let answer;
+  try {
+    const body = picture ? picture.bytes : await drawn();
+    const response = await fetch("read", { method: "POST", body, headers: { "Content-Type": "application/octet-stream" } });
+    answer = await response.json();
+  } catch {
+    answer = { error: "The server does not answer. Is digits draw still running?" };
+  }
+  sending = false;
+  if (asked === version) show(answer);
+  if (waiting || asked !== version) { waiting = false; ask(); }
+}
+
+function drawn() {
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+}
+
+function percent(share) {
+  return `${(share * 100).toFixed(1)}\u00a0%`;
+}
+
+function show(answer) {
+  const { digit = null, probabilities = null, problem = null, error = null } = answer;
+  const told = error || (problem && `No digit: ${problem}.`);
+  const verdict = document.querySelector(".verdict");
+  verdict.classList.toggle("problem", Boolean(told));
+  verdict.classList.toggle("unsure", digit !== null && !answer.sure);
+  $("digit").textContent = digit ?? "·";
+  $("remark").textContent = told || answer.remark
+    || `${percent(answer.probability)}${answer.sure ? "" : ", not sure"}`;
+  $("second").textContent = digit === null ? "" :
+    `Second guess: ${answer.runner_up} (${percent(probabilities[answer.runner_up])})`;
+  bars.forEach(({ row, bar, share }, each) => {
+    const value = digit === null ? 0 : probabilities[each];
+    bar.style.transform = `scaleX(${value})`;
+    share.textContent = digit === null ? "–" : percent(value);
+    row.classList.toggle("best", each === digit);
+  });
+  const seen = $("seen").getContext("2d", { willReadFrequently: true });
+  const pixels = seen.createImageData(28, 28);
+  const levels = answer.seen ? atob(answer.seen) : "";
+  for (let index = 0; index < 784; index += 1) {
+    const level = levels ? levels.charCodeAt(index) : 0;
+    pixels.data.set([level, level, level, 255], 4 * index);
+  }
+  seen.putImageData(pixels, 0, 0);
+}
+
+redraw();

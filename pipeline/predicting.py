@@ -1,0 +1,263 @@
+"""What ``digits predict`` does: gather pictures, read them, and tell what was read."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from pipeline import pictures, tables
+from pipeline.digits import IMAGE_SIZE, NUM_CLASSES, Images
+from pipeline.errors import PictureError, TableError
+from pipeline.files import replacing
+from pipeline.handwriting import Glyph, Problem, find_digit
+from pipeline.reader import Reader, Reading
+
+STDIN = "-"
+LABEL_FILES = ("index.csv", "labels.csv")
+"""Tables in a folder with the columns path (within the folder) and label."""
+
+FIELDS = (
+    "path",
+    "digit",
+    "probability",
+    "runner_up",
+    "runner_up_probability",
+    "sure",
+    "problem",
+    "label",
+)
+
+_TILE, _CAPTION, _TILES_PER_ROW = 112, 16, 10
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to read.
+
+    Attributes:
+        name: as it is shown.
+        load: finds the digit in it; raises `PictureError`.
+        label: the true digit, if it is known.
+    """
+
+    name: str
+    load: Callable[[], Glyph]
+    label: int | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an item: a reading, or the reason why there is none."""
+
+    item: Item
+    reading: Reading | None
+    error: str | None = None
+
+    @property
+    def right(self) -> bool:
+        """Whether the reading is the label."""
+        return self.reading is not None and self.reading.digit == self.item.label
+
+    def describe(self) -> dict[str, Any]:
+        """The outcome as plain values under `FIELDS`; label and error only where there are any."""
+        reading = self.reading
+        described: dict[str, Any] = {
+            "path": self.item.name,
+            "digit": reading.digit if reading else None,
+            "probability": round(reading.probability, 6) if reading else 0.0,
+            "runner_up": reading.runner_up if reading else None,
+            "runner_up_probability": round(reading.runner_up_probability, 6) if reading else 0.0,
+            "sure": reading.sure if reading else False,
+            "problem": self.error or (reading.problem if reading else None),
+        }
+        if self.item.label is not None:
+            described["label"] = self.item.label
+        return described
+
+
+def gather(arguments: Sequence[str], stdin: Callable[[], bytes]) -> list[Item]:
+    """Everything that the arguments name: pictures, folders, CSVs in Kaggle's form, ``-``.
+
+    Pictures that cannot be read are found out later, one by one.
+
+    Raises:
+        PictureError: a folder holds no picture, or its table of labels is no such table.
+        TableError: a CSV is not in Kaggle's form.
+    """
+    return [item for argument in arguments for item in _gather_one(argument, stdin)]
+
+
+def _gather_one(argument: str, stdin: Callable[[], bytes]) -> Iterator[Item]:
+    path = Path(argument)
+    if argument == STDIN:
+        content = stdin()
+        yield Item("standard input", lambda: find_digit(pictures.decode(content, "standard input")))
+    elif path.is_dir():
+        yield from _gather_folder(path)
+    elif path.suffix.lower() == ".csv":
+        yield from _gather_table(path)
+    else:
+        yield _picture(path)
+
+
+def _picture(path: Path, label: int | None = None) -> Item:
+    return Item(str(path), lambda: find_digit(pictures.read(path)), label)
+
+
+def _gather_folder(folder: Path) -> Iterator[Item]:
+    for name in LABEL_FILES:
+        if (folder / name).is_file():
+            yield from _gather_labelled(folder, folder / name)
+            return
+    found = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in pictures.SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    if not found:
+        raise PictureError(
+            f"{folder} holds no picture: expected files that end in "
+            f"{', '.join(sorted(pictures.SUFFIXES))}."
+        )
+    for path in found:
+        parent = path.relative_to(folder).parent.name
+        is_digit = len(parent) == 1 and parent in "0123456789"
+        yield _picture(path, int(parent) if is_digit else None)
+
+
+def _gather_labelled(folder: Path, table: Path) -> Iterator[Item]:
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file)
+        if not {"path", "label"} <= set(rows.fieldnames or ()):
+            raise PictureError(
+                f"{table} does not label the pictures beside it: expected the columns path and "
+                f"label, found {', '.join(rows.fieldnames or ()) or 'nothing'}."
+            )
+        for row in rows:
+            label = (row["label"] or "").strip()
+            if not (len(label) == 1 and label in "0123456789"):
+                raise PictureError(
+                    f"{table}, line {rows.line_num}: expected a label from 0 to 9, found {label!r}."
+                )
+            yield _picture(folder / str(row["path"]), int(label))
+
+
+def _gather_table(path: Path) -> Iterator[Item]:
+    try:
+        with path.open("rb") as file:
+            header = file.readline(1 << 16)
+    except FileNotFoundError:
+        raise TableError(f"{path} does not exist: expected a CSV in Kaggle's form.") from None
+    labels: list[int | None]
+    if header.decode("utf-8-sig", errors="replace").lstrip(' "').lower().startswith("label"):
+        images, given = tables.read_train(path, expected_rows=None)
+        labels = [int(label) for label in given]
+    else:
+        images = tables.read_test(path, expected_rows=None)
+        labels = [None] * len(images)
+    for row, (image, label) in enumerate(zip(images, labels, strict=True)):
+        glyph = Glyph(image, None if image.any() else Problem.BLANK)
+        yield Item(f"{path} row {row}", partial(_given, glyph), label)
+
+
+def _given(glyph: Glyph) -> Glyph:
+    return glyph
+
+
+def read_all(
+    items: Sequence[Item], reader: Reader, *, advance: Callable[[], object]
+) -> list[Outcome]:
+    """Read every item; ``advance`` is called after each."""
+    found: list[Glyph | PictureError] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for glyph in pool.map(_load, items):
+            found.append(glyph)
+            advance()
+    readings = iter(reader.read_glyphs([each for each in found if isinstance(each, Glyph)]))
+    return [
+        Outcome(item, None, str(each))
+        if isinstance(each, PictureError)
+        else Outcome(item, next(readings))
+        for item, each in zip(items, found, strict=True)
+    ]
+
+
+def _load(item: Item) -> Glyph | PictureError:
+    try:
+        return item.load()
+    except PictureError as error:
+        return error
+
+
+def to_json(outcomes: Sequence[Outcome]) -> str:
+    """An array of objects with the keys of `FIELDS`."""
+    return json.dumps([outcome.describe() for outcome in outcomes], indent=1, ensure_ascii=False)
+
+
+def to_csv(outcomes: Sequence[Outcome]) -> str:
+    """A table with the columns of `FIELDS`; cells without a value are empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, FIELDS, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(outcome.describe() for outcome in outcomes)
+    return text.getvalue()
+
+
+def count_confusions(outcomes: Sequence[Outcome]) -> list[list[int]]:
+    """Confusions of labelled items: true digit down, read digit across, last column none."""
+    counts = [[0] * (NUM_CLASSES + 1) for _ in range(NUM_CLASSES)]
+    for outcome in outcomes:
+        if outcome.item.label is not None:
+            digit = outcome.reading.digit if outcome.reading else None
+            counts[outcome.item.label][NUM_CLASSES if digit is None else digit] += 1
+    return counts
+
+
+def draw_seen(path: Path, outcomes: Sequence[Outcome]) -> None:
+    """Write a PNG of the 28×28 that the networks saw, each with what it was read as."""
+    shown = [outcome for outcome in outcomes if outcome.reading]
+    columns = max(1, min(_TILES_PER_ROW, len(shown)))
+    rows = max(1, -(-len(shown) // columns))
+    step = _TILE + 8
+    sheet = Image.new("RGB", (columns * step + 8, rows * (step + _CAPTION) + 8), "white")
+    pen = ImageDraw.Draw(sheet)
+    for index, outcome in enumerate(shown):
+        reading = outcome.reading
+        if reading is None:
+            continue
+        left, top = index % columns * step + 8, index // columns * (step + _CAPTION) + 8
+        tile = Image.fromarray(reading.image).resize((_TILE, _TILE), Image.Resampling.NEAREST)
+        sheet.paste(tile, (left, top))
+        caption = reading.problem or f"{reading.digit}  {reading.probability:.1%}"
+        wrong = outcome.item.label is not None and not outcome.right
+        if wrong:
+            caption += f", true {outcome.item.label}"
+        pen.text((left, top + _TILE + 1), caption, fill="#b00020" if wrong else "black")
+    with replacing(path) as temporary:
+        sheet.save(temporary, "PNG")
+
+
+def to_blocks(image: Images) -> list[list[tuple[int, int]]]:
+    """Pairs of grey levels, upper and lower, for a terminal's half blocks: 14 lines of 28."""
+    return [
+        [(int(upper), int(lower)) for upper, lower in zip(image[y], image[y + 1], strict=True)]
+        for y in range(0, IMAGE_SIZE, 2)
+    ]
+
+
+def to_shades(image: Images) -> list[str]:
+    """The image in characters, for a terminal without colours: 14 lines of 28."""
+    pairs = image.reshape(IMAGE_SIZE // 2, 2, IMAGE_SIZE).mean(axis=1)
+    shades = " .:-=+*#%@"
+    levels = np.minimum((pairs / 256 * len(shades)).astype(int), len(shades) - 1)
+    return ["".join(shades[level] for level in row) for row in levels]

@@ -1,0 +1,64 @@
+"""Export every member to ONNX, so that digits are read without waiting for TensorFlow."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import digits, params, stages
+from pipeline.digits import IMAGE_SIZE, Images
+from pipeline.export import check_parity, to_onnx
+from pipeline.files import read_json, replacing, sha256, write_json
+from pipeline.inference import load_network
+from pipeline.reader import RECORD, ExportedNetwork
+
+COMPARED_IMAGES = 256
+
+
+def main() -> None:
+    """Entry point of the stage."""
+    names = [member.name for member in params.load().ensemble.members()]
+    images = digits.load_test(stages.TEST).images[:COMPARED_IMAGES]
+    noise = np.random.default_rng(0).integers(0, 256, (16, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
+    difference = export(stages.EXPORTED, names, np.concatenate([images, noise]))
+    print(
+        f"{stages.EXPORTED}: {len(names)} network(s) as ONNX; logits differ from Keras's by "
+        f"{difference:.1g} at most"
+    )
+
+
+def export(path: Path, names: list[str], images: Images) -> float:
+    """Write each named member as ONNX, compared with Keras on ``images``, and a record of them.
+
+    Returns:
+        The largest difference of a logit.
+    """
+    differences, members, sample = [], [], False
+    with replacing(path) as folder:
+        folder.mkdir()
+        for name in names:
+            source = stages.MODELS / name
+            network = load_network(source)
+            exported = folder / f"{name}.onnx"
+            to_onnx(network.model, exported)
+            differences.append(
+                check_parity(
+                    network.model,
+                    ExportedNetwork(exported, network.preprocessing).logits,
+                    images,
+                    path / exported.name,
+                )
+            )
+            sample |= read_json(source / "member.json")["provenance"]["sample"]
+            members.append(
+                {
+                    "name": name,
+                    "model_sha256": sha256(source / "model.keras"),
+                    "preprocessing": list(network.preprocessing),
+                }
+            )
+        write_json(folder / RECORD, {"sample": sample, "members": members})
+    return max(differences)
+
+
+if __name__ == "__main__":
+    stages.run(main)

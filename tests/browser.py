@@ -1,0 +1,77 @@
+"""Headless Chromium without a network, for pages that are opened from disk."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urldefrag
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+WIDE, NARROW = 1440, 390
+"""Widths in pixels of a desk's screen and a phone's."""
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium; in CI its absence is a failure, elsewhere the tests are left out."""
+    found = next(filter(None, map(shutil.which, _NAMES)), None)
+    if found is None:
+        reason = f"no Chromium found (looked for {', '.join(_NAMES)}): install it, or let CI judge"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found)
+        yield chromium
+        chromium.close()
+
+
+@contextmanager
+def opened(
+    browser: Browser,
+    path: Path,
+    *,
+    width: int = WIDE,
+    color_scheme: Literal["light", "dark"] = "light",
+) -> Iterator[Page]:
+    """A page opened from disk with the network off.
+
+    Fails when the page complains, asks for anything but itself, or is wider than the window.
+    """
+    address = path.resolve().as_uri()
+    requests: list[str] = []
+    complaints: list[str] = []
+    context = browser.new_context(
+        offline=True, viewport={"width": width, "height": 900}, color_scheme=color_scheme
+    )
+    page = context.new_page()
+    page.set_default_timeout(10_000)
+    page.on("request", lambda request: requests.append(urldefrag(request.url).url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    try:
+        page.goto(address)
+        yield page
+        assert complaints == []
+        # What the page carries within itself is no request.
+        assert {url for url in requests if not url.startswith(("data:", "blob:"))} == {address}
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    finally:
+        context.close()
+
+
+def accessibility_findings(page: Page) -> list[str]:
+    """What axe-core holds against a page and calls serious or critical, one line per rule."""
+    violations: list[dict[str, Any]] = Axe().run(page).response["violations"]
+    return [
+        f"{rule['id']}: {rule['help']}: {[node['html'] for node in rule['nodes'][:3]]}"
+        for rule in violations
+        if rule["impact"] in ("serious", "critical")
+    ]

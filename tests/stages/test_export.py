@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import digits, stages
+from pipeline.digits import UnlabelledDigits
+from pipeline.errors import ArtifactError
+from pipeline.files import read_json, write_json
+from pipeline.inference import load_network, predict_probabilities
+from pipeline.reader import Reader
+from pipeline.stages import export
+from tests.handdrawn import MEMBER
+
+
+@pytest.fixture
+def project(in_folder: Path, exported: Path, test_digits: UnlabelledDigits) -> Path:
+    """A project with one trained member, whose images are deskewed, and prepared test images."""
+    folder = stages.MODELS / MEMBER
+    folder.mkdir(parents=True)
+    (folder / "model.keras").write_bytes(
+        (exported / "models" / MEMBER / "model.keras").read_bytes()
+    )
+    record = {"preprocessing": ["deskew"], "provenance": {"sample": True}}
+    write_json(folder / "member.json", record)
+    digits.save(stages.TEST, test_digits)
+    return in_folder
+
+
+def test_reader_gives_what_the_predict_stage_gives(
+    project: Path, test_digits: UnlabelledDigits, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export.main()
+    assert "exported: 1 network(s) as ONNX; logits differ" in capsys.readouterr().out
+    reader = Reader.load(stages.EXPORTED, stages.MODELS)
+    expected = predict_probabilities(load_network(stages.MODELS / MEMBER), test_digits.images)
+    np.testing.assert_allclose(reader.probabilities(test_digits.images), expected, atol=1e-5)
+    assert reader.sample
+
+
+def test_record_names_members_and_their_preprocessing(project: Path) -> None:
+    export.main()
+    record = read_json(stages.EXPORTED / "ensemble.json")
+    assert [member["name"] for member in record["members"]] == [MEMBER]
+    assert record["members"][0]["preprocessing"] == ["deskew"]
+
+
+def test_missing_member_leaves_the_last_export(project: Path) -> None:
+    export.main()
+    before = sorted(path.name for path in stages.EXPORTED.iterdir())
+    (stages.MODELS / MEMBER / "model.keras").unlink()
+    with pytest.raises(ArtifactError, match=r"model.keras is missing"):
+        export.main()
+    assert sorted(path.name for path in stages.EXPORTED.iterdir()) == before

@@ -1,0 +1,247 @@
+"""Pictures of digits under everything that happens to paper, screens and cameras."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from pipeline.handwriting import Problem, find_digit
+from pipeline.pictures import Pixels
+from pipeline.reader import Reader
+from tests.handdrawn import draw_ink, opaque, paint
+
+Ink = NDArray[np.float64]
+Generator = np.random.Generator
+PER_DIGIT = 4
+
+
+def levels(ink: Ink) -> NDArray[np.float64]:
+    """Black on white, RGB."""
+    return paint(ink)[..., :3].astype(np.float64)
+
+
+def ramp(ink: Ink, generator: Generator) -> NDArray[np.float64]:
+    """-1 to 1 across the picture in some direction, ``(height, width, 1)``."""
+    y, x = np.mgrid[-1 : 1 : ink.shape[0] * 1j, -1 : 1 : ink.shape[1] * 1j]
+    angle = generator.uniform(0, 2 * np.pi)
+    slope: NDArray[np.float64] = (np.cos(angle) * x + np.sin(angle) * y)[..., np.newaxis]
+    return slope
+
+
+def on_black(ink: Ink, generator: Generator) -> Pixels:
+    return paint(ink, paper=(0, 0, 0), colour=(255, 255, 255))
+
+
+def yellow_on_blue(ink: Ink, generator: Generator) -> Pixels:
+    return paint(ink, paper=(30, 60, 200), colour=(240, 230, 60))
+
+
+def red_on_pink(ink: Ink, generator: Generator) -> Pixels:
+    return paint(ink, paper=(255, 175, 190), colour=(240, 60, 70))
+
+
+def pencil_on_grey(ink: Ink, generator: Generator) -> Pixels:
+    return opaque(160 - 25 * ink[..., np.newaxis] + generator.normal(0, 2, (*ink.shape, 1)))
+
+
+def transparent(ink: Ink, generator: Generator) -> Pixels:
+    pixels = np.zeros((*ink.shape, 4), np.uint8)
+    pixels[..., 3] = np.round(255 * ink)
+    return pixels
+
+
+def dim_light(ink: Ink, generator: Generator) -> Pixels:
+    return opaque(levels(ink) * (0.5 + 0.35 * ramp(ink, generator)))
+
+
+def shadow(ink: Ink, generator: Generator) -> Pixels:
+    return opaque(levels(ink) * np.where(ramp(ink, generator) > 0.2, 0.55, 1))
+
+
+def glare(ink: Ink, generator: Generator) -> Pixels:
+    y, x = np.mgrid[0 : 1 : ink.shape[0] * 1j, 0 : 1 : ink.shape[1] * 1j]
+    spot = np.exp(-((y - 0.2) ** 2 + (x - 0.75) ** 2) / 0.03)[..., np.newaxis]
+    return opaque(20 + 0.6 * levels(ink) + 70 * spot)
+
+
+def noise(ink: Ink, generator: Generator) -> Pixels:
+    return opaque(40 + 0.7 * levels(ink) + generator.normal(0, 18, (*ink.shape, 3)))
+
+
+def blur(ink: Ink, generator: Generator) -> Pixels:
+    return opaque(ndimage.gaussian_filter(levels(ink), (1.5, 1.5, 0)))
+
+
+def _frame(ink: Ink, level: float, inset: int) -> Pixels:
+    picture = levels(ink)
+    for edge in (picture, picture.transpose(1, 0, 2)):
+        edge[inset : inset + 2] = edge[-inset - 2 : len(edge) - inset] = level
+    return opaque(picture)
+
+
+def faint_frame(ink: Ink, generator: Generator) -> Pixels:
+    return _frame(ink, 190, int(generator.integers(0, 6)))
+
+
+def dark_frame(ink: Ink, generator: Generator) -> Pixels:
+    return _frame(ink, 0, int(generator.integers(0, 6)))
+
+
+def line_below(ink: Ink, generator: Generator) -> Pixels:
+    picture = levels(ink)
+    picture[-4:-2] = (90, 120, 220)
+    return opaque(picture)
+
+
+def neighbour(ink: Ink, generator: Generator) -> Pixels:
+    picture = levels(ink)
+    picture[30:80, :4] = 0
+    return opaque(picture)
+
+
+def specks(ink: Ink, generator: Generator) -> Pixels:
+    picture = levels(ink)
+    picture[generator.random(ink.shape) < 0.002] = 0
+    return opaque(picture)
+
+
+def squared_paper(ink: Ink, generator: Generator) -> Pixels:
+    paper = np.full((*ink.shape, 3), 255.0)
+    paper[::14] = paper[:, ::14] = (200, 210, 235)
+    share = ink[..., np.newaxis]
+    return opaque(paper * (1 - share) + 20 * share)
+
+
+def far_away(ink: Ink, generator: Generator) -> Pixels:
+    small = ink.reshape(30, 4, 30, 4).mean(axis=(1, 3))
+    wide = np.zeros((400, 640))
+    y, x = generator.integers(0, 370), generator.integers(0, 610)
+    wide[y : y + 30, x : x + 30] = small
+    return paint(wide)
+
+
+@pytest.mark.parametrize(
+    "happening",
+    [
+        on_black,
+        yellow_on_blue,
+        red_on_pink,
+        pencil_on_grey,
+        transparent,
+        dim_light,
+        shadow,
+        glare,
+        noise,
+        blur,
+        faint_frame,
+        dark_frame,
+        line_below,
+        neighbour,
+        specks,
+        squared_paper,
+        far_away,
+    ],
+)
+def test_digit_is_read_in_spite_of(
+    happening: Callable[[Ink, Generator], Pixels], reader: Reader
+) -> None:
+    generator = np.random.default_rng(1)
+    labels = np.tile(np.arange(10), PER_DIGIT)
+    read = [
+        reader.read(happening(draw_ink(int(label), generator, width=0.09), generator)).digit
+        for label in labels
+    ]
+    wrong = [pair for pair in zip(labels.tolist(), read, strict=True) if pair[0] != pair[1]]
+    assert len(wrong) <= 1, wrong
+
+
+@pytest.mark.parametrize("width", [0.02, 0.05, 0.1, 0.2])
+@pytest.mark.parametrize("size", [28, 64, 300, 900])
+def test_pen_and_size_change_little(width: float, size: int, reader: Reader) -> None:
+    generator = np.random.default_rng(2)
+    read = [
+        reader.read(paint(draw_ink(digit, generator, size=size, width=width))).digit
+        for digit in range(10)
+    ]
+    assert sum(digit == each for digit, each in enumerate(read)) >= 9, read
+
+
+@pytest.mark.parametrize("size", [28, 120, 1000])
+def test_form_is_that_of_mnist(size: int) -> None:
+    generator = np.random.default_rng(3)
+    for digit in range(10):
+        image = find_digit(paint(draw_ink(digit, generator, size=size))).image
+        assert image.shape == (28, 28) and image.dtype == np.uint8
+        rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
+        sides = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
+        assert max(sides) == 20
+        assert image.max() == 255
+        assert np.abs(np.array(ndimage.center_of_mass(image)) - 14).max() <= 0.75
+
+
+def test_light_and_dark_ink_give_the_same_image() -> None:
+    ink = draw_ink(5, np.random.default_rng(4))
+    dark, light = (
+        find_digit(pixels).image.astype(int)
+        for pixels in (paint(ink, colour=(0, 0, 0)), on_black(ink, np.random.default_rng()))
+    )
+    assert np.abs(dark - light).mean() < 2
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_aspect_ratio_is_kept(digit: int) -> None:
+    ink = draw_ink(digit, np.random.default_rng(5), width=0.1)
+    image = find_digit(paint(ink)).image
+
+    def ratio(plane: NDArray[np.generic]) -> float:
+        rows, columns = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))
+        return float((columns[-1] - columns[0] + 1) / (rows[-1] - rows[0] + 1))
+
+    assert ratio(image > 64) == pytest.approx(ratio(ink > 0.5), abs=0.12)
+
+
+def blank(generator: Generator) -> Pixels:
+    return opaque(np.full((200, 300, 3), 255.0))
+
+
+def blank_paper(generator: Generator) -> Pixels:
+    return opaque(200 + generator.normal(0, 3, (200, 300, 3)))
+
+
+def blank_and_shaded(generator: Generator) -> Pixels:
+    return opaque(np.linspace(90, 230, 300)[np.newaxis, :, np.newaxis] + np.zeros((200, 1, 3)))
+
+
+def all_transparent(generator: Generator) -> Pixels:
+    return np.zeros((50, 50, 4), np.uint8)
+
+
+def one_pixel(generator: Generator) -> Pixels:
+    return opaque(np.zeros((1, 1, 3)))
+
+
+@pytest.mark.parametrize(
+    "picture", [blank, blank_paper, blank_and_shaded, all_transparent, one_pixel]
+)
+def test_blank_picture_is_no_digit(picture: Callable[[Generator], Pixels], reader: Reader) -> None:
+    reading = reader.read(picture(np.random.default_rng(6)))
+    assert reading.problem is Problem.BLANK
+    assert reading.digit is None and reading.runner_up is None and reading.probability == 0
+    assert not reading.image.any()
+
+
+@pytest.mark.parametrize("shape", [(1, 40), (40, 1), (2, 2), (3, 900), (28, 28)])
+def test_no_shape_of_noise_breaks_it(shape: tuple[int, int]) -> None:
+    generator = np.random.default_rng(7)
+    for _ in range(5):
+        pixels = generator.integers(0, 256, (*shape, 4), dtype=np.uint8)
+        assert find_digit(pixels).image.shape == (28, 28)
+
+
+def test_two_digits_are_not_read_as_one(reader: Reader) -> None:
+    generator = np.random.default_rng(8)
+    for left, right in ((1, 7), (2, 4), (0, 9), (3, 3)):
+        pair = np.hstack([draw_ink(left, generator), draw_ink(right, generator)])
+        assert reader.read(paint(pair)).problem is Problem.SEVERAL

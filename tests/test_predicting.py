@@ -1,0 +1,243 @@
+"""``digits predict`` as it is called: in a process of its own where that matters."""
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline import cli, tables
+from tests.conftest import ROOT
+from tests.handdrawn import draw_ink, paint
+
+
+def save(path: Path, digit: int, seed: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(paint(draw_ink(digit, np.random.default_rng(seed)))).save(path)
+    return path
+
+
+@pytest.fixture
+def project(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with an export and without anything else of the project."""
+    for name in ("exported", "models"):
+        (tmp_path / name).symlink_to(exported / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def predict(*arguments: str | Path, status: int = 0, stdin: bytes | None = None) -> tuple[str, str]:
+    """Run the command in a process; what it printed to stdout and stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", "predict", *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "120"},
+        input=stdin,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr.decode()
+    return done.stdout.decode(), done.stderr.decode()
+
+
+def predict_json(*arguments: str | Path, status: int = 0, stdin: bytes | None = None) -> Any:
+    return json.loads(predict("--json", *arguments, status=status, stdin=stdin)[0])
+
+
+def test_table_names_digit_probability_and_runner_up(project: Path) -> None:
+    output, _ = predict(save(project / "a.png", 7), save(project / "b.png", 2))
+    assert "picture" in output and "runner-up" in output
+    assert re.search(r"a\.png +7 +\d+\.\d% +\d +\d+\.\d%", output)
+    assert re.search(r"b\.png +2 ", output)
+
+
+def test_json_is_an_array_of_objects(project: Path) -> None:
+    blank = project / "blank.png"
+    Image.new("RGB", (90, 90), "white").save(blank)
+    seven, nothing = predict_json(save(project / "a.png", 7), blank)
+    assert seven["path"].endswith("a.png") and seven["digit"] == 7 and seven["sure"] is True
+    assert 0.8 < seven["probability"] <= 1
+    assert seven["runner_up"] in set(range(10)) - {7} and seven["problem"] is None
+    assert nothing["digit"] is None and nothing["runner_up"] is None
+    assert nothing["problem"] == "nothing stands out" and nothing["sure"] is False
+
+
+def test_csv_has_a_row_for_each(project: Path) -> None:
+    output, _ = predict("--csv", save(project / "a,b.png", 4), save(project / "c.png", 0))
+    rows = list(csv.DictReader(io.StringIO(output)))
+    assert [row["digit"] for row in rows] == ["4", "0"]
+    assert rows[0]["path"].endswith("a,b.png")
+
+
+def test_standard_input_is_a_picture(project: Path) -> None:
+    content = save(project / "a.png", 3).read_bytes()
+    (reading,) = predict_json("-", stdin=content)
+    assert (reading["path"], reading["digit"]) == ("standard input", 3)
+
+
+def test_folder_is_searched_and_hidden_files_are_not(project: Path) -> None:
+    for name in ("in/x.png", "in/deep/y.PNG", "in/.hidden/z.png"):
+        save(project / name, 1)
+    (project / "in/notes.txt").write_text("no picture")
+    assert [each["path"] for each in predict_json("in")] == ["in/deep/y.PNG", "in/x.png"]
+
+
+def test_folders_named_by_digit_give_accuracy_and_confusions(project: Path) -> None:
+    for digit in range(10):
+        save(project / f"in/{digit}/x.png", digit)
+    save(project / "in/5/wrong.png", 6)
+    output, _ = predict("in")
+    assert "10 of 11 read right: 90.91% (95 % interval" in output
+    assert re.search(r"in/5/wrong\.png +5 +6 .*wrong", output)
+    row = re.search(r"^ +5 +((?:[·\d]+ +){10}[·\d]+)", output, re.MULTILINE)
+    assert row and row[1].split() == ["·"] * 5 + ["1", "1"] + ["·"] * 4
+
+
+def test_index_gives_labels(project: Path) -> None:
+    save(project / "in/x.png", 2)
+    (project / "in/index.csv").write_text("path,label,writer\nx.png,2,ann\n")
+    (reading,) = predict_json("in")
+    assert (reading["label"], reading["digit"]) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("file,digit\nx.png,2\n", "expected the columns path and label, found file, digit"),
+        ("path,label\nx.png,two\n", "index.csv, line 2: expected a label from 0 to 9, found 'two'"),
+    ],
+)
+def test_index_of_another_kind_is_explained(content: str, message: str, project: Path) -> None:
+    save(project / "in/x.png", 2)
+    (project / "in/index.csv").write_text(content)
+    assert message in predict("in", status=1)[1]
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_kaggle_csv_is_read_as_it_is(labelled: bool, project: Path) -> None:
+    from pipeline.handwriting import find_digit
+
+    generator = np.random.default_rng(0)
+    images = np.stack(
+        [
+            *(find_digit(paint(draw_ink(digit, generator))).image for digit in (8, 3)),
+            np.zeros((28, 28), np.uint8),
+        ]
+    )
+    labels = np.array([8, 3, 0], np.uint8) if labelled else None
+    tables.write(project / "some.csv", images, labels)
+    readings = predict_json("some.csv")
+    assert [each["digit"] for each in readings] == [8, 3, None]
+    assert readings[1]["path"] == "some.csv row 1"
+    assert [each.get("label") for each in readings] == ([8, 3, 0] if labelled else [None] * 3)
+
+
+def test_unreadable_pictures_do_not_stop_the_others(project: Path) -> None:
+    (project / "empty.png").touch()
+    (project / "half.png").write_bytes(save(project / "a.png", 7).read_bytes()[:200])
+    (project / "broken.png").symlink_to("gone")
+    (project / "draw.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    names = ("empty.png", "half.png", "broken.png", "draw.svg", "none.png", "a.png")
+    readings = predict_json(*names, status=1)
+    assert [each["digit"] for each in readings] == [None] * 5 + [7]
+    problems = [each["problem"] for each in readings[:5]]
+    for problem, expected in zip(
+        problems, ("is empty", "is damaged", "a broken link", "SVG", "does not exist"), strict=True
+    ):
+        assert expected in problem
+    output, errors = predict(*names, status=1)
+    assert output.count("cannot be opened") == 5
+    assert "error: empty.png is empty: expected a picture. 4 more could not be opened." in errors
+
+
+def test_names_cannot_play_tricks_on_the_terminal(project: Path) -> None:
+    path = save(project / "a\n[red]b\x1b[2J 'c'.png", 7)
+    output, _ = predict(path.name)
+    assert r"a\n[red]b\x1b[2J 'c'.png" in output
+    assert predict_json(path.name)[0]["path"] == path.name
+
+
+def test_show_draws_what_was_seen(project: Path) -> None:
+    output, _ = predict("--show", save(project / "a.png", 1))
+    shown = [line for line in output.splitlines() if re.fullmatch(r"  \|.{28}\|", line)]
+    assert len(shown) == 14
+    assert any("@" in line for line in shown)
+
+
+def test_png_shows_what_was_seen(project: Path) -> None:
+    predict("--png", "seen.png", save(project / "a.png", 1), save(project / "b.png", 5))
+    with Image.open("seen.png") as sheet:
+        assert sheet.width > 2 * 112 and sheet.height > 112
+
+
+def test_empty_folder_is_explained(project: Path) -> None:
+    (project / "in").mkdir()
+    assert (
+        "error: in holds no picture: expected files that end in .bmp" in predict("in", status=1)[1]
+    )
+
+
+def test_json_and_csv_together_are_refused(project: Path) -> None:
+    assert "only one of --json and --csv" in predict("--json", "--csv", "x.png", status=2)[1]
+
+
+def test_before_any_run_the_command_to_run_is_named(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", "predict", "x.png"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "ensemble.json is missing" in done.stderr and "dvc repro" in done.stderr
+
+
+def test_nothing_slow_is_imported(project: Path) -> None:
+    """What makes the command start in a fraction of TensorFlow's time."""
+    code = (
+        "import sys\n"
+        "from pipeline import cli\n"
+        "sys.argv = ['digits', 'predict', '--json', 'a.png']\n"
+        "try:\n    cli.main()\n"
+        "finally:\n    print(*sys.modules, file=sys.stderr)\n"
+    )
+    save(project / "a.png", 7)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    imported = set(done.stderr.split())
+    assert {"onnxruntime", "pipeline.reader"} <= imported
+    slow = ("tensorflow", "keras", "pandas", "sklearn", "matplotlib", "dvc", "kaggle", "requests")
+    assert not imported & set(slow)
+
+
+def test_export_writes_other_formats(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    models = project / "models"
+    trained = models.resolve()
+    models.unlink()
+    folder = models / "0-0-deep_cnn"
+    folder.mkdir(parents=True)
+    (folder / "model.keras").write_bytes((trained / folder.name / "model.keras").read_bytes())
+    (folder / "member.json").write_text('{"preprocessing": ["deskew"]}')
+    monkeypatch.setattr("sys.argv", ["digits", "export", "litert", "--to", "out"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert not caught.value.code
+    assert "0-0-deep_cnn.tflite; its images go through deskew first" in capsys.readouterr().out
+    assert (project / "out/0-0-deep_cnn.tflite").read_bytes()[4:8] == b"TFL3"

@@ -1,0 +1,119 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.digits import Images
+from pipeline.errors import ArtifactError
+from pipeline.handwriting import Problem
+from pipeline.preprocessing import preprocess
+from pipeline.reader import RECORD, SURE_FROM, ExportedNetwork, Reader, Reading
+from tests.handdrawn import MEMBER, draw_ink, paint
+
+
+@pytest.fixture
+def copy(exported: Path, tmp_path: Path) -> Path:
+    shutil.copytree(exported, tmp_path / "project")
+    return tmp_path / "project"
+
+
+def load(folder: Path) -> Reader:
+    return Reader.load(folder / "exported", folder / "models")
+
+
+def change(folder: Path, **changes: object) -> None:
+    path = folder / "exported" / RECORD
+    record = json.loads(path.read_text())
+    record["members"][0] |= changes
+    path.write_text(json.dumps(record))
+
+
+def some_images() -> Images:
+    return np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
+
+
+def test_probabilities_sum_to_one(reader: Reader) -> None:
+    probabilities = reader.probabilities(some_images())
+    assert probabilities.shape == (5, 10) and probabilities.dtype == np.float64
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+
+
+def test_members_are_averaged(copy: Path, reader: Reader) -> None:
+    path = copy / "exported" / f"{MEMBER}.onnx"
+    networks = [ExportedNetwork(path, ()), ExportedNetwork(path, ("deskew",))]
+    both = Reader(networks, sample=False).probabilities(some_images())
+    straight = reader.probabilities(preprocess(some_images(), ["deskew"]))
+    np.testing.assert_allclose(both, (reader.probabilities(some_images()) + straight) / 2)
+
+
+def test_reading_ranks_digits() -> None:
+    probabilities = np.array([0, 0.1, 0, 0.7, 0, 0.2, 0, 0, 0, 0])
+    reading = Reading(np.zeros((28, 28), np.uint8), None, probabilities)
+    assert (reading.digit, reading.runner_up) == (3, 5)
+    assert (reading.probability, reading.runner_up_probability) == (0.7, 0.2)
+    assert reading.sure is (SURE_FROM <= 0.7)
+
+
+def test_problem_is_no_digit() -> None:
+    reading = Reading(np.zeros((28, 28), np.uint8), Problem.BLANK, np.full(10, 0.1))
+    assert reading.digit is None and reading.runner_up is None
+    assert reading.probability == reading.runner_up_probability == 0
+    assert not reading.sure
+
+
+def test_clear_digit_is_sure(reader: Reader) -> None:
+    reading = reader.read(paint(draw_ink(7, np.random.default_rng(0))))
+    assert reading.digit == 7 and reading.sure
+
+
+def test_nothing_exported_names_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"ensemble.json is missing: .*run: dvc repro"):
+        load(tmp_path)
+
+
+def test_newer_member_is_refused(copy: Path) -> None:
+    with (copy / "models" / MEMBER / "model.keras").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ArtifactError, match=r"trained after it was exported.*dvc repro export"):
+        load(copy)
+
+
+def test_export_alone_is_enough(copy: Path) -> None:
+    shutil.rmtree(copy / "models")
+    assert load(copy).num_networks == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"no network", b"\x08\x09" * 5000])
+def test_damaged_network_is_named(content: bytes, copy: Path) -> None:
+    (copy / "exported" / f"{MEMBER}.onnx").write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"0-0-deep_cnn.onnx is damaged: ONNX Runtime cannot"):
+        load(copy)
+
+
+def test_missing_network_is_named(copy: Path) -> None:
+    (copy / "exported" / f"{MEMBER}.onnx").unlink()
+    with pytest.raises(ArtifactError, match=r"0-0-deep_cnn.onnx is missing"):
+        load(copy)
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "{}", '{"sample": false, "members": []}', '{"sample": 1, "members": [{}]}']
+)
+def test_damaged_record_is_named(content: str, copy: Path) -> None:
+    (copy / "exported" / RECORD).write_text(content)
+    with pytest.raises(ArtifactError, match=r"ensemble.json is damaged: expected the list"):
+        load(copy)
+
+
+def test_unknown_preprocessing_is_refused(copy: Path) -> None:
+    change(copy, preprocessing=["sharpen"])
+    with pytest.raises(ArtifactError, match=r"ensemble.json is damaged"):
+        load(copy)
+
+
+def test_name_cannot_lead_elsewhere(copy: Path) -> None:
+    change(copy, name="../../elsewhere")
+    with pytest.raises(ArtifactError):
+        load(copy)
