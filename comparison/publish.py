@@ -1,4 +1,4 @@
-"""Put the comparison's Markdown into README.md, between its two markers."""
+"""Put the comparison's Markdown and figures into README.md, between its two markers."""
 
 import sys
 from pathlib import Path
@@ -11,6 +11,12 @@ from pipeline.files import write_text
 BEGIN = "<!-- comparison: written by python -m comparison.publish -->"
 END = "<!-- end of comparison -->"
 
+_FIGURES = f"""\
+![Accuracy over training time, by either recipe]({RESULTS.as_posix()}/accuracy_over_time.png)
+
+![Accuracy as held-back digits are shifted and turned]({RESULTS.as_posix()}/robustness.png)
+"""
+
 
 def main() -> None:
     """Entry point of the command."""
@@ -19,7 +25,7 @@ def main() -> None:
 
 
 def publish(source: Path, readme: Path) -> None:
-    """Replace what stands between the markers in ``readme`` by the content of ``source``.
+    """Replace what stands between the markers in ``readme`` by ``source`` and the figures.
 
     Raises:
         ArtifactError: there are no results, they are of the sample, or the markers are not there
@@ -43,7 +49,7 @@ def publish(source: Path, readme: Path) -> None:
             f"{readme} has no room for the comparison: expected the lines {BEGIN!r} and {END!r} "
             "once each, in this order. Put them where the tables belong."
         )
-    write_text(readme, f"{before}{BEGIN}\n\n{content}\n{END}{after}")
+    write_text(readme, f"{before}{BEGIN}\n\n{content}\n{_FIGURES}\n{END}{after}")
 
 
 if __name__ == "__main__":

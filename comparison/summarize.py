@@ -144,7 +144,7 @@ def write_markdown(
     if len(variations):
         parts.append(
             f"What the variations of `{VARIED}` gain or cost in accuracy, by our recipe:\n\n"
-            + "\n".join(f"- {sentence}" for sentence in _describe_variations(variations))
+            + "\n".join(_describe_variations(variations))
         )
     return "\n\n".join([SAMPLE_NOTICE, *parts] if sample else parts) + "\n"
 
@@ -174,19 +174,26 @@ def _describe_rows(table: pd.DataFrame) -> Iterator[dict[str, str]]:
 
 
 def _describe_variations(variations: pd.DataFrame) -> Iterator[str]:
-    for row in variations.itertuples():
-        if row.difference_low > 0:
-            verdict = "gains"
-        elif row.difference_high < 0:
-            verdict = "costs"
-        else:
-            verdict = "no difference is established:"
-        yield (
-            f"`{row.architecture}`: {verdict} "
-            f"{_points(row.difference, row.difference_low, row.difference_high)} points, at "
-            f"{row.parameters:.2g} times the parameters and {row.training_seconds:.2g} times the "
-            "training time."
-        )
+    """A sentence per kind of variation, which is the last word of their names."""
+    for kind, rows in variations.groupby(
+        variations["architecture"].str.rpartition("_")[2], sort=False
+    ):
+        yield f"- {kind.capitalize()}: {'; '.join(map(_describe_variation, rows.itertuples()))}."
+
+
+def _describe_variation(row: Any) -> str:
+    if row.difference_low > 0:
+        verdict = "gains"
+    elif row.difference_high < 0:
+        verdict = "costs"
+    else:
+        verdict = "makes no difference that could be told from chance,"
+    return (
+        f"`{row.architecture}` {verdict} "
+        f"{_points(row.difference, row.difference_low, row.difference_high)} points at "
+        f"{row.parameters:.2g} times the parameters and {row.training_seconds:.2g} times the "
+        "training time"
+    )
 
 
 def _points(value: float, low: float, high: float) -> str:

@@ -19,7 +19,9 @@ def test_only_what_stands_between_the_markers_is_replaced(tmp_path: Path) -> Non
     source, readme = write(tmp_path, f"before\n{BEGIN}\nold\n{END}\nafter\n")
     publish(source, readme)
     once = readme.read_text(encoding="utf-8")
-    assert once == f"before\n{BEGIN}\n\n| a table |\n\n{END}\nafter\n"
+    assert once.startswith(f"before\n{BEGIN}\n\n| a table |\n\n![")
+    assert once.endswith(f"robustness.png)\n\n{END}\nafter\n")
+    assert "old" not in once
     publish(source, readme)
     assert readme.read_text(encoding="utf-8") == once
 

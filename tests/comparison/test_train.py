@@ -14,7 +14,7 @@ from pipeline.digits import Images, Labels, TrainingDigits
 from pipeline.errors import ParamsError
 from pipeline.files import read_json
 from pipeline.inference import load_network, predict_probabilities
-from pipeline.training import TrainingState
+from pipeline.training_state import TrainingState
 from tests.conftest import ROOT
 
 NAME = "dense_baseline"
