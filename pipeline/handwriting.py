@@ -45,6 +45,9 @@ _SMOOTHED_FROM = 100
 _WINDOWS = (0.35, 0.12)
 """Widths of the bottom-hat's window, as shares of the longest side; strokes must be narrower."""
 
+_COARSE_FROM = 160
+"""The surroundings are found at half the size in pictures with sides of so many pixels."""
+
 _FAINTEST_INK, _NOISE_FACTOR = 0.03, 4
 """Ink stands out by this share of full contrast, and by so many standard deviations of noise."""
 
@@ -138,11 +141,13 @@ class _Strokes:
 
     def cut(self) -> Plane:
         """The response of the strokes alone, with two pixels around them where there are any."""
-        ink: Plane = self.response * ndimage.binary_dilation(self.mask)
         rows, columns = self.box
-        return ink[
-            max(0, rows.start - 2) : rows.stop + 2, max(0, columns.start - 2) : columns.stop + 2
-        ]
+        about = (
+            slice(max(0, rows.start - 2), rows.stop + 2),
+            slice(max(0, columns.start - 2), columns.stop + 2),
+        )
+        ink: Plane = self.response[about] * ndimage.binary_dilation(self.mask[about])
+        return ink
 
 
 def _shrink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -159,10 +164,11 @@ def _search(pixels: NDArray[np.uint8]) -> _Strokes | None:
     if opacity is not None:
         return _select(opacity, noise=0.0)
     flat = _flatten(_to_grey(colours))
+    noise = _noise(flat)
     polarity = 1 if _is_dark_on_light(flat) else -1
     best = None
     for sign, share in ((s * polarity, share) for s in (1, -1) for share in _WINDOWS):
-        found = _select(_respond(sign * flat, share), noise=_noise(flat))
+        found = _select(_respond(sign * flat, share), noise=noise)
         if found is not None and (best is None or found.implausibility < best.implausibility):
             best = found
         if best is not None and best.implausibility < 1:
@@ -170,38 +176,41 @@ def _search(pixels: NDArray[np.uint8]) -> _Strokes | None:
     return best
 
 
-def _split_alpha(pixels: NDArray[np.uint8]) -> tuple[Plane, Plane | None]:
-    """Colours 0 to 1 ``(height, width, 3)``, or the opacity where that alone draws the digit.
+def _split_alpha(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Plane | None]:
+    """Colours ``(height, width, 3)``, or the opacity, 0 to 1, where that alone draws the digit.
 
     A patch of opaque picture in a transparent one is laid on its own commonest colour.
     """
-    colours = pixels[..., :3].astype(np.float32) / 255
+    colours, opaque = pixels[..., :3], pixels[..., 3] >= 128
+    if opaque.all():
+        return colours, None
     opacity = pixels[..., 3].astype(np.float32) / 255
-    opaque = opacity >= 0.5
-    if opaque.all() or not opaque.any():
-        return colours, None if opaque.all() else opacity
-    fill = np.median(colours[opaque], axis=0)
+    if not opaque.any():
+        return colours, opacity
+    fill = np.median(colours[opaque], axis=0).astype(np.uint8)
     laid = np.where(opaque[..., np.newaxis], colours, fill)
-    is_patch = opaque[_span(opaque)].mean() > 0.85 and np.abs(laid - fill).max() > 0.1
+    contrast = np.abs(laid.astype(np.int16) - fill).max()
+    is_patch = opaque[_span(opaque)].mean() > 0.85 and contrast > 25
     return laid, None if is_patch else opacity
 
 
-def _to_grey(colours: Plane) -> Plane:
-    """The first principal component of how colours differ from their surroundings.
+def _to_grey(colours: NDArray[np.uint8]) -> Plane:
+    """The first principal component of how colours differ from their surroundings, about 0 to 1.
 
     It goes from dark to light, and is the grey itself for a picture without colours.
     """
-    if (colours == colours[..., :1]).all():
-        grey: Plane = colours[..., 0]
+    red, green, blue = np.moveaxis(colours, -1, 0)
+    if np.array_equal(red, green) and np.array_equal(red, blue):
+        grey: Plane = red.astype(np.float32) / 255
     else:
-        step = max(1, max(colours.shape[:2]) // 128)
-        sample = colours[::step, ::step]
+        step = max(1, max(red.shape) // 128)
+        sample = colours[::step, ::step].astype(np.float32)
         window = max(3, round(max(sample.shape) / 8))
         around = ndimage.uniform_filter(sample, (window, window, 0), mode="nearest")
         away = (sample - around).reshape(-1, 3)
         _, axes = np.linalg.eigh(away.T @ away)
-        axis = axes[:, -1] * (1 if axes[:, -1].sum() >= 0 else -1)
-        grey = (colours @ axis).astype(np.float32)
+        axis = axes[:, -1].astype(np.float32) / 255
+        grey = colours.astype(np.float32) @ (axis if axis.sum() >= 0 else -axis)
     if max(grey.shape) >= _SMOOTHED_FROM:
         noisy = _noise(grey) > 0.04 * np.ptp(grey)
         grey = ndimage.gaussian_filter(grey, 1.3 if noisy else 0.5)
@@ -226,8 +235,11 @@ def _flatten(grey: Plane) -> Plane:
         weighted = design * weights[:, np.newaxis]
         coefficients = np.linalg.solve(weighted.T @ design + ridge, weighted.T @ values)
         residuals = values - design @ coefficients
-    surface = sum(c * term for c, term in zip(coefficients, _quadratic(y, x), strict=True))
-    return np.asarray(grey - surface, dtype=np.float32)
+    c, c_x, c_y, c_xx, c_xy, c_yy = coefficients
+    along_rows = c + c_x * x + c_xx * x * x
+    surface = (along_rows + c_yy * y * y).astype(np.float32)
+    surface += (y * (c_y + c_xy * x)).astype(np.float32)
+    return np.asarray(grey - surface)
 
 
 def _quadratic(y: NDArray[np.float64], x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
@@ -245,23 +257,40 @@ def _is_dark_on_light(flat: Plane) -> bool:
     within[rim : height - rim, rim : width - rim] = True
     border = flat[~within]
     paper = np.median(np.concatenate([border, flat.ravel()[:: max(1, flat.size // border.size)]]))
-    rare = round(0.003 * flat.size)
-    ranked = np.partition(flat.ravel(), [rare, flat.size - 1 - rare])
-    return bool(paper - ranked[rare] >= ranked[flat.size - 1 - rare] - paper)
+    some = _thin_out(flat)
+    rare = round(0.003 * some.size)
+    ranked = np.partition(some, [rare, some.size - 1 - rare])
+    return bool(paper - ranked[rare] >= ranked[some.size - 1 - rare] - paper)
+
+
+def _thin_out(plane: Plane) -> Plane:
+    """Some 20,000 values that stand for all."""
+    return plane.ravel()[:: max(1, plane.size // 20_000)]
 
 
 def _noise(plane: Plane) -> float:
     """Standard deviation of the noise, from the differences of neighbours."""
-    differences = np.diff(plane, axis=1 if plane.shape[1] > 1 else 0)
+    differences = _thin_out(np.diff(plane, axis=1 if plane.shape[1] > 1 else 0))
     return float(1.4826 * np.median(np.abs(differences)) / np.sqrt(2)) if differences.size else 0.0
 
 
 def _respond(flat: Plane, share: float) -> Plane:
     """By how much each pixel is darker than what surrounds it, 0 or more."""
-    window = max(5, round(share * max(flat.shape))) | 1
-    response = ndimage.grey_closing(flat, window) - flat
-    level = np.median(response.ravel()[:: max(1, response.size // 10_000)])
+    around = flat
+    if max(flat.shape) >= _COARSE_FROM:
+        around = _resize(flat, flat.shape[0] // 2, flat.shape[1] // 2, Image.Resampling.BOX)
+    window = max(5, round(share * max(around.shape))) | 1
+    around = ndimage.grey_closing(around, window)
+    if around.shape != flat.shape:
+        around = _resize(around, flat.shape[0], flat.shape[1], Image.Resampling.BILINEAR)
+    response = around - flat
+    level = np.median(_thin_out(response))
     return np.asarray(np.maximum(response - level, 0))
+
+
+def _resize(plane: Plane, height: int, width: int, resampling: Image.Resampling) -> Plane:
+    picture = Image.fromarray(plane).resize((max(1, width), max(1, height)), resampling)
+    return np.asarray(picture)
 
 
 def _select(response: Plane, *, noise: float) -> _Strokes | None:
@@ -318,8 +347,13 @@ class _Components:
 
     def edge_mask(self) -> Mask:
         """What `at_edge` speaks of, with some room around it."""
-        mask = np.isin(self._labels, list(self._lines | self._touching))
+        mask = self._mask(self._lines | self._touching)
         return np.asarray(ndimage.binary_dilation(mask, iterations=_EDGE_ROOM))
+
+    def _mask(self, numbers: set[int]) -> Mask:
+        chosen = np.zeros(len(self._boxes), dtype=bool)
+        chosen[list(numbers)] = True
+        return np.asarray(chosen[self._labels])
 
     def group(self) -> _Strokes | None:
         """The component with most ink, and what is near it; lines only if there is nothing else."""
@@ -331,8 +365,7 @@ class _Components:
         main = max(candidates, key=lambda number: self._mass[number])
         if main not in self._touching:
             candidates = [number for number in candidates if number not in self._touching]
-        chosen = self._near(main, candidates)
-        mask = np.isin(self._labels, list(chosen))
+        mask = self._mask(self._near(main, candidates))
         return _Strokes(
             mask,
             self._response,
@@ -442,15 +475,15 @@ def _span(mask: Mask) -> Box:
 def _redraw(ink: Plane) -> Images:
     """Strokes ``(height, width)`` in MNIST's form: uint8 ``(28, 28)``."""
     scale = _DRAWN_SIZE / max(ink.shape)
-    size = max(1, round(ink.shape[1] * scale)), max(1, round(ink.shape[0] * scale))
-    large = np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.BICUBIC))
+    height, width = (round(side * scale) for side in ink.shape)
+    large = _resize(ink, height, width, Image.Resampling.BICUBIC)
     large = ndimage.gaussian_filter(large, 0.35 * scale) if scale > 1 else large
     # Half of the strongest response nearby, so that pressure may vary along a stroke.
     nearby = ndimage.maximum_filter(large, round(0.12 * _DRAWN_SIZE))
     nearby = ndimage.gaussian_filter(nearby, 0.06 * _DRAWN_SIZE)
     mask = large > 0.5 * np.maximum(nearby, 0.4)
     mask = mask if mask.any() else large >= large.max()
-    return _place(_set_stroke_width(np.pad(mask, 16)))
+    return _place(_set_stroke_width(np.pad(mask, 8)))
 
 
 def _set_stroke_width(mask: Mask) -> Plane:

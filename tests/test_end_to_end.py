@@ -172,7 +172,7 @@ def test_files_put_into_the_raw_folder_are_not_lost(project: Path) -> None:
 def test_plots_and_metrics_work_without_a_network(project: Path) -> None:
     run(project, "dvc", "plots", "show")
     page = (project / "dvc_plots/index.html").read_text()
-    assert page.count("<img") == 11
+    assert page.count("<img") == 12
     assert "accuracy" in run(project, "dvc", "metrics", "show")
     assert run(project, "dvc", "metrics", "diff").strip() == ""
     shutil.rmtree(project / "dvc_plots")

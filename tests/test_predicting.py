@@ -52,7 +52,9 @@ def predict_json(*arguments: str | Path, status: int = 0, stdin: bytes | None = 
 
 
 def test_table_names_digit_probability_and_runner_up(project: Path) -> None:
-    output, _ = predict(save(project / "a.png", 7), save(project / "b.png", 2))
+    save(project / "a.png", 7)
+    save(project / "b.png", 2)
+    output, _ = predict("a.png", "b.png")
     assert "picture" in output and "runner-up" in output
     assert re.search(r"a\.png +7 +\d+\.\d% +\d +\d+\.\d%", output)
     assert re.search(r"b\.png +2 ", output)
@@ -231,7 +233,7 @@ def test_export_writes_other_formats(
     models = project / "models"
     trained = models.resolve()
     models.unlink()
-    folder = models / "0-0-deep_cnn"
+    folder = models / "0-0-pooled_cnn"
     folder.mkdir(parents=True)
     (folder / "model.keras").write_bytes((trained / folder.name / "model.keras").read_bytes())
     (folder / "member.json").write_text('{"preprocessing": ["deskew"]}')
@@ -239,5 +241,5 @@ def test_export_writes_other_formats(
     with pytest.raises(SystemExit) as caught:
         cli.main()
     assert not caught.value.code
-    assert "0-0-deep_cnn.tflite; its images go through deskew first" in capsys.readouterr().out
-    assert (project / "out/0-0-deep_cnn.tflite").read_bytes()[4:8] == b"TFL3"
+    assert "0-0-pooled_cnn.tflite; its images go through deskew first" in capsys.readouterr().out
+    assert (project / "out/0-0-pooled_cnn.tflite").read_bytes()[4:8] == b"TFL3"
