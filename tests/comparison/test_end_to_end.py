@@ -30,7 +30,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "comparison/params.yaml").write_text(
         f"fold: 0\nseeds: [0]\narchitectures: {ARCHITECTURES}\n"
         "budget: {author_multiply_adds: 1.0, author_min_epochs: 1, author_max_epochs: 1, "
-        "our_epochs: 15}\n"
+        "our_epochs: 10}\n"
         "robustness: {architectures: [dense_baseline], shift_pixels: [0, 6], "
         "rotation_degrees: [0, 45]}\n"
     )
