@@ -1,0 +1,178 @@
+"""The two figures of the comparison. Tables in, PNG files out."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+from sklearn.isotonic import isotonic_regression
+
+from pipeline.files import replacing
+
+_DPI = 120
+_COLOURS = {"author": "#d55e00", "ours": "#0072b2"}  # vermilion and blue of Okabe and Ito
+_MARKERS = {"author": "o", "ours": "s"}
+_LINES = ("#0072b2", "#009e73", "#d55e00", "#e69f00", "#cc79a7", "#56b4e9")
+_LINE_MARKERS = "osD^vP"
+_ERROR_TICKS = (0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 20, 30, 50, 70)
+"""Percent wrong."""
+_NAMES_BEGIN = 0.72
+"""Where names stand, as a share of a panel's width."""
+_NAME_POINTS = 12
+"""Least distance of two names, in points of 1/72 inch."""
+_SECONDS_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
+
+
+@contextmanager
+def _saved(path: Path, figure: Figure) -> Iterator[None]:
+    try:
+        yield
+        with replacing(path) as temporary:
+            figure.savefig(temporary, dpi=_DPI, metadata={"Software": None})
+    finally:
+        plt.close(figure)
+
+
+def accuracy_over_time(path: Path, table: pd.DataFrame, *, title: str) -> None:
+    """Each row's accuracy with its interval over its training time; one panel per recipe.
+
+    Args:
+        path: of the PNG.
+        table: of `statistics.tabulate`.
+        title: above both panels.
+    """
+    with sns.axes_style("whitegrid"):
+        figure, panels = plt.subplots(
+            1, 2, figsize=(12, 6), layout="constrained", sharex=True, sharey=True
+        )
+    with _saved(path, figure):
+        for axes, (recipe, heading) in zip(
+            panels, (("author", "by the author's recipe"), ("ours", "by ours")), strict=True
+        ):
+            rows = table[table["recipe"] == recipe]
+            wrong = 100 * (1 - rows["accuracy"].clip(upper=1 - 1e-4))
+            axes.errorbar(
+                rows["training_seconds"],
+                wrong,
+                yerr=[
+                    wrong - 100 * (1 - rows["accuracy_high"].clip(upper=1 - 1e-5)),
+                    100 * (1 - rows["accuracy_low"]) - wrong,
+                ],
+                fmt=_MARKERS[recipe],
+                color=_COLOURS[recipe],
+                ecolor=(*matplotlib.colors.to_rgb(_COLOURS[recipe]), 0.35),
+                markersize=6,
+            )
+            axes.set(
+                xscale="log",
+                yscale="log",
+                xlabel="seconds of training, mean over seeds",
+                title=heading,
+            )
+        panels[0].set_ylabel("accuracy on the fold, with 95 % interval")
+        panels[0].invert_yaxis()
+        for axes in panels:
+            axes.yaxis.set_major_locator(FixedLocator(_ERROR_TICKS))
+            axes.yaxis.set_major_formatter(lambda wrong, _: f"{100 - wrong:g} %")
+            axes.yaxis.set_minor_locator(NullLocator())
+            axes.xaxis.set_major_locator(FixedLocator(_SECONDS_TICKS))
+            axes.xaxis.set_major_formatter(lambda seconds, _: f"{seconds:g}")
+            axes.xaxis.set_minor_locator(NullLocator())
+        low, high = panels[0].get_xlim()
+        panels[0].set_xlim(low, low * (high / low) ** (1 / (_NAMES_BEGIN - 0.05)))
+        figure.suptitle(title)
+        sns.despine(figure, left=True)
+        figure.canvas.draw()
+        for axes, recipe in zip(panels, _COLOURS, strict=True):
+            rows = table[table["recipe"] == recipe]
+            _label_points(
+                axes,
+                rows["training_seconds"].to_numpy(),
+                100 * (1 - rows["accuracy"].clip(upper=1 - 1e-4).to_numpy()),
+                rows["architecture"].tolist(),
+            )
+
+
+def _label_points(axes: Axes, x: np.ndarray, y: np.ndarray, labels: Sequence[str]) -> None:
+    """Names at the right edge, each as high as its point or as near as the others let it be."""
+    if not labels:
+        return
+    points_per_pixel = 72 / axes.figure.dpi
+    height = axes.get_window_extent().height * points_per_pixel
+    places = axes.transAxes.inverted().transform(axes.transData.transform(np.column_stack([x, y])))
+    order = np.argsort(places[:, 1])
+    steps = _NAME_POINTS / height * np.arange(len(order))
+    heights = isotonic_regression(places[order, 1] - steps) + steps  # least squares, in this order
+    for index, level in zip(order, heights, strict=True):
+        axes.annotate(
+            labels[index],
+            (x[index], y[index]),
+            xytext=(_NAMES_BEGIN, level),
+            textcoords="axes fraction",
+            fontsize=8,
+            va="center",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": "0.6",
+                "linewidth": 0.6,
+                "shrinkB": 4,
+                "relpos": (0, 0.5),
+            },
+        )
+
+
+def robustness(path: Path, table: pd.DataFrame, *, warp: tuple[float, float], title: str) -> None:
+    """Accuracy over the distance that digits are shifted and over the angle they are turned.
+
+    Args:
+        path: of the PNG.
+        table: rows of `robustness.measure`, of all architectures; the mean over seeds is drawn, and
+            the range between the worst and the best of them is shaded.
+        warp: how far training warped the digits: pixels and degrees.
+        title: above both panels.
+    """
+    with sns.axes_style("whitegrid"):
+        figure, panels = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained", sharey=True)
+    with _saved(path, figure):
+        for axes, kind, unit, warped in zip(
+            panels, ("shift", "rotation"), ("pixels", "degrees"), warp, strict=True
+        ):
+            axes.axvspan(0, warped, color="0.92", zorder=0, label="seen in training")
+            moved = table[table["moved"] == kind]
+            for (name, rows), colour, marker in zip(
+                moved.groupby("architecture", sort=False), _LINES, _LINE_MARKERS, strict=False
+            ):
+                accuracy = rows.groupby("amount")["accuracy"].agg(["mean", "min", "max"])
+                axes.plot(
+                    accuracy.index,
+                    100 * accuracy["mean"],
+                    color=colour,
+                    marker=marker,
+                    markersize=5,
+                    label=name,
+                )
+                axes.fill_between(
+                    accuracy.index,
+                    100 * accuracy["min"],
+                    100 * accuracy["max"],
+                    color=colour,
+                    alpha=0.2,
+                    linewidth=0,
+                )
+            axes.set(xlabel=f"{kind}, {unit}", xlim=(0, None))
+            axes.yaxis.set_major_formatter(lambda percent, _: f"{percent:g} %")
+        panels[0].set(ylim=(0, 102), ylabel="accuracy on the moved fold")
+        panels[1].legend(loc="lower left", frameon=True, facecolor="white", edgecolor="none")
+        figure.suptitle(title)
+        sns.despine(figure, left=True)

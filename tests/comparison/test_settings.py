@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+
+from comparison import settings
+from comparison.references import REFERENCES
+from pipeline.architectures import ARCHITECTURES
+from pipeline.errors import ParamsError
+
+TEXT = (settings.FOLDER / "params.yaml").read_text(encoding="utf-8")
+
+
+def test_listed_architectures_can_be_built_and_every_reference_is_listed() -> None:
+    listed = settings.load().architectures
+    assert set(REFERENCES) <= set(listed) <= set(ARCHITECTURES)
+    assert len(set(listed)) == len(listed)
+
+
+def test_default_is_compared_and_moved() -> None:
+    chosen = settings.load()
+    assert settings.default_architecture() in chosen.architectures
+    assert settings.default_architecture() in chosen.robustness.architectures
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("fold: 0", "fold: -1", "fold: .*greater than or equal to 0, found -1"),
+        ("our_epochs:", "epochs:", "budget.our_epochs: Field required"),
+        ("seeds: [0, 1, 2]", "seeds: []", "seeds: .*at least 1 item"),
+        ("fold: 0", "fold: [", "is not valid YAML"),
+        (
+            "architectures: [dense_baseline,",
+            "architectures: [other,",
+            "robustness.architectures: expected names that .* lists as well, found other",
+        ),
+    ],
+)
+def test_mistake_in_the_file_is_named(old: str, new: str, message: str, tmp_path: Path) -> None:
+    assert old in TEXT
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT.replace(old, new), encoding="utf-8")
+    with pytest.raises(ParamsError, match=message):
+        settings.load(path)
+
+
+def test_missing_file_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="Run the command in the project's folder"):
+        settings.load(tmp_path / "params.yaml")
