@@ -110,28 +110,33 @@ def train_profile(profile: str, fold: int) -> Run:
     from pipeline.architectures import build
     from pipeline.backend import make_repeatable
     from pipeline.inference import Network, predict_probabilities
+    from pipeline.preprocessing import preprocess
     from pipeline.stages import train
 
     with tempfile.TemporaryDirectory() as folder:
         settings = read_settings(profile, Path(folder))
-        member = Member(fold, 0, settings.ensemble.architectures[0])
+        ensemble = settings.ensemble
+        member = Member(fold, 0, ensemble.architectures[0], ensemble.preprocessings[0])
         data = digits.load_training(stages.TRAIN)
+        images = preprocess(data.images, member.steps)
         fitted, stopping = train.select_rows(member, settings, data)
         seed = train.derive_seed(member, settings.seed)
         make_repeatable(seed)
         model = build(member.architecture)
         state = training.fit(
             model,
-            data.images[fitted],
+            images[fitted],
             data.labels[fitted],
-            stopping=(data.images[stopping], data.labels[stopping]) if stopping.size else None,
+            stopping=(images[stopping], data.labels[stopping]) if stopping.size else None,
             recipe=train.make_recipe(member, settings),
             seed=seed,
             state_path=Path(folder) / "state.npz",
             name=f"{profile}, fold {fold}",
         )
     judged = data.folds == fold
-    predicted = predict_probabilities(Network(model, ()), data.images[judged]).argmax(axis=1)
+    predicted = predict_probabilities(
+        Network(model, tuple(member.steps)), data.images[judged]
+    ).argmax(axis=1)
     seconds = [row["seconds"] for row in state.history]
     return Run(
         profile,

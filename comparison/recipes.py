@@ -29,13 +29,11 @@ class Plan:
         asked_epochs: the most epochs there would be without a budget.
         stopping_fraction: share of the training rows that decides when to stop and which epoch is
             best; with 0 all epochs are run and the last is taken.
-        preprocessing: names of the steps that images go through first.
     """
 
     recipe: Recipe
     asked_epochs: int
     stopping_fraction: float
-    preprocessing: tuple[str, ...] = ()
 
 
 def plan_author(reference: Reference, *, multiply_adds: int, num_rows: int, budget: Budget) -> Plan:
@@ -84,15 +82,12 @@ def plan_author(reference: Reference, *, multiply_adds: int, num_rows: int, budg
     )
 
 
-def plan_ours(
-    recipe: Recipe, *, stopping_fraction: float, preprocessing: tuple[str, ...], budget: Budget
-) -> Plan:
+def plan_ours(recipe: Recipe, *, stopping_fraction: float, budget: Budget) -> Plan:
     """The recipe of the default profile, its schedule shortened in proportion."""
     return Plan(
         recipe=shorten(recipe, budget.our_epochs),
         asked_epochs=recipe.max_epochs,
         stopping_fraction=stopping_fraction,
-        preprocessing=preprocessing,
     )
 
 

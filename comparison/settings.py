@@ -80,5 +80,14 @@ def load(path: Path = FOLDER / "params.yaml") -> Settings:
 
 def default_architecture() -> str:
     """The network that the main job trains, and all others are compared to."""
-    name: str = profiles.read("default")["ensemble"]["architectures"][0]
-    return name
+    return _default("architectures")
+
+
+def default_preprocessing() -> str:
+    """What images go through in the main job."""
+    return _default("preprocessings")
+
+
+def _default(key: str) -> str:
+    first: str = profiles.read("default")["ensemble"][key][0]
+    return first

@@ -28,7 +28,7 @@ from pipeline.files import read_json, replacing, sha256, write_json
 from pipeline.folds import split_for_stopping
 from pipeline.inference import Network, predict_probabilities, save_model
 from pipeline.layers import tabulate_layers
-from pipeline.params import Augmentation, Member, Params, Train
+from pipeline.params import PLAIN, Augmentation, Member, Params, Train
 from pipeline.preprocessing import preprocess
 from pipeline.stages.train import CODE, derive_seed, make_recipe
 from pipeline.training_state import held
@@ -53,7 +53,9 @@ def train(architecture: str, chosen: Settings) -> None:
     with held(STATES / f"{architecture}.lock", architecture):
         for recipe in whose:
             for seed in chosen.seeds:
-                fit_run(recipe, Member(chosen.fold, seed, architecture), chosen, data)
+                preprocessing = PLAIN if recipe == "author" else settings.default_preprocessing()
+                member = Member(chosen.fold, seed, architecture, preprocessing)
+                fit_run(recipe, member, chosen, data)
 
 
 def fit_run(whose: Whose, member: Member, chosen: Settings, data: TrainingDigits) -> None:
@@ -81,7 +83,7 @@ def fit_run(whose: Whose, member: Member, chosen: Settings, data: TrainingDigits
         discard_states(name)
         return
 
-    images = preprocess(data.images, plan.preprocessing)
+    images = preprocess(data.images, member.steps)
     if plan.stopping_fraction:
         fitted, slice_rows = split_for_stopping(
             data.labels, fitted, fraction=plan.stopping_fraction, seed=seed
@@ -99,14 +101,14 @@ def fit_run(whose: Whose, member: Member, chosen: Settings, data: TrainingDigits
     )
     judged = data.folds == member.fold
     labels = data.labels[judged]
-    probabilities = predict_probabilities(Network(model, plan.preprocessing), data.images[judged])
+    probabilities = predict_probabilities(Network(model, tuple(member.steps)), data.images[judged])
     predicted = probabilities.argmax(axis=1).astype(np.uint8)
     record = {
         "architecture": member.architecture,
         "recipe": whose,
         "seed": member.seed,
         "sample": data.provenance.sample,
-        "preprocessing": list(plan.preprocessing),
+        "preprocessing": member.steps,
         "parameters": model.count_params(),
         "multiply_adds": multiply_adds,
         "epochs": len(state.history),
@@ -139,7 +141,6 @@ def read_defaults() -> Params:
         update={
             "train": Train.model_validate(profile["train"]),
             "augmentation": Augmentation.model_validate(profile["augmentation"]),
-            "preprocessing": profile["preprocessing"],
         }
     )
 
@@ -157,7 +158,6 @@ def make_plan(
         return recipes.plan_ours(
             make_recipe(member, defaults),
             stopping_fraction=defaults.train.stopping_fraction,
-            preprocessing=tuple(defaults.preprocessing),
             budget=chosen.budget,
         )
     return recipes.plan_author(
@@ -175,6 +175,7 @@ def describe_conditions(plan: Plan, member: Member, seed: int) -> dict[str, Any]
     return {
         "plan": asdict(plan),
         "fold": member.fold,
+        "preprocessing": member.steps,
         "seed": seed,
         "data_sha256": sha256(stages.TRAIN),
         "code_sha256": {name: sha256(package / name) for name in code}

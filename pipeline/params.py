@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -19,6 +19,10 @@ from pipeline.errors import ParamsError
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fold = Annotated[int, Field(ge=0)] | Literal["all"]
 """A fold to hold back, or ``all`` to train on every row for the submission alone."""
+STEPS = ("deskew", "normalize_stroke", "normalize_width")
+"""What images may go through before a network sees them; several are joined by ``+``."""
+PLAIN = "plain"
+"""The preprocessing that has no step."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,17 @@ class Member:
     fold: int | Literal["all"]
     seed: int
     architecture: str
+    preprocessing: str
 
     @property
     def name(self) -> str:
         """Its folder under models/, and what follows ``train@`` in DVC."""
-        return f"{self.fold}-{self.seed}-{self.architecture}"
+        return f"{self.fold}-{self.seed}-{self.architecture}-{self.preprocessing}"
+
+    @property
+    def steps(self) -> list[str]:
+        """The steps of its preprocessing, in their order."""
+        return [] if self.preprocessing == PLAIN else self.preprocessing.split("+")
 
 
 class Section(BaseModel):
@@ -54,10 +64,6 @@ class Prepare(Section):
     folds: int = Field(ge=2, le=20)
 
 
-Step = Literal["deskew", "normalize_stroke"]
-"""A step of `preprocessing`."""
-
-
 class Augmentation(Section):
     """How far training images are warped; each bound holds in both directions."""
 
@@ -67,11 +73,24 @@ class Augmentation(Section):
 
 
 class Ensemble(Section):
-    """Which networks are trained: every combination of the three lists is a member."""
+    """Which networks are trained: every combination of the four lists is a member."""
 
     folds: list[Fold] = Field(min_length=1)
     seeds: list[Seed] = Field(min_length=1)
     architectures: list[str] = Field(min_length=1)
+    preprocessings: list[str] = Field(min_length=1)
+
+    @field_validator("preprocessings")
+    @classmethod
+    def _check_steps(cls, values: list[str]) -> list[str]:
+        for value in values:
+            steps = value.split("+")
+            if value != PLAIN and (not set(steps) <= set(STEPS) or len(set(steps)) < len(steps)):
+                raise ValueError(
+                    f"ensemble.preprocessings: expected {PLAIN!r}, or one or more of "
+                    f"{', '.join(STEPS)}, each once and joined by '+', found {value!r}"
+                )
+        return values
 
     @model_validator(mode="after")
     def _check_distinct(self) -> Self:
@@ -87,10 +106,11 @@ class Ensemble(Section):
     def members(self) -> list[Member]:
         """The members, in the order in which DVC trains them."""
         return [
-            Member(fold, seed, architecture)
+            Member(fold, seed, architecture, preprocessing)
             for fold in self.folds
             for seed in self.seeds
             for architecture in self.architectures
+            for preprocessing in self.preprocessings
         ]
 
 
@@ -137,16 +157,9 @@ class Params(Section):
     source: Source
     prepare: Prepare
     ensemble: Ensemble
-    preprocessing: list[Step]
     augmentation: Augmentation
     train: Train
     evaluate: Evaluate
-
-    @model_validator(mode="after")
-    def _check_steps_are_distinct(self) -> Self:
-        if len(set(self.preprocessing)) < len(self.preprocessing):
-            raise ValueError(f"preprocessing: expected each value once, found {self.preprocessing}")
-        return self
 
     @model_validator(mode="after")
     def _check_folds_exist(self) -> Self:

@@ -9,12 +9,16 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 
 from pipeline.digits import IMAGE_SIZE, Images
 
 STROKE_PIXELS = 2.5
 """The width that strokes are brought to: the median over the competition's training images."""
+
+WIDTH_PIXELS, HEIGHT_PIXELS = 18, 20
+"""The box that every digit is stretched to fill."""
 
 _STEEPEST_SLANT = 1.0
 _MOST_PIXELS_OFF = 3  # at each side of a stroke; nothing of the competition's needs more
@@ -107,6 +111,29 @@ def measure_strokes(images: Images) -> Pixels:
     return widths
 
 
+def normalize_width(images: Images) -> Images:
+    """Stretch each digit's box to `WIDTH_PIXELS` by `HEIGHT_PIXELS`, in the middle of the image.
+
+    The aspect ratio is not kept. Resampling is bilinear, and antialiased where the box shrinks.
+    Networks that see digits of another width misread other digits: Ciresan et al., "Multi-column
+    deep neural networks for image classification", 2012 (arXiv:1202.2745, section 3.1).
+    """
+    result = np.zeros_like(images)
+    top, left = (IMAGE_SIZE - HEIGHT_PIXELS) // 2, (IMAGE_SIZE - WIDTH_PIXELS) // 2
+    middle = slice(top, top + HEIGHT_PIXELS), slice(left, left + WIDTH_PIXELS)
+    for image, stretched in zip(images, result, strict=True):
+        rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
+        if rows.size:
+            box = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            size = (WIDTH_PIXELS, HEIGHT_PIXELS)
+            stretched[middle] = Image.fromarray(box).resize(size, Image.Resampling.BILINEAR)
+    return result
+
+
 STEPS: Mapping[str, Callable[[Images], Images]] = MappingProxyType(
-    {"deskew": deskew, "normalize_stroke": normalize_stroke}
+    {
+        "deskew": deskew,
+        "normalize_stroke": normalize_stroke,
+        "normalize_width": normalize_width,
+    }
 )

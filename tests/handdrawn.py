@@ -21,7 +21,7 @@ from pipeline.reader import RECORD, Reader
 
 Line = list[tuple[float, float]]
 
-MEMBER = "0-0-pooled_cnn"
+MEMBER = "0-0-pooled_cnn-plain"
 
 
 def _arc(x: float, y: float, across: float, down: float, start: float, end: float) -> Line:

@@ -10,7 +10,7 @@ from pipeline.files import sha256, write_json
 from pipeline.tables import TEST_ROWS
 
 PROVENANCE = {"sample": False, "train_sha256": "a" * 64, "test_sha256": "b" * 64}
-MEMBERS = {"0-0-deep_cnn": "c" * 64, "1-0-deep_cnn": "d" * 64}
+MEMBERS = {"0-0-deep_cnn-plain": "c" * 64, "1-0-deep_cnn-plain": "d" * 64}
 
 
 def place_submission(project: Path, *, digit: int = 7, **changes: Any) -> Path:

@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from pydantic import ValidationError
@@ -41,17 +40,29 @@ def set_value(folder: Path, key: str, value: str) -> None:
 def test_file_of_the_project_is_usable(in_folder: Path) -> None:
     settings = params.load()
     assert settings.source.kind == "auto"
-    assert settings.ensemble.members() == [Member(0, 0, "pooled_cnn")]
+    assert settings.ensemble.members() == [Member(0, 0, "pooled_cnn", "plain")]
 
 
 def test_members_are_every_combination_named_as_dvc_names_them(in_folder: Path) -> None:
     set_params(in_folder, ("folds: [0]", "folds: [1, all]"), ("seeds: [0]", "seeds: [5, 6]"))
     names = [member.name for member in params.load().ensemble.members()]
-    assert names == ["1-5-pooled_cnn", "1-6-pooled_cnn", "all-5-pooled_cnn", "all-6-pooled_cnn"]
+    assert names == [
+        "1-5-pooled_cnn-plain",
+        "1-6-pooled_cnn-plain",
+        "all-5-pooled_cnn-plain",
+        "all-6-pooled_cnn-plain",
+    ]
 
 
 def test_every_step_of_preprocessing_can_be_asked_for() -> None:
-    assert set(get_args(params.Step)) == set(STEPS)
+    assert set(params.STEPS) == set(STEPS)
+
+
+def test_steps_of_a_member_keep_their_order(in_folder: Path) -> None:
+    set_value(in_folder, "preprocessings", "[normalize_width+deskew, plain]")
+    one, other = params.load().ensemble.members()
+    assert one.name == "0-0-pooled_cnn-normalize_width+deskew"
+    assert (one.steps, other.steps) == (["normalize_width", "deskew"], [])
 
 
 def test_settings_cannot_be_changed(in_folder: Path) -> None:
@@ -100,14 +111,12 @@ def test_number_may_be_written_in_any_way(in_folder: Path, text: str, value: flo
         ("seeds", "[]", "ensemble.seeds: expected at least one entry, found an empty list"),
         ("seeds", "[1, 1]", "ensemble.seeds: expected each value once, found [1, 1]"),
         ("seeds", "[4294967296]", "ensemble.seeds: expected less than 4294967296, found 42949672"),
-        (
-            "preprocessing",
-            "deskew",
-            'preprocessing: expected a list in square brackets, found "des',
-        ),
-        ("preprocessing", "null", "preprocessing: expected a list in square brackets, found noth"),
-        ("preprocessing", "[skew]", "expected 'deskew' or 'normalize_stroke', found \"skew\""),
-        ("preprocessing", "[deskew, deskew]", "preprocessing: expected each value once, found ["),
+        ("preprocessings", "deskew", 'expected a list in square brackets, found "deskew"'),
+        ("preprocessings", "[]", "preprocessings: expected at least one entry, found an empty l"),
+        ("preprocessings", "[skew]", "expected 'plain', or one or more of deskew, normalize_strok"),
+        ("preprocessings", "[deskew+deskew]", "each once and joined by '+', found 'deskew+deskew'"),
+        ("preprocessings", "[plain+deskew]", "joined by '+', found 'plain+deskew'"),
+        ("preprocessings", "[plain, plain]", "expected each value once, found ['plain', 'plain']"),
         ("evaluate", "5\nx:", "evaluate: expected a section with keys of its own, found 5"),
     ],
 )

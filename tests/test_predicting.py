@@ -233,7 +233,7 @@ def test_export_writes_other_formats(
     models = project / "models"
     trained = models.resolve()
     models.unlink()
-    folder = models / "0-0-pooled_cnn"
+    folder = models / "0-0-pooled_cnn-plain"
     folder.mkdir(parents=True)
     (folder / "model.keras").write_bytes((trained / folder.name / "model.keras").read_bytes())
     (folder / "member.json").write_text('{"preprocessing": ["deskew"]}')
@@ -241,5 +241,7 @@ def test_export_writes_other_formats(
     with pytest.raises(SystemExit) as caught:
         cli.main()
     assert not caught.value.code
-    assert "0-0-pooled_cnn.tflite; its images go through deskew first" in capsys.readouterr().out
-    assert (project / "out/0-0-pooled_cnn.tflite").read_bytes()[4:8] == b"TFL3"
+    assert (
+        "0-0-pooled_cnn-plain.tflite; its images go through deskew first" in capsys.readouterr().out
+    )
+    assert (project / "out/0-0-pooled_cnn-plain.tflite").read_bytes()[4:8] == b"TFL3"

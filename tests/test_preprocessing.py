@@ -11,6 +11,7 @@ from pipeline.preprocessing import (
     deskew,
     measure_strokes,
     normalize_stroke,
+    normalize_width,
     preprocess,
 )
 
@@ -95,6 +96,23 @@ def test_strokes_change_where_they_are() -> None:
         np.testing.assert_allclose(
             centre_of_mass(normalize_stroke(ring)), centre_of_mass(ring), atol=0.01
         )
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 20), (7, 20), (18, 20), (20, 9), (3, 3)])
+def test_box_is_stretched_to_one_size_in_the_middle(width: int, height: int) -> None:
+    image = np.zeros((1, 28, 28), dtype=np.uint8)
+    image[0, 2 : 2 + height, 5 : 5 + width] = 200
+    expected = np.zeros_like(image)
+    expected[0, 4:24, 5:23] = 200
+    np.testing.assert_array_equal(normalize_width(image), expected)
+
+
+def test_stretching_keeps_what_is_left_and_what_is_above() -> None:
+    image = np.zeros((1, 28, 28), dtype=np.uint8)
+    image[0, 4:24, 10:13], image[0, 4:8, 10:19] = 100, 250
+    stretched = normalize_width(image)[0].astype(int)
+    assert stretched[5, 5:23].min() == 250
+    assert stretched[15, 6] == 100 and stretched[15, 16] == 0
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -88,13 +88,15 @@ def test_export_alone_is_enough(copy: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"no network", b"\x08\x09" * 5000])
 def test_damaged_network_is_named(content: bytes, copy: Path) -> None:
     (copy / "exported" / f"{MEMBER}.onnx").write_bytes(content)
-    with pytest.raises(ArtifactError, match=r"0-0-pooled_cnn.onnx is damaged: ONNX Runtime cannot"):
+    with pytest.raises(
+        ArtifactError, match=r"0-0-pooled_cnn-plain.onnx is damaged: ONNX Runtime cannot"
+    ):
         load(copy)
 
 
 def test_missing_network_is_named(copy: Path) -> None:
     (copy / "exported" / f"{MEMBER}.onnx").unlink()
-    with pytest.raises(ArtifactError, match=r"0-0-pooled_cnn.onnx is missing"):
+    with pytest.raises(ArtifactError, match=r"0-0-pooled_cnn-plain.onnx is missing"):
         load(copy)
 
 

@@ -56,7 +56,7 @@ def test_submission_is_sent_scored_kept_and_logged(project: Path, kaggle: Kaggle
         sha256=digest,
         commit="f" * 40 + "+dirty",
         params_sha256="e" * 64,
-        members="0-0-deep_cnn 1-0-deep_cnn",
+        members="0-0-deep_cnn-plain 1-0-deep_cnn-plain",
         message="first",
     )
     assert (SENT / f"{digest[:8]}.csv").read_bytes() == stages.SUBMISSION.read_bytes()
@@ -68,9 +68,9 @@ def test_submission_is_sent_scored_kept_and_logged(project: Path, kaggle: Kaggle
     ("judged", "quoted"),
     [
         (MEMBERS, "0.99331"),
-        (MEMBERS | {"0-0-deep_cnn": "0" * 64}, ""),
-        ({"0-0-deep_cnn": MEMBERS["0-0-deep_cnn"]}, ""),
-        (MEMBERS | {"2-0-deep_cnn": "0" * 64}, ""),
+        (MEMBERS | {"0-0-deep_cnn-plain": "0" * 64}, ""),
+        ({"0-0-deep_cnn-plain": MEMBERS["0-0-deep_cnn-plain"]}, ""),
+        (MEMBERS | {"2-0-deep_cnn-plain": "0" * 64}, ""),
         (None, ""),
     ],
 )
@@ -84,14 +84,14 @@ def test_accuracy_is_quoted_only_for_the_very_members(
 def test_members_that_nothing_can_judge_do_not_count_against_the_others(
     project: Path, kaggle: Kaggle
 ) -> None:
-    place_submission(project, members=MEMBERS | {"all-0-deep_cnn": "9" * 64})
+    place_submission(project, members=MEMBERS | {"all-0-deep_cnn-plain": "9" * 64})
     assert send().out_of_fold_accuracy == "0.99331"
 
 
 def test_accuracy_of_members_that_nothing_can_judge_is_not_quoted(
     project: Path, kaggle: Kaggle
 ) -> None:
-    place_submission(project, members={"all-0-deep_cnn": "9" * 64})
+    place_submission(project, members={"all-0-deep_cnn-plain": "9" * 64})
     write_json(PLACES.evaluation / "members.json", {})
     assert send().out_of_fold_accuracy == ""
 

@@ -56,9 +56,6 @@ def apply(name: str, path: Path = Path("params.yaml")) -> list[str]:
     content = yaml.load(before)
     del profile["about"]
     for section, values in profile.items():
-        if not isinstance(values, dict):
-            content[section] = _in_style(values, content[section])
-            continue
         for key, value in values.items():
             content[section][key] = _in_style(value, content[section][key])
     written = StringIO()

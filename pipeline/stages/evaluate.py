@@ -154,7 +154,7 @@ def tabulate_members(
     """One row per member: how it was trained and how it did on the images of its fold.
 
     Returns:
-        Columns member, fold, seed, architecture, parameters, epochs, best_epoch,
+        Columns member, fold, seed, architecture, preprocessing, parameters, epochs, best_epoch,
         training_seconds, cpu, threads, n (images judged), errors, accuracy, accuracy_low and
         accuracy_high; the last five are missing for a member that holds no fold back.
     """
@@ -166,6 +166,7 @@ def tabulate_members(
             "fold": member.fold,
             "seed": member.seed,
             "architecture": member.architecture,
+            "preprocessing": member.preprocessing,
             "parameters": record["parameters"],
             "epochs": record["epochs"],
             "best_epoch": record["best_epoch"],

@@ -87,10 +87,10 @@ def draw(folder: Path, training: TrainingDigits, settings: params.Params) -> Non
         {
             "as it is": originals,
             **{step: preprocess(originals, [step]) for step in STEPS},
-            "both, in\nthis order": preprocess(originals, STEPS),
+            "all, in\nthis order": preprocess(originals, STEPS),
         },
     )
-    repeated = np.repeat(preprocess(originals, settings.preprocessing), PREVIEW_WARPS, axis=0)
+    repeated = np.repeat(originals, PREVIEW_WARPS, axis=0)
     transforms = draw_transforms(
         Warp(**settings.augmentation.model_dump()), len(repeated), generator
     )

@@ -44,7 +44,9 @@ CODE = (
 def main() -> None:
     """Entry point of the stage."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.stages.train", description=__doc__)
-    parser.add_argument("member", help="FOLD-SEED-ARCHITECTURE, as params.yaml lists them")
+    parser.add_argument(
+        "member", help="FOLD-SEED-ARCHITECTURE-PREPROCESSING, as params.yaml lists them"
+    )
     name = parser.parse_args().member
     settings = params.load()
     members = {member.name: member for member in settings.ensemble.members()}
@@ -60,7 +62,7 @@ def train(member: Member, settings: Params) -> None:
     fingerprint = hashlib.sha256(json.dumps(conditions).encode()).hexdigest()[:16]
     state_path = STATES / f"{member.name}.{fingerprint}.npz"
     fitted, stopping = select_rows(member, settings, data)
-    images = preprocess(data.images, settings.preprocessing)
+    images = preprocess(data.images, member.steps)
     seed = derive_seed(member, settings.seed)
     make_repeatable(seed)
     model = architectures.build(member.architecture)
@@ -79,7 +81,7 @@ def train(member: Member, settings: Params) -> None:
         record = {
             "member": asdict(member),
             "provenance": asdict(data.provenance),
-            "preprocessing": settings.preprocessing,
+            "preprocessing": member.steps,
             "epochs": len(state.history),
             "best_epoch": state.best_epoch,
             "fitted_images": len(fitted),
@@ -117,7 +119,8 @@ def make_recipe(member: Member, settings: Params) -> Recipe:
 def derive_seed(member: Member, seed: int) -> int:
     """The member's own seed, a 32-bit integer, from the one in params.yaml."""
     fold = [0] if member.fold == "all" else [1, member.fold]
-    entropy = [seed, member.seed, crc32(member.architecture.encode()), *fold]
+    network = f"{member.architecture}-{member.preprocessing}"
+    entropy = [seed, member.seed, crc32(network.encode()), *fold]
     return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
@@ -149,7 +152,7 @@ def describe_conditions(member: Member, settings: Params) -> dict[str, Any]:
             exclude=idle if member.fold == "all" else {"all_rows_epochs"}
         ),
         "augmentation": settings.augmentation.model_dump(),
-        "preprocessing": settings.preprocessing,
+        "preprocessing": member.steps,
         "data_sha256": sha256(stages.TRAIN),
         "code_sha256": {name: sha256(package / name) for name in code},
         "versions": {

@@ -90,6 +90,5 @@ def test_schedule_is_shortened_in_proportion(epochs: int, warmup: int, anneal: i
 
 
 def test_our_epochs_do_not_depend_on_the_network() -> None:
-    plan = plan_ours(RECIPE, stopping_fraction=0.05, preprocessing=("deskew",), budget=BUDGET)
+    plan = plan_ours(RECIPE, stopping_fraction=0.05, budget=BUDGET)
     assert (plan.recipe.max_epochs, plan.asked_epochs) == (4, 20)
-    assert plan.preprocessing == ("deskew",)

@@ -68,7 +68,7 @@ def test_every_judged_image_was_held_back_by_its_judges(evaluated: TrainingDigit
     np.testing.assert_array_equal(rows, np.flatnonzero(evaluated.folds != 1))
     np.testing.assert_array_equal(labels, evaluated.labels[rows])
     for fold in (0, 2):
-        judges = [load_network(stages.MODELS / f"{fold}-{s}-deep_cnn") for s in (0, 1)]
+        judges = [load_network(stages.MODELS / f"{fold}-{s}-deep_cnn-plain") for s in (0, 1)]
         held_back = evaluated.images[evaluated.folds == fold]
         expected = np.mean([predict_probabilities(judge, held_back) for judge in judges], axis=0)
         written = probabilities[evaluated.folds[rows] == fold]
@@ -93,7 +93,7 @@ def test_everything_that_dvc_expects_is_written(evaluated: TrainingDigits) -> No
     outs = [*declared["outs"], *(out for metric in declared["metrics"] for out in metric)]
     assert written == {Path(out).name for out in outs}
     assert set(read_json(stages.EVALUATION / "members.json")) == {
-        f"{fold}-{seed}-deep_cnn" for fold in (0, 2) for seed in (0, 1)
+        f"{fold}-{seed}-deep_cnn-plain" for fold in (0, 2) for seed in (0, 1)
     }
     layers = (stages.EVALUATION / "architectures/deep_cnn.md").read_text()
     assert "| block1_conv1 | Conv2D | 3×3 | 26×26×32 | 320 |" in layers
@@ -103,17 +103,17 @@ def test_each_member_is_judged_by_its_fold_alone(evaluated: TrainingDigits) -> N
     table = pd.read_csv(stages.EVALUATION / "members.csv").set_index("member")
     assert table["n"].to_dict() == pytest.approx(
         {
-            f"{fold}-{seed}-deep_cnn": n
+            f"{fold}-{seed}-deep_cnn-plain": n
             for fold, n in ((0, 20), (2, 20), ("all", np.nan))
             for seed in (0, 1)
         },
         nan_ok=True,
     )
-    network = load_network(stages.MODELS / "2-1-deep_cnn")
+    network = load_network(stages.MODELS / "2-1-deep_cnn-plain")
     held_back = evaluated.folds == 2
     predicted = predict_probabilities(network, evaluated.images[held_back]).argmax(axis=1)
     wrong = (predicted != evaluated.labels[held_back]).sum()
-    assert table.loc["2-1-deep_cnn", "errors"] == wrong
+    assert table.loc["2-1-deep_cnn-plain", "errors"] == wrong
     summary = read_json(stages.EVALUATION / "metrics.json")
     judges = table["accuracy"].dropna()
     assert summary["judges"] == 4 == len(judges)
@@ -140,6 +140,8 @@ def test_near_duplicates_count_across_folds_only(
 def test_member_that_held_other_images_back_is_refused(evaluated: TrainingDigits) -> None:
     before = stages.TRAIN.read_bytes()
     digits.save(stages.TRAIN, replace(evaluated, folds=evaluated.folds[::-1].copy()))
-    with pytest.raises(ArtifactError, match="0-0-deep_cnn was trained with other images or folds"):
+    with pytest.raises(
+        ArtifactError, match="0-0-deep_cnn-plain was trained with other images or folds"
+    ):
         evaluate.main()
     stages.TRAIN.write_bytes(before)

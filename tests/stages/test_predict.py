@@ -25,7 +25,7 @@ def member(in_folder: Path, test_digits: UnlabelledDigits) -> Path:
     """A folder with params, test images and one untrained member that belongs to them."""
     digits.save(stages.TEST, test_digits)
     keras.utils.set_random_seed(0)
-    folder = stages.MODELS / "0-0-pooled_cnn"
+    folder = stages.MODELS / "0-0-pooled_cnn-plain"
     save_model(build("pooled_cnn"), folder / "model.keras")
     write_record(folder, test_digits.provenance)
     write_json(stages.DATA_REPORT / "summary.json", {"training_images_by_digit": [6] * 10})
@@ -54,7 +54,7 @@ def test_member_trained_on_other_data_is_refused_and_the_last_submission_stays(
     foreign = replace(test_digits.provenance, train_sha256="c" * 64)
     write_record(member, foreign)
     with pytest.raises(
-        ArtifactError, match="0-0-pooled_cnn was trained on .*cccccccc.*train it again"
+        ArtifactError, match="0-0-pooled_cnn-plain was trained on .*cccccccc.*train it again"
     ):
         predict.main()
     assert stages.SUBMISSION.read_text() == "the last one"
@@ -69,7 +69,7 @@ def test_missing_member_is_named(member: Path) -> None:
 def test_members_are_averaged(in_folder: Path, member: Path, test_digits: UnlabelledDigits) -> None:
     text = Path("params.yaml").read_text().replace("seeds: [0]", "seeds: [0, 1]")
     Path("params.yaml").write_text(text)
-    other = stages.MODELS / "0-1-pooled_cnn"
+    other = stages.MODELS / "0-1-pooled_cnn-plain"
     keras.utils.set_random_seed(1)
     save_model(build("pooled_cnn"), other / "model.keras")
     write_record(other, test_digits.provenance, "deskew")

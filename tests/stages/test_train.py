@@ -14,13 +14,13 @@ from pipeline.digits import Images, Labels, TrainingDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json
 from pipeline.inference import load_model, load_network
-from pipeline.params import Member
+from pipeline.params import PLAIN, Member
 from pipeline.preprocessing import normalize_stroke
 from pipeline.stages import train
 from pipeline.training_state import TrainingState
 from tests.conftest import ROOT
 
-MEMBER = Member(0, 0, "deep_cnn")
+MEMBER = Member(0, 0, "deep_cnn", PLAIN)
 
 
 def load_params(*changes: tuple[str, str]) -> params.Params:
@@ -50,7 +50,7 @@ def test_neither_fit_nor_stopping_sees_the_fold(
     fold: int, in_folder: Path, training_digits: TrainingDigits
 ) -> None:
     settings = load_params()
-    member = Member(fold, 0, "deep_cnn")
+    member = Member(fold, 0, "deep_cnn", PLAIN)
     fitted, stopping = train.select_rows(member, settings, training_digits)
     assert len(stopping) == 10
     together = np.sort(np.concatenate([fitted, stopping]))
@@ -60,7 +60,7 @@ def test_neither_fit_nor_stopping_sees_the_fold(
 def test_member_of_all_rows_fits_all_and_stops_by_none(
     in_folder: Path, training_digits: TrainingDigits
 ) -> None:
-    member = Member("all", 0, "deep_cnn")
+    member = Member("all", 0, "deep_cnn", PLAIN)
     fitted, stopping = train.select_rows(member, load_params(), training_digits)
     assert len(fitted) == 60
     assert len(stopping) == 0
@@ -76,8 +76,8 @@ def test_without_a_stopping_slice_all_rows_outside_the_fold_are_fitted(
 
 
 def test_every_member_has_a_seed_of_its_own() -> None:
-    members = [Member(fold, seed, "deep_cnn") for fold in (0, 1, "all") for seed in (0, 1)]
-    members.append(Member(0, 0, "other"))
+    members = [Member(fold, seed, "deep_cnn", PLAIN) for fold in (0, 1, "all") for seed in (0, 1)]
+    members += [Member(0, 0, "other", PLAIN), Member(0, 0, "deep_cnn", "deskew")]
     seeds = {train.derive_seed(member, seed) for member in members for seed in (0, 1)}
     assert len(seeds) == 2 * len(members)
     assert train.derive_seed(MEMBER, 0) == train.derive_seed(MEMBER, 0)
@@ -124,7 +124,7 @@ def test_finished_member_that_dvc_lost_is_written_again_without_training(trained
 
 def test_states_of_other_conditions_are_discarded(in_folder: Path) -> None:
     train.STATES.mkdir(parents=True)
-    names = ("0-0-deep_cnn.new", "0-0-deep_cnn.old", "0-1-deep_cnn.old")
+    names = ("0-0-deep_cnn-plain.new", "0-0-deep_cnn-plain.old", "0-1-deep_cnn-plain.old")
     current, old, other = (train.STATES / f"{name}.npz" for name in names)
     for path in (current, old, other):
         path.touch()
@@ -140,8 +140,6 @@ def test_states_of_other_conditions_are_discarded(in_folder: Path) -> None:
         ("batch_size: 128", "batch_size: 64"),
         ("seed: 0", "seed: 1"),
         ("degrees: 8", "degrees: 9"),
-        ("preprocessing: []", "preprocessing: [deskew]"),
-        ("preprocessing: []", "preprocessing: [deskew, normalize_stroke]"),
     ],
 )
 def test_conditions_change_with_every_setting(
@@ -151,6 +149,16 @@ def test_conditions_change_with_every_setting(
     one = train.describe_conditions(MEMBER, load_params())
     other = train.describe_conditions(MEMBER, load_params(change))
     assert json.dumps(one) != json.dumps(other)
+
+
+def test_conditions_change_with_the_preprocessing(
+    in_folder: Path, training_digits: TrainingDigits
+) -> None:
+    digits.save(stages.TRAIN, training_digits)
+    orders = (PLAIN, "deskew", "deskew+normalize_stroke", "normalize_stroke+deskew")
+    members = [replace(MEMBER, preprocessing=order) for order in orders]
+    conditions = [train.describe_conditions(member, load_params()) for member in members]
+    assert len(set(map(json.dumps, conditions))) == len(orders)
 
 
 def test_conditions_change_with_the_data(in_folder: Path, training_digits: TrainingDigits) -> None:
@@ -167,7 +175,7 @@ def test_settings_that_a_member_does_not_use_do_not_concern_it(
     usual = load_params()
     more_epochs = load_params(("all_rows_epochs: 30", "all_rows_epochs: 40"))
     less_patience = load_params(("patience_epochs: 5", "patience_epochs: 4"))
-    of_all_rows = Member("all", 0, "deep_cnn")
+    of_all_rows = Member("all", 0, "deep_cnn", PLAIN)
     for member, other in ((MEMBER, more_epochs), (of_all_rows, less_patience)):
         assert train.describe_conditions(member, usual) == train.describe_conditions(member, other)
     for member, other in ((MEMBER, less_patience), (of_all_rows, more_epochs)):
@@ -187,16 +195,16 @@ def test_network_trains_on_preprocessed_images_and_remembers_it(
 
     monkeypatch.setattr(training, "fit", spy)
     settings = load_params(
-        ("preprocessing: []", "preprocessing: [normalize_stroke]"),
         ("max_epochs: 2", "max_epochs: 1"),
         ("anneal_epochs: 2", "anneal_epochs: 1"),
     )
-    train.train(MEMBER, settings)
-    fitted, stopping = train.select_rows(MEMBER, settings, training_digits)
+    member = replace(MEMBER, preprocessing="normalize_stroke")
+    train.train(member, settings)
+    fitted, stopping = train.select_rows(member, settings, training_digits)
     clean = normalize_stroke(training_digits.images)
     np.testing.assert_array_equal(given["images"], clean[fitted])
     np.testing.assert_array_equal(given["stopping"][0], clean[stopping])
-    assert load_network(stages.MODELS / MEMBER.name).preprocessing == ("normalize_stroke",)
+    assert load_network(stages.MODELS / member.name).preprocessing == ("normalize_stroke",)
 
 
 def test_missing_training_data_is_named(in_folder: Path) -> None:
