@@ -1,44 +1,137 @@
-"""Held-back accuracy and training time of each trained member that params.yaml lists."""
+"""How each trained member does on the images it never saw, and what averaging them gains."""
 
 import sys
+from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from comparison.statistics import mean_accuracy, paired_difference
 from pipeline import digits, params, stages
 from pipeline.errors import exit_status
 from pipeline.files import read_json
 from pipeline.inference import load_network, predict_probabilities
+from pipeline.params import Member
+
+Hits = NDArray[np.bool_]
 
 
 def main() -> None:
-    """Print a row per member, then the mean and spread."""
+    """Print a row per member and per kind of member, then averages of more and more of them."""
     data = digits.load_training(stages.TRAIN)
-    rows = []
-    for member in params.load().ensemble.members():
-        if member.fold == "all":
-            continue
+    members = [each for each in params.load().ensemble.members() if each.fold != "all"]
+    probabilities, hits, rows = {}, {}, []
+    for member in members:
         folder = stages.MODELS / member.name
         record = read_json(folder / "member.json")
-        held_back = data.folds == member.fold
-        probabilities = predict_probabilities(load_network(folder), data.images[held_back])
-        wrong = int((probabilities.argmax(axis=1) != data.labels[held_back]).sum())
+        judged = data.folds == member.fold
+        probabilities[member] = predict_probabilities(load_network(folder), data.images[judged])
+        hits[member] = probabilities[member].argmax(axis=1) == data.labels[judged]
         rows.append(
             {
                 "member": member.name,
+                "kind": f"{member.architecture}, {member.preprocessing}",
                 "epochs": record["epochs"],
                 "best": record["best_epoch"],
                 "seconds": record["training_seconds"],
-                "wrong": wrong,
-                "of": int(held_back.sum()),
-                "accuracy": 1 - wrong / held_back.sum(),
+                "wrong": int((~hits[member]).sum()),
+                "of": int(judged.sum()),
+                "accuracy": hits[member].mean(),
             }
         )
     table = pd.DataFrame(rows)
-    print(table.to_string(index=False, float_format="{:.5f}".format))
-    accuracy = table["accuracy"]
-    spread = f"standard deviation {np.std(accuracy, ddof=1):.3%}, " if len(table) > 1 else ""
-    print(f"mean {accuracy.mean():.3%}, {spread}n = {len(table)}")
+    print(table.drop(columns="kind").to_string(index=False, float_format="{:.5f}".format))
+    for kind, part in table.groupby("kind", sort=False):
+        print(f"{kind}: {describe(part['accuracy'])}, {part['seconds'].mean():.0f} s each")
+    print(f"all: {describe(table['accuracy'])}, {table['seconds'].sum() / 60:.1f} min in all")
+
+    by_fold = {fold: [m for m in members if m.fold == fold] for fold in {m.fold for m in members}}
+    if min(map(len, by_fold.values())) > 1:
+        print_shared_errors(by_fold, hits)
+        print_averages(by_fold, probabilities, hits, data)
+
+
+def describe(accuracy: "pd.Series[float]") -> str:
+    """Mean and spread."""
+    spread = f", standard deviation {accuracy.std():.3%}" if len(accuracy) > 1 else ""
+    return f"mean {accuracy.mean():.3%}{spread}, n = {len(accuracy)}"
+
+
+def print_shared_errors(by_fold: dict[int | str, list[Member]], hits: dict[Member, Hits]) -> None:
+    """Of the images that either of two members misreads, the share that both do."""
+    shares: dict[str, list[float]] = {}
+    for members in by_fold.values():
+        for one, other in combinations(members, 2):
+            both, either = ~hits[one] & ~hits[other], ~hits[one] | ~hits[other]
+            differ = [
+                name
+                for name in ("architecture", "preprocessing")
+                if getattr(one, name) != getattr(other, name)
+            ]
+            key = " and ".join(differ) or "seed alone"
+            shares.setdefault(key, []).append(both.sum() / max(1, either.sum()))
+    print("errors that two members of a fold share (of those that either makes), who differ in")
+    for key, values in sorted(shares.items()):
+        print(f"  {key}: {np.mean(values):.0%} (pairs: {len(values)})")
+
+
+def print_averages(
+    by_fold: dict[int | str, list[Member]],
+    probabilities: dict[Member, NDArray[np.float64]],
+    hits: dict[Member, Hits],
+    data: digits.TrainingDigits,
+) -> None:
+    """Accuracy of k members averaged, over all choices of k; then what all gain over one."""
+    count = min(map(len, by_fold.values()))
+    labels = {fold: data.labels[data.folds == fold] for fold in by_fold}
+    for size in range(1, count + 1):
+        accuracies = [
+            np.mean(
+                [
+                    right(fold, [by_fold[fold][index] for index in chosen], probabilities, labels)
+                    for fold in by_fold
+                ]
+            )
+            for chosen in combinations(range(count), size)
+        ]
+        print(
+            f"averages of {size}: mean {np.mean(accuracies):.3%} "
+            f"({np.min(accuracies):.3%} to {np.max(accuracies):.3%}, n = {len(accuracies)})"
+        )
+    averaged = np.concatenate(
+        [
+            sum_of(by_fold[fold][:count], probabilities).argmax(axis=1) == labels[fold]
+            for fold in by_fold
+        ]
+    )[np.newaxis]
+    single = np.concatenate(
+        [np.stack([hits[member] for member in by_fold[fold][:count]]) for fold in by_fold], axis=1
+    )
+    accuracy, gain = mean_accuracy(averaged), paired_difference(averaged, single)
+    print(
+        f"all {count} averaged: {averaged.size - averaged.sum():,} of {averaged.size:,} wrong, "
+        f"{accuracy.value:.3%} ({accuracy.low:.3%} to {accuracy.high:.3%}); gain over one, paired: "
+        f"{100 * gain.value:+.3f} points ({100 * gain.low:+.3f} to {100 * gain.high:+.3f})"
+    )
+
+
+def right(
+    fold: int | str,
+    members: Sequence[Member],
+    probabilities: dict[Member, NDArray[np.float64]],
+    labels: dict[int | str, NDArray[np.uint8]],
+) -> float:
+    """Accuracy of members of one fold, averaged."""
+    return float((sum_of(members, probabilities).argmax(axis=1) == labels[fold]).mean())
+
+
+def sum_of(
+    members: Sequence[Member], probabilities: dict[Member, NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Probabilities of several members, added up."""
+    return np.sum([probabilities[member] for member in members], axis=0)
 
 
 if __name__ == "__main__":

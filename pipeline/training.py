@@ -236,8 +236,10 @@ def fit(
         model: uncompiled, uint8 images ``(n, 28, 28)`` to logits ``(n, 10)``.
         images: uint8 ``(n, 28, 28)`` to fit.
         labels: uint8 ``(n,)``.
-        stopping: images and labels that decide when to stop and which epoch is best; without
-            them all of ``recipe.max_epochs`` are run and the last is taken.
+        stopping: images and labels that decide when the learning rate begins to fall, or, where
+            it does not fall, when to stop and which epoch is best; without them all of
+            ``recipe.max_epochs`` are run. After a fall the last epoch is the best: what the noise
+            of a high learning rate lends a single epoch on a small slice is luck.
         recipe: how to fit.
         seed: the member's own; the model's initial weights must come from it as well.
         state_path: the npz where the state lives; it must belong to exactly these arguments, and
@@ -340,7 +342,8 @@ class _Run:
         state.weights = self.fitter.model.get_weights()
         state.optimizer = [np.array(variable) for variable in self.fitter.optimizer.variables]
         best = state.history[state.best_epoch - 1][judged] if state.history else np.inf
-        if self.stopping is None or row[judged] < best:
+        is_annealed = state.anneal_after is not None
+        if self.stopping is None or is_annealed or row[judged] < best:
             state.best_epoch, state.best_weights = epoch, state.weights
         state.history.append(row)
 

@@ -25,7 +25,8 @@ class TrainingState:
     Attributes:
         history: one mapping per finished epoch: epoch (from 1), images, loss, accuracy, seconds
             and, with a stopping slice, stopping_loss and stopping_accuracy.
-        best_epoch: the epoch with the lowest stopping loss, or the last one without a slice.
+        best_epoch: the epoch with the lowest stopping loss until the learning rate falls; then, or
+            without a slice, the last one.
         anneal_after: the last epoch at the full learning rate, once that is known.
         finished: whether the fit has ended.
         weights: the model's weights.

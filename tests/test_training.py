@@ -127,6 +127,18 @@ def test_model_ends_with_its_best_weights(training_digits: TrainingDigits, tmp_p
     assert np.ravel(loss)[0] == pytest.approx(best, rel=1e-4)
 
 
+def test_after_a_fall_of_the_learning_rate_the_last_weights_are_taken(
+    training_digits: TrainingDigits, tmp_path: Path
+) -> None:
+    labels = training_digits.labels.copy()
+    labels[40:] = (labels[40:] + 1) % 10
+    model, state = fit(replace(training_digits, labels=labels), tmp_path)
+    losses = [row["stopping_loss"] for row in state.history]
+    assert losses[-1] > min(losses)
+    assert state.best_epoch == len(state.history)
+    np.testing.assert_array_equal(model.get_weights()[0], state.weights[0])
+
+
 def test_fit_stops_when_patience_and_anneal_are_over(
     training_digits: TrainingDigits, tmp_path: Path
 ) -> None:
