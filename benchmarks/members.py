@@ -13,7 +13,7 @@ from pipeline import digits, params, stages
 from pipeline.errors import exit_status
 from pipeline.files import read_json
 from pipeline.inference import load_network, predict_probabilities
-from pipeline.params import Member
+from pipeline.params import Fold, Member
 
 Hits = NDArray[np.bool_]
 
@@ -59,7 +59,7 @@ def describe(accuracy: "pd.Series[float]") -> str:
     return f"mean {accuracy.mean():.3%}{spread}, n = {len(accuracy)}"
 
 
-def print_shared_errors(by_fold: dict[int | str, list[Member]], hits: dict[Member, Hits]) -> None:
+def print_shared_errors(by_fold: dict[Fold, list[Member]], hits: dict[Member, Hits]) -> None:
     """Of the images that either of two members misreads, the share that both do."""
     shares: dict[str, list[float]] = {}
     for members in by_fold.values():
@@ -78,7 +78,7 @@ def print_shared_errors(by_fold: dict[int | str, list[Member]], hits: dict[Membe
 
 
 def print_averages(
-    by_fold: dict[int | str, list[Member]],
+    by_fold: dict[Fold, list[Member]],
     probabilities: dict[Member, NDArray[np.float64]],
     hits: dict[Member, Hits],
     data: digits.TrainingDigits,
@@ -118,10 +118,10 @@ def print_averages(
 
 
 def right(
-    fold: int | str,
+    fold: Fold,
     members: Sequence[Member],
     probabilities: dict[Member, NDArray[np.float64]],
-    labels: dict[int | str, NDArray[np.uint8]],
+    labels: dict[Fold, NDArray[np.uint8]],
 ) -> float:
     """Accuracy of members of one fold, averaged."""
     return float((sum_of(members, probabilities).argmax(axis=1) == labels[fold]).mean())
@@ -131,7 +131,8 @@ def sum_of(
     members: Sequence[Member], probabilities: dict[Member, NDArray[np.float64]]
 ) -> NDArray[np.float64]:
     """Probabilities of several members, added up."""
-    return np.sum([probabilities[member] for member in members], axis=0)
+    total: NDArray[np.float64] = np.sum([probabilities[member] for member in members], axis=0)
+    return total
 
 
 if __name__ == "__main__":
