@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -468,6 +467,8 @@ def draw(
             "The page needs packages that are not installed: expected starlette and uvicorn. "
             "Install them with: pip install starlette uvicorn"
         )
+    import webbrowser
+
     from pipeline import drawing
     from pipeline.reader import Reader
 

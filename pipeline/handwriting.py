@@ -21,12 +21,14 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
 from pipeline.digits import IMAGE_SIZE, Images
+
+cv2.setNumThreads(1)  # for many pictures at once, `predicting` has threads of its own
 
 Plane = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
@@ -73,6 +75,9 @@ _DRAWN_SIZE = 120
 _THINNEST, _THICKEST = 2.6, 4.4
 """Stroke widths to which thinner and thicker ones are brought, in pixels of the 20×20 box. Nine in
 ten of the competition's training images lie between 2.1 and 4.4, half of them below 2.95."""
+
+_QUADRATIC = (0, 0, 1, 0, 1, 2), (0, 1, 0, 2, 1, 0)
+"""Powers of y and of x in the terms of a quadratic surface: 1, x, y, x², xy, y²."""
 
 
 class Problem(StrEnum):
@@ -146,7 +151,7 @@ class _Strokes:
             slice(max(0, rows.start - 2), rows.stop + 2),
             slice(max(0, columns.start - 2), columns.stop + 2),
         )
-        ink: Plane = self.response[about] * ndimage.binary_dilation(self.mask[about])
+        ink: Plane = self.response[about] * _dilate(self.mask[about], 1)
         return ink
 
 
@@ -155,8 +160,11 @@ def _shrink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     scale = _WORKING_SIZE / max(height, width)
     if scale >= 1:
         return pixels
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
+    height, width = max(1, round(height * scale)), max(1, round(width * scale))
+    if pixels[..., 3].min() == 255:
+        return _resize(pixels, height, width)
+    # Pillow weighs colours by their opacity.
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX))
 
 
 def _search(pixels: NDArray[np.uint8]) -> _Strokes | None:
@@ -181,9 +189,10 @@ def _split_alpha(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Plane | 
 
     A patch of opaque picture in a transparent one is laid on its own commonest colour.
     """
-    colours, opaque = pixels[..., :3], pixels[..., 3] >= 128
-    if opaque.all():
+    colours = pixels[..., :3]
+    if pixels[..., 3].min() >= 128:
         return colours, None
+    opaque = pixels[..., 3] >= 128
     opacity = pixels[..., 3].astype(np.float32) / 255
     if not opaque.any():
         return colours, opacity
@@ -206,44 +215,45 @@ def _to_grey(colours: NDArray[np.uint8]) -> Plane:
         step = max(1, max(red.shape) // 128)
         sample = colours[::step, ::step].astype(np.float32)
         window = max(3, round(max(sample.shape) / 8))
-        around = ndimage.uniform_filter(sample, (window, window, 0), mode="nearest")
+        around = cv2.blur(sample, (window, window), borderType=cv2.BORDER_REPLICATE)
         away = (sample - around).reshape(-1, 3)
         _, axes = np.linalg.eigh(away.T @ away)
         axis = axes[:, -1].astype(np.float32) / 255
-        grey = colours.astype(np.float32) @ (axis if axis.sum() >= 0 else -axis)
+        axis = axis if axis.sum() >= 0 else -axis
+        grey = red * axis[0] + green * axis[1] + blue * axis[2]
     if max(grey.shape) >= _SMOOTHED_FROM:
         noisy = _noise(grey) > 0.04 * np.ptp(grey)
-        grey = ndimage.gaussian_filter(grey, 1.3 if noisy else 0.5)
+        grey = _blur(grey, 1.3 if noisy else 0.5)
     return grey
 
 
 def _flatten(grey: Plane) -> Plane:
     """The grey less a quadratic surface, fitted robustly to it (Cauchy's weights, squared)."""
     height, width = grey.shape
-    y, x = np.linspace(-1, 1, height)[:, np.newaxis], np.linspace(-1, 1, width)[np.newaxis]
-    steps = (slice(None, None, max(1, height // 40)), slice(None, None, max(1, width // 40)))
-    sample = grey[steps].astype(np.float64)
-    sample_y, sample_x = (part.ravel() for part in np.broadcast_arrays(y[steps[0]], x[:, steps[1]]))
+    in_y, in_x = _powers(height), _powers(width)
+    rows, columns = (slice(None, None, max(1, side // 40)) for side in grey.shape)
+    powers_of_y, powers_of_x = _QUADRATIC
+    terms = in_y[rows, np.newaxis][..., powers_of_y] * in_x[columns][:, powers_of_x]
+    design = terms.reshape(-1, len(powers_of_y))
+    sample_x, sample_y = design[:, 1], design[:, 2]
     at_border = np.maximum(np.abs(sample_x), np.abs(sample_y)) > 0.85
-    design = np.stack(_quadratic(sample_y, sample_x), axis=1)
-    values = sample.ravel()
-    residuals = values - np.median(values[at_border])
+    values = grey[rows, columns].astype(np.float64).ravel()
+    residuals = values - _median(values[at_border])
     ridge = 1e-5 * len(values) * np.eye(design.shape[1])
     for _ in range(6):
-        spread = max(1.4826 * float(np.median(np.abs(residuals))), 0.02)
+        spread = max(1.4826 * _median(np.abs(residuals)), 0.02)
         weights = np.where(at_border, 2, 1) / (1 + (residuals / (2 * spread)) ** 2) ** 2
         weighted = design * weights[:, np.newaxis]
         coefficients = np.linalg.solve(weighted.T @ design + ridge, weighted.T @ values)
         residuals = values - design @ coefficients
-    c, c_x, c_y, c_xx, c_xy, c_yy = coefficients
-    along_rows = c + c_x * x + c_xx * x * x
-    surface = (along_rows + c_yy * y * y).astype(np.float32)
-    surface += (y * (c_y + c_xy * x)).astype(np.float32)
-    return np.asarray(grey - surface)
+    surface = np.zeros((3, 3))
+    surface[_QUADRATIC] = coefficients
+    return np.asarray(grey - (in_y @ surface).astype(np.float32) @ in_x.T.astype(np.float32))
 
 
-def _quadratic(y: NDArray[np.float64], x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    return [np.ones_like(x), x, y, x * x, x * y, y * y]
+def _powers(size: int) -> NDArray[np.float64]:
+    """The powers 0, 1 and 2 of -1 to 1 along a side: ``(size, 3)``."""
+    return np.vander(np.linspace(-1, 1, size), 3, increasing=True)
 
 
 def _is_dark_on_light(flat: Plane) -> bool:
@@ -255,42 +265,51 @@ def _is_dark_on_light(flat: Plane) -> bool:
     rim = max(1, round(0.1 * min(height, width)))
     within = np.zeros_like(flat, dtype=bool)
     within[rim : height - rim, rim : width - rim] = True
-    border = flat[~within]
-    paper = np.median(np.concatenate([border, flat.ravel()[:: max(1, flat.size // border.size)]]))
     some = _thin_out(flat)
+    border = some[~_thin_out(within)]
+    paper = _median(np.concatenate([border, some[:: max(1, some.size // border.size)]]))
     rare = round(0.003 * some.size)
     ranked = np.partition(some, [rare, some.size - 1 - rare])
     return bool(paper - ranked[rare] >= ranked[some.size - 1 - rare] - paper)
 
 
-def _thin_out(plane: Plane) -> Plane:
-    """Some 20,000 values that stand for all."""
-    return plane.ravel()[:: max(1, plane.size // 20_000)]
+def _thin_out(plane: NDArray[Any]) -> NDArray[Any]:
+    """Some 6,000 values that stand for all."""
+    return plane.ravel()[:: max(1, plane.size // 6_000)]
+
+
+def _median(values: NDArray[np.floating[Any]]) -> float:
+    """The upper one of two; `numpy.median` takes several times as long."""
+    middle = values.size // 2
+    return float(np.partition(values, middle)[middle])
 
 
 def _noise(plane: Plane) -> float:
     """Standard deviation of the noise, from the differences of neighbours."""
-    differences = _thin_out(np.diff(plane, axis=1 if plane.shape[1] > 1 else 0))
-    return float(1.4826 * np.median(np.abs(differences)) / np.sqrt(2)) if differences.size else 0.0
+    values = plane.ravel()
+    differences = _thin_out(values[1:]) - _thin_out(values[:-1])
+    return 1.4826 * _median(np.abs(differences)) / 2**0.5 if differences.size else 0.0
 
 
 def _respond(flat: Plane, share: float) -> Plane:
     """By how much each pixel is darker than what surrounds it, 0 or more."""
     around = flat
     if max(flat.shape) >= _COARSE_FROM:
-        around = _resize(flat, flat.shape[0] // 2, flat.shape[1] // 2, Image.Resampling.BOX)
+        around = _resize(flat, flat.shape[0] // 2, flat.shape[1] // 2)
     window = max(5, round(share * max(around.shape))) | 1
-    around = ndimage.grey_closing(around, window)
+    around = np.asarray(cv2.morphologyEx(around, cv2.MORPH_CLOSE, _square(window)))
     if around.shape != flat.shape:
-        around = _resize(around, flat.shape[0], flat.shape[1], Image.Resampling.BILINEAR)
+        around = _resize(around, *flat.shape)
     response = around - flat
-    level = np.median(_thin_out(response))
+    level = _median(_thin_out(response))
     return np.asarray(np.maximum(response - level, 0))
 
 
-def _resize(plane: Plane, height: int, width: int, resampling: Image.Resampling) -> Plane:
-    picture = Image.fromarray(plane).resize((max(1, width), max(1, height)), resampling)
-    return np.asarray(picture)
+def _resize(pixels: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+    """Linear interpolation; from half the size down the means of what each pixel covers."""
+    halved = 2 * height <= pixels.shape[0] or 2 * width <= pixels.shape[1]
+    kind = cv2.INTER_AREA if halved else cv2.INTER_LINEAR
+    return cv2.resize(pixels, (max(1, width), max(1, height)), interpolation=kind)
 
 
 def _select(response: Plane, *, noise: float) -> _Strokes | None:
@@ -322,7 +341,7 @@ def _select(response: Plane, *, noise: float) -> _Strokes | None:
 def _peak(response: Plane) -> float:
     """How strongly ink responds: the median of the few pixels that respond most."""
     count = min(response.size, int(np.clip(0.02 * response.size, 8, 32)))
-    return float(np.median(np.partition(response.ravel(), -count)[-count:]))
+    return float(np.partition(response.ravel(), -count // 2)[-count // 2])
 
 
 class _Components:
@@ -330,12 +349,21 @@ class _Components:
 
     def __init__(self, response: Plane) -> None:
         self._response = response
-        self._labels, count = ndimage.label(response > _INK, np.ones((3, 3)))
-        self._boxes: list[Box] = [(slice(0), slice(0)), *ndimage.find_objects(self._labels)]
-        ink = self._labels.ravel()
-        self._mass = np.bincount(ink, response.ravel(), minlength=count + 1)
-        cores = np.bincount(self._labels[response > _CORE], minlength=count + 1) > 0
-        everything = range(1, count + 1)
+        ink = response > _INK
+        count, numbers, boxes, _ = cv2.connectedComponentsWithStats(
+            ink.view(np.uint8), connectivity=8
+        )
+        self._labels = np.asarray(numbers, np.int32)
+        self._boxes: list[Box] = [
+            (slice(top, top + height), slice(left, left + width))
+            for left, top, width, height, _ in boxes.tolist()
+        ]
+        self._starts = boxes[:, :2]
+        self._stops = boxes[:, :2] + boxes[:, 2:4]
+        labels, strengths = self._labels[ink], response[ink]
+        self._mass = np.bincount(labels, strengths, minlength=count)
+        cores = np.bincount(labels[strengths > _CORE], minlength=count) > 0
+        everything = range(1, count)
         self._lines = {number for number in everything if self._is_line(number)}
         self._touching = {number for number in everything if self._touches_edge(number)}
         self._strong = [number for number in everything if cores[number]]
@@ -348,12 +376,12 @@ class _Components:
     def edge_mask(self) -> Mask:
         """What `at_edge` speaks of, with some room around it."""
         mask = self._mask(self._lines | self._touching)
-        return np.asarray(ndimage.binary_dilation(mask, iterations=_EDGE_ROOM))
+        return _dilate(mask, _EDGE_ROOM)
 
     def _mask(self, numbers: set[int]) -> Mask:
         chosen = np.zeros(len(self._boxes), dtype=bool)
         chosen[list(numbers)] = True
-        return np.asarray(chosen[self._labels])
+        return chosen.take(self._labels)
 
     def group(self) -> _Strokes | None:
         """The component with most ink, and what is near it; lines only if there is nothing else."""
@@ -376,17 +404,22 @@ class _Components:
     def _near(self, main: int, candidates: list[int]) -> set[int]:
         """``main`` and, step by step, what is no speck and within a quarter of its size."""
         reach = 0.25 * max(_extent(self._boxes[main]))
-        waiting = {number for number in candidates if self._mass[number] >= 0.02 * self._mass[main]}
-        chosen = {main}
-        waiting -= chosen
-        while near := {
-            number
-            for number in waiting
-            if any(_gap(self._boxes[number], self._boxes[other]) < reach for other in chosen)
-        }:
-            chosen |= near
-            waiting -= near
+        least = 0.02 * self._mass[main]
+        waiting = np.array([n for n in candidates if n != main and self._mass[n] >= least], int)
+        chosen, reached_from = {main}, [main]
+        while reached_from and waiting.size:
+            near = self._gaps(reached_from.pop(), waiting) < reach
+            reached_from += waiting[near].tolist()
+            chosen.update(waiting[near].tolist())
+            waiting = waiting[~near]
         return chosen
+
+    def _gaps(self, one: int, others: NDArray[np.int_]) -> NDArray[np.float64]:
+        """Distances between the boxes of one component and of others, 0 where they overlap."""
+        before = self._starts[one] - self._stops[others]
+        behind = self._starts[others] - self._stops[one]
+        down, across = np.maximum(np.maximum(before, behind), 0).T
+        return np.asarray(np.hypot(down, across))
 
     def _stand_apart(self, candidates: list[int], main: int) -> bool:
         """Whether two tall components stand side by side with a gap between them."""
@@ -440,8 +473,8 @@ def _implausibility(mask: Mask) -> float:
     part = mask[_span(mask)]
     step = max(1, max(part.shape) // 100)
     part = np.pad(part[::step, ::step], 1)
-    depth = ndimage.distance_transform_edt(part)
-    ridge = depth[part & (depth == ndimage.maximum_filter(depth, 3))]
+    depth = _measure_depth(part)
+    ridge = depth[part & (depth == cv2.dilate(depth, _square(3)))]
     if not ridge.size:
         return float(np.inf)
     thickness = _stroke_width(depth, part) / max(part.shape)
@@ -452,19 +485,37 @@ def _implausibility(mask: Mask) -> float:
     return float(max(thickness / 0.4, unevenness / 0.6, contact / 0.4, 0.03 / size))
 
 
-def _stroke_width(depth: NDArray[np.float64], mask: Mask) -> float:
+def _stroke_width(depth: Plane, mask: Mask) -> float:
     """Width of a stroke in pixels: four times the mean distance of its pixels from its outline."""
     return 4 * float(depth[mask].mean())
+
+
+def _square(side: int) -> NDArray[np.uint8]:
+    return np.ones((side, side), np.uint8)
+
+
+def _dilate(mask: Mask, pixels: int) -> Mask:
+    """The mask and what is so many steps to the side, up or down from it."""
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    return cv2.dilate(mask.view(np.uint8), cross, iterations=pixels).astype(bool)
+
+
+def _blur(plane: Plane, deviation: float) -> Plane:
+    """Gaussian smoothing, the plane being mirrored at its edges."""
+    side = 2 * round(3 * deviation) + 1
+    blurred = cv2.GaussianBlur(plane, (side, side), deviation, borderType=cv2.BORDER_REFLECT)
+    return np.asarray(blurred, np.float32)
+
+
+def _measure_depth(mask: Mask) -> Plane:
+    """Distance of each pixel of the mask to what does not belong to it, exactly; 0 elsewhere."""
+    depth = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(depth, np.float32)
 
 
 def _extent(box: Box) -> tuple[int, int]:
     rows, columns = box
     return rows.stop - rows.start, columns.stop - columns.start
-
-
-def _gap(one: Box, other: Box) -> float:
-    gaps = [max(a.start - b.stop, b.start - a.stop, 0) for a, b in zip(one, other, strict=True)]
-    return float(np.hypot(*gaps))
 
 
 def _span(mask: Mask) -> Box:
@@ -476,11 +527,11 @@ def _redraw(ink: Plane) -> Images:
     """Strokes ``(height, width)`` in MNIST's form: uint8 ``(28, 28)``."""
     scale = _DRAWN_SIZE / max(ink.shape)
     height, width = (round(side * scale) for side in ink.shape)
-    large = _resize(ink, height, width, Image.Resampling.BICUBIC)
-    large = ndimage.gaussian_filter(large, 0.35 * scale) if scale > 1 else large
+    large = _resize(ink, height, width)
+    large = _blur(large, 0.35 * scale) if scale > 1 else large
     # Half of the strongest response nearby, so that pressure may vary along a stroke.
-    nearby = ndimage.maximum_filter(large, round(0.12 * _DRAWN_SIZE))
-    nearby = ndimage.gaussian_filter(nearby, 0.06 * _DRAWN_SIZE)
+    strongest = cv2.dilate(large, _square(round(0.12 * _DRAWN_SIZE)))
+    nearby = _blur(np.asarray(strongest, np.float32), 0.06 * _DRAWN_SIZE)
     mask = large > 0.5 * np.maximum(nearby, 0.4)
     mask = mask if mask.any() else large >= large.max()
     return _place(_set_stroke_width(np.pad(mask, 8)))
@@ -488,8 +539,8 @@ def _redraw(ink: Plane) -> Images:
 
 def _set_stroke_width(mask: Mask) -> Plane:
     """The same strokes, antialiased, no thinner and no thicker than MNIST's mostly are."""
-    depth = ndimage.distance_transform_edt(mask)
-    signed = np.where(mask, depth - 0.5, 0.5 - ndimage.distance_transform_edt(~mask))
+    depth = _measure_depth(mask)
+    signed = np.where(mask, depth - 0.5, 0.5 - _measure_depth(~mask))
     side = max(_extent(_span(mask)))
     width = _stroke_width(depth, mask) * _BOX_SIZE / side
     change = float(np.clip(width, _THINNEST, _THICKEST)) - width
@@ -502,9 +553,9 @@ def _place(drawn: Plane) -> Images:
     """Scale into 20×20, and put the centre of mass at the centre of 28×28."""
     scale = _BOX_SIZE / max(drawn.shape)
     height, width = (max(1, round(side * scale)) for side in drawn.shape)
-    picture = Image.fromarray((drawn * 255).round().astype(np.uint8))
-    scaled = np.asarray(picture.resize((width, height), Image.Resampling.BOX))
-    centre_y, centre_x = ndimage.center_of_mass(scaled)
+    scaled = _resize((drawn * 255).round().astype(np.uint8), height, width)
+    moments = cv2.moments(scaled)
+    centre_y, centre_x = (moments[name] / moments["m00"] for name in ("m01", "m10"))
     top = int(np.clip(round(_CENTRE - centre_y), 0, IMAGE_SIZE - height))
     left = int(np.clip(round(_CENTRE - centre_x), 0, IMAGE_SIZE - width))
     canvas = np.zeros((IMAGE_SIZE, IMAGE_SIZE), dtype=np.uint8)

@@ -1,5 +1,6 @@
 """Pictures of digits under everything that happens to paper, screens and cameras."""
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -245,3 +246,11 @@ def test_two_digits_are_not_read_as_one(reader: Reader) -> None:
     for left, right in ((1, 7), (2, 4), (0, 9), (3, 3)):
         pair = np.hstack([draw_ink(left, generator), draw_ink(right, generator)])
         assert reader.read(paint(pair)).problem is Problem.SEVERAL
+
+
+def test_thousands_of_dots_take_no_longer_than_seconds() -> None:
+    pixels = np.full((160, 160, 4), 255, np.uint8)
+    pixels[..., 3] = np.where(np.random.default_rng(4).random((160, 160)) < 0.2, 255, 0)
+    began = time.process_time()
+    find_digit(pixels)
+    assert time.process_time() - began < 5
