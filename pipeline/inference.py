@@ -70,7 +70,7 @@ def load_network(folder: Path) -> Network:
     found = record.get("preprocessing", "nothing") if isinstance(record, dict) else record
     raise ArtifactError(
         f"{folder / 'member.json'} does not tell which preprocessing the network was trained with: "
-        f"expected a list of {' and '.join(STEPS)}, or an empty one, found {found}. Another "
+        f"expected a list of {', '.join(STEPS)}, or an empty one, found {found}. Another "
         f"version of the pipeline may have trained it. Delete {folder}, then train it again with: "
         "dvc repro"
     )

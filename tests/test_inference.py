@@ -73,7 +73,7 @@ def test_network_of_unknown_preprocessing_is_refused(
 ) -> None:
     save_model(model, tmp_path / "model.keras")
     write_json(tmp_path / "member.json", record)
-    expected = f"member.json does not tell .*deskew and normalize_stroke, .*{found}.*dvc repro"
+    expected = f"member.json does not tell .*a list of deskew, normalize_stroke, normalize_width, .*{found}.*dvc repro"
     with pytest.raises(ArtifactError, match=expected):
         load_network(tmp_path)
 
