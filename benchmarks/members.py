@@ -17,6 +17,9 @@ from pipeline.params import Fold, Member
 
 Hits = NDArray[np.bool_]
 
+_MOST_CHOICES = 200
+"""Of so many members among all, for the mean accuracy of their averages; of more, a sample."""
+
 
 def main() -> None:
     """Print a row per member and per kind of member, then averages of more and more of them."""
@@ -32,9 +35,10 @@ def main() -> None:
         rows.append(
             {
                 "member": member.name,
-                "kind": f"{member.architecture}, {member.preprocessing}",
+                "architecture": member.architecture,
+                "preprocessing": member.preprocessing,
                 "epochs": record["epochs"],
-                "best": record["best_epoch"],
+                "kept": record["kept_epoch"],
                 "seconds": record["training_seconds"],
                 "wrong": int((~hits[member]).sum()),
                 "of": int(judged.sum()),
@@ -42,13 +46,16 @@ def main() -> None:
             }
         )
     table = pd.DataFrame(rows)
-    print(table.drop(columns="kind").to_string(index=False, float_format="{:.5f}".format))
-    for kind, part in table.groupby("kind", sort=False):
-        print(f"{kind}: {describe(part['accuracy'])}, {part['seconds'].mean():.0f} s each")
+    kind = ["architecture", "preprocessing"]
+    print(table.drop(columns=kind).to_string(index=False, float_format="{:.5f}".format))
+    for names, part in table.groupby(kind, sort=False):
+        print(
+            f"{', '.join(names)}: {describe(part['accuracy'])}, {part['seconds'].mean():.0f} s each"
+        )
     print(f"all: {describe(table['accuracy'])}, {table['seconds'].sum() / 60:.1f} min in all")
 
     by_fold = {fold: [m for m in members if m.fold == fold] for fold in {m.fold for m in members}}
-    if min(map(len, by_fold.values())) > 1:
+    if len(members) > len(by_fold):
         print_shared_errors(by_fold, hits)
         print_averages(by_fold, probabilities, hits, data)
 
@@ -67,11 +74,10 @@ def print_shared_errors(by_fold: dict[Fold, list[Member]], hits: dict[Member, Hi
             both, either = ~hits[one] & ~hits[other], ~hits[one] | ~hits[other]
             differ = [
                 name
-                for name in ("architecture", "preprocessing")
+                for name in ("seed", "architecture", "preprocessing")
                 if getattr(one, name) != getattr(other, name)
             ]
-            key = " and ".join(differ) or "seed alone"
-            shares.setdefault(key, []).append(both.sum() / max(1, either.sum()))
+            shares.setdefault(" and ".join(differ), []).append(both.sum() / max(1, either.sum()))
     print("errors that two members of a fold share (of those that either makes), who differ in")
     for key, values in sorted(shares.items()):
         print(f"  {key}: {np.mean(values):.0%} (pairs: {len(values)})")
@@ -83,31 +89,33 @@ def print_averages(
     hits: dict[Member, Hits],
     data: digits.TrainingDigits,
 ) -> None:
-    """Accuracy of k members averaged, over all choices of k; then what all gain over one."""
-    count = min(map(len, by_fold.values()))
+    """Accuracy of k members averaged, over choices of k; then what all gain over one."""
+    count = len(next(iter(by_fold.values())))
     labels = {fold: data.labels[data.folds == fold] for fold in by_fold}
     for size in range(1, count + 1):
+        choices = list(combinations(range(count), size))
+        if len(choices) > _MOST_CHOICES:
+            choices = np.random.default_rng(0).permutation(choices)[:_MOST_CHOICES].tolist()
         accuracies = [
             np.mean(
                 [
-                    right(fold, [by_fold[fold][index] for index in chosen], probabilities, labels)
+                    accuracy_of(
+                        fold, [by_fold[fold][index] for index in chosen], probabilities, labels
+                    )
                     for fold in by_fold
                 ]
             )
-            for chosen in combinations(range(count), size)
+            for chosen in choices
         ]
         print(
             f"averages of {size}: mean {np.mean(accuracies):.3%} "
             f"({np.min(accuracies):.3%} to {np.max(accuracies):.3%}, n = {len(accuracies)})"
         )
     averaged = np.concatenate(
-        [
-            sum_of(by_fold[fold][:count], probabilities).argmax(axis=1) == labels[fold]
-            for fold in by_fold
-        ]
+        [sum_of(by_fold[fold], probabilities).argmax(axis=1) == labels[fold] for fold in by_fold]
     )[np.newaxis]
     single = np.concatenate(
-        [np.stack([hits[member] for member in by_fold[fold][:count]]) for fold in by_fold], axis=1
+        [np.stack([hits[member] for member in by_fold[fold]]) for fold in by_fold], axis=1
     )
     accuracy, gain = mean_accuracy(averaged), paired_difference(averaged, single)
     print(
@@ -117,7 +125,7 @@ def print_averages(
     )
 
 
-def right(
+def accuracy_of(
     fold: Fold,
     members: Sequence[Member],
     probabilities: dict[Member, NDArray[np.float64]],

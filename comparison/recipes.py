@@ -27,8 +27,8 @@ class Plan:
     Attributes:
         recipe: what the training loop follows; its ``max_epochs`` is within the budget.
         asked_epochs: the most epochs there would be without a budget.
-        stopping_fraction: share of the training rows that decides when to stop and which epoch is
-            best; with 0 all epochs are run and the last is taken.
+        stopping_fraction: share of the training rows that decides when to stop; with 0 all epochs
+            are run.
     """
 
     recipe: Recipe
@@ -83,11 +83,16 @@ def plan_author(reference: Reference, *, multiply_adds: int, num_rows: int, budg
 
 
 def plan_ours(recipe: Recipe, *, stopping_fraction: float, budget: Budget) -> Plan:
-    """The recipe of the default profile, its schedule shortened in proportion."""
+    """The recipe of the default profile, its schedule shortened in proportion.
+
+    Where it becomes too short for patience to run out, no rows are put aside to stop it.
+    """
+    short = shorten(recipe, budget.our_epochs)
+    may_stop = short.patience_epochs < short.max_epochs - short.anneal_epochs
     return Plan(
-        recipe=shorten(recipe, budget.our_epochs),
+        recipe=short,
         asked_epochs=recipe.max_epochs,
-        stopping_fraction=stopping_fraction,
+        stopping_fraction=stopping_fraction if may_stop else 0.0,
     )
 
 

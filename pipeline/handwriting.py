@@ -16,6 +16,7 @@ Where the outcome does not look like pen strokes, the steps 3 and 4 are tried ag
 window and with the other polarity, and the best outcome is kept.
 """
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -274,8 +275,11 @@ def _is_dark_on_light(flat: Plane) -> bool:
 
 
 def _thin_out(plane: NDArray[Any]) -> NDArray[Any]:
-    """Some 6,000 values that stand for all."""
-    return plane.ravel()[:: max(1, plane.size // 6_000)]
+    """Some 6,000 values that stand for all, of every column of ``(height, width)``."""
+    step = max(1, plane.size // 6_000)
+    while math.gcd(step, plane.shape[1]) > 1:
+        step += 1
+    return plane.ravel()[::step]
 
 
 def _median(values: NDArray[np.floating[Any]]) -> float:
@@ -286,8 +290,7 @@ def _median(values: NDArray[np.floating[Any]]) -> float:
 
 def _noise(plane: Plane) -> float:
     """Standard deviation of the noise, from the differences of neighbours."""
-    values = plane.ravel()
-    differences = _thin_out(values[1:]) - _thin_out(values[:-1])
+    differences = _thin_out(np.diff(plane, axis=1 if plane.shape[1] > 1 else 0))
     return 1.4826 * _median(np.abs(differences)) / 2**0.5 if differences.size else 0.0
 
 
@@ -418,8 +421,8 @@ class _Components:
         """Distances between the boxes of one component and of others, 0 where they overlap."""
         before = self._starts[one] - self._stops[others]
         behind = self._starts[others] - self._stops[one]
-        down, across = np.maximum(np.maximum(before, behind), 0).T
-        return np.asarray(np.hypot(down, across))
+        across, down = np.maximum(np.maximum(before, behind), 0).T
+        return np.asarray(np.hypot(across, down))
 
     def _stand_apart(self, candidates: list[int], main: int) -> bool:
         """Whether two tall components stand side by side with a gap between them."""

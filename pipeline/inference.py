@@ -70,9 +70,9 @@ def load_network(folder: Path) -> Network:
     found = record.get("preprocessing", "nothing") if isinstance(record, dict) else record
     raise ArtifactError(
         f"{folder / 'member.json'} does not tell which preprocessing the network was trained with: "
-        f"expected a list of {', '.join(STEPS)}, or an empty one, found {found}. Another "
-        f"version of the pipeline may have trained it. Delete {folder}, then train it again with: "
-        "dvc repro"
+        f"expected a list of names among {', '.join(STEPS)}, or an empty one, found {found}. "
+        f"Another version of the pipeline may have trained it. Delete {folder}, then train it "
+        "again with: dvc repro"
     )
 
 

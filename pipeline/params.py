@@ -19,7 +19,7 @@ from pipeline.errors import ParamsError
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fold = Annotated[int, Field(ge=0)] | Literal["all"]
 """A fold to hold back, or ``all`` to train on every row for the submission alone."""
-STEPS = ("deskew", "normalize_stroke", "normalize_width")
+STEP_NAMES = ("deskew", "normalize_stroke", "normalize_width")
 """What images may go through before a network sees them; several are joined by ``+``."""
 PLAIN = "plain"
 """The preprocessing that has no step."""
@@ -85,10 +85,12 @@ class Ensemble(Section):
     def _check_steps(cls, values: list[str]) -> list[str]:
         for value in values:
             steps = value.split("+")
-            if value != PLAIN and (not set(steps) <= set(STEPS) or len(set(steps)) < len(steps)):
+            if value != PLAIN and (
+                not set(steps) <= set(STEP_NAMES) or len(set(steps)) < len(steps)
+            ):
                 raise ValueError(
                     f"ensemble.preprocessings: expected {PLAIN!r}, or one or more of "
-                    f"{', '.join(STEPS)}, each once and joined by '+', found {value!r}"
+                    f"{', '.join(STEP_NAMES)}, each once and joined by '+', found {value!r}"
                 )
         return values
 

@@ -171,7 +171,7 @@ def augmentation_preview(path: Path, originals: Images, warped: NDArray[np.uint8
             frame = Rectangle((left, bottom), right - left, top - bottom)
             frame.set(fill=False, edgecolor=_RIGHT, linewidth=1.5)
             figure.axes[0].add_patch(frame)
-        figure.suptitle("What training sees: each image is warped anew in every epoch", fontsize=11)
+        figure.suptitle("How training warps each image, anew in every epoch", fontsize=11)
 
 
 def confusion_matrix(path: Path, confusions: NDArray[np.int64]) -> None:

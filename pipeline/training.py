@@ -230,7 +230,7 @@ def fit(
     state_path: Path,
     name: str,
 ) -> TrainingState:
-    """Fit ``model`` in place, from its saved state if there is one, and give it its best weights.
+    """Fit ``model`` in place, from its saved state if there is one; leave it the kept weights.
 
     Args:
         model: uncompiled, uint8 images ``(n, 28, 28)`` to logits ``(n, 10)``.
@@ -270,7 +270,7 @@ def fit(
             run.note_epoch(run.run_epoch(display))
             state.save(state_path)
             display.finish_epoch(state)
-    model.set_weights(state.best_weights)
+    model.set_weights(state.kept_weights)
     return state
 
 
@@ -341,13 +341,13 @@ class _Run:
             )
         state.weights = self.fitter.model.get_weights()
         state.optimizer = [np.array(variable) for variable in self.fitter.optimizer.variables]
-        best = state.history[state.best_epoch - 1][judged] if state.history else np.inf
+        best = state.history[state.kept_epoch - 1][judged] if state.history else np.inf
         is_annealed = state.anneal_after is not None
         if self.stopping is None or is_annealed or row[judged] < best:
-            state.best_epoch, state.best_weights = epoch, state.weights
+            state.kept_epoch, state.kept_weights = epoch, state.weights
         state.history.append(row)
 
-        out_of_patience = epoch - state.best_epoch >= recipe.patience_epochs
+        out_of_patience = epoch - state.kept_epoch >= recipe.patience_epochs
         if state.anneal_after is None and (
             out_of_patience or epoch >= recipe.max_epochs - recipe.anneal_epochs
         ):
@@ -399,7 +399,9 @@ class _Display:
         row, epoch = state.history[-1], len(state.history)
         figures = [f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}"]
         if "stopping_loss" in row:
-            marker = " ← best" if state.best_epoch == epoch else ""
+            falling = state.anneal_after is not None and epoch > state.anneal_after
+            best = " ← best" if state.kept_epoch == epoch else ""
+            marker = " ↓ learning rate" if falling else best
             figures.append(
                 f"stopping slice: loss {row['stopping_loss']:.4f}  "
                 f"accuracy {row['stopping_accuracy']:.4f}{marker}"

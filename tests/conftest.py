@@ -57,9 +57,9 @@ def make_project(folder: Path, *, git: bool = True) -> Path:
             shutil.copy(source, target)
     set_params(
         folder,
-        ("max_epochs: 30", "max_epochs: 8"),
-        ("warmup_epochs: 6", "warmup_epochs: 1"),
-        ("anneal_epochs: 24", "anneal_epochs: 7"),
+        ("max_epochs: 24", "max_epochs: 8"),
+        ("anneal_epochs: 6", "anneal_epochs: 7"),
+        ("learning_rate: 0.001", "learning_rate: 0.003"),
     )
     if git:
         run(folder, "git", "init", "--quiet", "--initial-branch=main")

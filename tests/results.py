@@ -100,7 +100,7 @@ def write_member(folder: Path, data: TrainingDigits, *, seed: int) -> None:
         {
             "provenance": asdict(data.provenance),
             "epochs": len(epochs),
-            "best_epoch": len(epochs) - 1,
+            "kept_epoch": len(epochs) - 1,
             "parameters": 138_410,
             "training_seconds": 9.5 * len(epochs),
             "conditions": {"cpu": "A processor", "threads": 2},

@@ -254,3 +254,14 @@ def test_thousands_of_dots_take_no_longer_than_seconds() -> None:
     began = time.process_time()
     find_digit(pixels)
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("left", range(120, 132))
+def test_upright_stroke_is_seen_whichever_column_it_stands_in(left: int) -> None:
+    """Beside a strip that is lighter than the paper, for which it could be mistaken."""
+    grey = 170 + np.random.default_rng(left).normal(0, 3, (320, 240, 1))
+    grey[60:75, 40:160] += 40
+    grey[105:215, left : left + 4] -= 120
+    image = find_digit(opaque(grey)).image
+    assert np.ptp(np.flatnonzero(image.any(axis=0))) < 8
+    assert np.ptp(np.flatnonzero(image.any(axis=1))) >= 15

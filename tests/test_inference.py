@@ -73,7 +73,7 @@ def test_network_of_unknown_preprocessing_is_refused(
 ) -> None:
     save_model(model, tmp_path / "model.keras")
     write_json(tmp_path / "member.json", record)
-    steps = "a list of deskew, normalize_stroke, normalize_width, or an empty one"
+    steps = "a list of names among deskew, normalize_stroke, normalize_width, or an empty one"
     expected = f"member.json does not tell .*{steps}, {found}.*dvc repro"
     with pytest.raises(ArtifactError, match=expected):
         load_network(tmp_path)

@@ -55,7 +55,7 @@ def test_members_are_every_combination_named_as_dvc_names_them(in_folder: Path) 
 
 
 def test_every_step_of_preprocessing_can_be_asked_for() -> None:
-    assert set(params.STEPS) == set(STEPS)
+    assert set(params.STEP_NAMES) == set(STEPS)
 
 
 def test_steps_of_a_member_keep_their_order(in_folder: Path) -> None:

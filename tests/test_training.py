@@ -86,7 +86,7 @@ def assert_equal_fits(
         np.testing.assert_array_equal(a, b)
     for a, b in zip(one[1].history, other[1].history, strict=True):
         assert {**a, "seconds": 0} == {**b, "seconds": 0}
-    assert one[1].best_epoch == other[1].best_epoch
+    assert one[1].kept_epoch == other[1].kept_epoch
 
 
 def test_same_seed_gives_the_same_bits(training_digits: TrainingDigits, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_interrupted_fit_ends_like_an_undisturbed_one(
     assert_equal_fits(undisturbed, fit(training_digits, tmp_path / "b"))
 
 
-def test_best_epoch_survives_an_interruption(
+def test_kept_epoch_survives_an_interruption(
     training_digits: TrainingDigits, tmp_path: Path
 ) -> None:
     """keras#17012: a restored fit must not take its first epoch for the best one so far."""
@@ -114,12 +114,12 @@ def test_best_epoch_survives_an_interruption(
         fit(training_digits, tmp_path, DIVERGING)
     _, state = fit(training_digits, tmp_path, DIVERGING)
     losses = [row["stopping_loss"] for row in state.history]
-    assert state.best_epoch == 1 + int(np.argmin(losses))
+    assert state.kept_epoch == 1 + int(np.argmin(losses))
 
 
-def test_model_ends_with_its_best_weights(training_digits: TrainingDigits, tmp_path: Path) -> None:
+def test_model_ends_with_its_kept_weights(training_digits: TrainingDigits, tmp_path: Path) -> None:
     model, state = fit(training_digits, tmp_path, DIVERGING)
-    assert state.best_epoch < len(state.history)
+    assert state.kept_epoch < len(state.history)
     model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     stopping = training_digits.images[40:], training_digits.labels[40:]
     loss = model.evaluate(*stopping, verbose=0)
@@ -135,7 +135,7 @@ def test_after_a_fall_of_the_learning_rate_the_last_weights_are_taken(
     model, state = fit(replace(training_digits, labels=labels), tmp_path)
     losses = [row["stopping_loss"] for row in state.history]
     assert losses[-1] > min(losses)
-    assert state.best_epoch == len(state.history)
+    assert state.kept_epoch == len(state.history)
     np.testing.assert_array_equal(model.get_weights()[0], state.weights[0])
 
 
@@ -155,7 +155,7 @@ def test_without_a_stopping_slice_all_epochs_are_run_and_the_last_is_taken(
     training_digits: TrainingDigits, tmp_path: Path
 ) -> None:
     model, state = fit(training_digits, tmp_path, stopping=False)
-    assert len(state.history) == state.best_epoch == RECIPE.max_epochs
+    assert len(state.history) == state.kept_epoch == RECIPE.max_epochs
     assert state.anneal_after == RECIPE.max_epochs - RECIPE.anneal_epochs
     np.testing.assert_array_equal(model.get_weights()[0], state.weights[0])
 

@@ -154,7 +154,7 @@ def tabulate_members(
     """One row per member: how it was trained and how it did on the images of its fold.
 
     Returns:
-        Columns member, fold, seed, architecture, preprocessing, parameters, epochs, best_epoch,
+        Columns member, fold, seed, architecture, preprocessing, parameters, epochs, kept_epoch,
         training_seconds, cpu, threads, n (images judged), errors, accuracy, accuracy_low and
         accuracy_high; the last five are missing for a member that holds no fold back.
     """
@@ -169,7 +169,7 @@ def tabulate_members(
             "preprocessing": member.preprocessing,
             "parameters": record["parameters"],
             "epochs": record["epochs"],
-            "best_epoch": record["best_epoch"],
+            "kept_epoch": record["kept_epoch"],
             "training_seconds": record["training_seconds"],
             "cpu": record["conditions"]["cpu"],
             "threads": record["conditions"]["threads"],

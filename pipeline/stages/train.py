@@ -83,7 +83,7 @@ def train(member: Member, settings: Params) -> None:
             "provenance": asdict(data.provenance),
             "preprocessing": member.steps,
             "epochs": len(state.history),
-            "best_epoch": state.best_epoch,
+            "kept_epoch": state.kept_epoch,
             "fitted_images": len(fitted),
             "stopping_images": len(stopping),
             "parameters": model.count_params(),
@@ -96,7 +96,7 @@ def train(member: Member, settings: Params) -> None:
             write_json(folder / "member.json", record)
         discard_states(member, keep=state_path)
     print(
-        f"{member.name}: best of {record['epochs']} epochs was {record['best_epoch']}, "
+        f"{member.name}: weights of epoch {record['kept_epoch']} of {record['epochs']}, "
         f"after {record['training_seconds']:.0f} s of training"
     )
 

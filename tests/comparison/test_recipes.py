@@ -92,3 +92,13 @@ def test_schedule_is_shortened_in_proportion(epochs: int, warmup: int, anneal: i
 def test_our_epochs_do_not_depend_on_the_network() -> None:
     plan = plan_ours(RECIPE, stopping_fraction=0.05, budget=BUDGET)
     assert (plan.recipe.max_epochs, plan.asked_epochs) == (4, 20)
+
+
+@pytest.mark.parametrize(("epochs", "fraction"), [(4, 0.0), (8, 0.05), (24, 0.05)])
+def test_rows_are_put_aside_only_where_they_can_stop_a_run(epochs: int, fraction: float) -> None:
+    plateau = replace(RECIPE, max_epochs=24, warmup_epochs=1, anneal_epochs=6)
+    plan = plan_ours(
+        plateau, stopping_fraction=0.05, budget=BUDGET.model_copy(update={"our_epochs": epochs})
+    )
+    assert plan.recipe.max_epochs == epochs
+    assert plan.stopping_fraction == fraction

@@ -43,6 +43,7 @@ def test_stage_declares_the_code_that_shapes_its_result(stage: str) -> None:
             module = full.removeprefix("pipeline.")
             if module in MODULES:
                 package |= {module} | closure(module)
+    # Settings only look values up, in files that are declared.
     needed = {f"comparison/{name}.py" for name in own - {"settings"}}
     for module in package - EXEMPT_EVERYWHERE - EXEMPT_IN[stage]:
         if module.startswith("architectures.") and module != "architectures._blocks":

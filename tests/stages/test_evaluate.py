@@ -31,7 +31,7 @@ def add_member(member: Member, data: TrainingDigits, *preprocessing: str) -> Non
             "provenance": asdict(data.provenance),
             "preprocessing": preprocessing,
             "epochs": 1,
-            "best_epoch": 1,
+            "kept_epoch": 1,
             "parameters": 138_410,
             "training_seconds": 12.5,
             "conditions": conditions,

@@ -62,7 +62,7 @@ def test_grid_shows_each_image_under_its_own_label(
         assert image[4 + 2 * label : 6 + 2 * label, 4:24].min() == 255
 
 
-def test_preview_warps_what_training_is_given(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_preview_warps_the_images_as_they_are(raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     training, _, _ = prepare.prepare(raw, params.load(), SAMPLE)
     drawn = {}
 

@@ -27,9 +27,9 @@ def load_params(*changes: tuple[str, str]) -> params.Params:
     path = Path("params.yaml")
     text = path.read_text()
     shrunk = (
-        ("max_epochs: 30", "max_epochs: 2"),
-        ("warmup_epochs: 6", "warmup_epochs: 0"),
-        ("anneal_epochs: 24", "anneal_epochs: 2"),
+        ("max_epochs: 24", "max_epochs: 2"),
+        ("warmup_epochs: 1", "warmup_epochs: 0"),
+        ("anneal_epochs: 6", "anneal_epochs: 2"),
         ("folds: 5", "folds: 3"),
         ("stopping_fraction: 0.05", "stopping_fraction: 0.25"),
     )
@@ -173,7 +173,7 @@ def test_settings_that_a_member_does_not_use_do_not_concern_it(
 ) -> None:
     digits.save(stages.TRAIN, training_digits)
     usual = load_params()
-    more_epochs = load_params(("all_rows_epochs: 30", "all_rows_epochs: 40"))
+    more_epochs = load_params(("all_rows_epochs: 24", "all_rows_epochs: 40"))
     less_patience = load_params(("patience_epochs: 5", "patience_epochs: 4"))
     of_all_rows = Member("all", 0, "deep_cnn", PLAIN)
     for member, other in ((MEMBER, more_epochs), (of_all_rows, less_patience)):
