@@ -227,9 +227,9 @@ def test_missing_file_names_the_folder(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("key", ["max_epochs", "all_rows_epochs"])
 def test_schedule_that_does_not_fit_is_refused(key: str, in_folder: Path) -> None:
-    set_value(in_folder, key, "29")
+    set_value(in_folder, key, "6")
     assert_refused(
         in_folder,
-        f"train.{key}: expected at least 30, as warmup_epochs and anneal_epochs together are, "
-        "found 29",
+        f"train.{key}: expected at least 7, as warmup_epochs and anneal_epochs together are, "
+        "found 6",
     )

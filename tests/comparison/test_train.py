@@ -106,7 +106,7 @@ def test_neither_recipe_fits_or_stops_by_an_image_of_the_fold(
         return fit(model, images, labels, **rest)
 
     monkeypatch.setattr(training, "fit", spy)
-    train(NAME, choose(fold=1))
+    train(NAME, choose(fold=1, budget=BUDGET | {"our_epochs": 8}))  # enough for patience to run out
     assert [len(images) for images in seen] == [240, 228, 12]
     assert not any((images[:, 0, 0] == 1).any() for images in seen)
 
