@@ -367,7 +367,9 @@ def _show_outcomes(outcomes: list[Outcome], *, show: bool) -> None:
     """A table of readings; of labelled ones the errors, the accuracy and the confusions."""
     labelled = [outcome for outcome in outcomes if outcome.item.label is not None]
     few = len(outcomes) <= 20
-    listed = [outcome for outcome in outcomes if few or not (outcome in labelled and outcome.right)]
+    listed = [
+        outcome for outcome in outcomes if few or outcome.item.label is None or not outcome.right
+    ]
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("picture", overflow="fold")
     if labelled:
@@ -382,6 +384,9 @@ def _show_outcomes(outcomes: list[Outcome], *, show: bool) -> None:
         table.add_row(Text(printable(outcome.item.name)), *true, *_describe_outcome(outcome))
     if listed:
         _console.print(table)
+    if len(listed) < len(outcomes):
+        unlisted = len(outcomes) - len(listed)
+        _console.print(f"{unlisted:,} that were read right are not listed (--csv lists all)")
     if show:
         for outcome in listed:
             _show_seen(outcome)

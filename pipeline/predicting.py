@@ -136,7 +136,13 @@ def _gather_folder(folder: Path) -> Iterator[Item]:
 
 
 def _gather_labelled(folder: Path, table: Path) -> Iterator[Item]:
-    with table.open(encoding="utf-8-sig", newline="") as file:
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PictureError(
+            f"{table} is not UTF-8 (byte {error.start}): save it as CSV in UTF-8."
+        ) from None
+    with io.StringIO(text, newline="") as file:
         rows = csv.DictReader(file)
         if not {"path", "label"} <= set(rows.fieldnames or ()):
             raise PictureError(

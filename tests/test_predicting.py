@@ -114,11 +114,15 @@ def test_index_gives_labels(project: Path) -> None:
     [
         ("file,digit\nx.png,2\n", "expected the columns path and label, found file, digit"),
         ("path,label\nx.png,two\n", "index.csv, line 2: expected a label from 0 to 9, found 'two'"),
+        (
+            "path,label\ncaf\xe9.png,2\n",
+            "index.csv is not UTF-8 (byte 14): save it as CSV in UTF-8",
+        ),
     ],
 )
 def test_index_of_another_kind_is_explained(content: str, message: str, project: Path) -> None:
     save(project / "in/x.png", 2)
-    (project / "in/index.csv").write_text(content)
+    (project / "in/index.csv").write_text(content, encoding="latin-1")
     assert message in predict("in", status=1)[1]
 
 
