@@ -1,7 +1,6 @@
 """The two figures of the comparison. Tables in, PNG files out."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -13,13 +12,11 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 from sklearn.isotonic import isotonic_regression
 
-from pipeline.files import replacing
+from pipeline.plots import saved
 
-_DPI = 120
 _COLOURS = {"author": "#d55e00", "ours": "#0072b2"}  # vermilion and blue of Okabe and Ito
 _MARKERS = {"author": "o", "ours": "s"}
 _LINES = ("#0072b2", "#009e73", "#d55e00", "#e69f00", "#cc79a7", "#56b4e9")
@@ -31,16 +28,6 @@ _NAMES_BEGIN = 0.72
 _NAME_POINTS = 12
 """Least distance of two names, in points of 1/72 inch."""
 _SECONDS_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
-
-
-@contextmanager
-def _saved(path: Path, figure: Figure) -> Iterator[None]:
-    try:
-        yield
-        with replacing(path) as temporary:
-            figure.savefig(temporary, dpi=_DPI, metadata={"Software": None})
-    finally:
-        plt.close(figure)
 
 
 def accuracy_over_time(path: Path, table: pd.DataFrame, *, title: str) -> None:
@@ -55,7 +42,7 @@ def accuracy_over_time(path: Path, table: pd.DataFrame, *, title: str) -> None:
         figure, panels = plt.subplots(
             1, 2, figsize=(12, 6), layout="constrained", sharex=True, sharey=True
         )
-    with _saved(path, figure):
+    with saved(path, figure):
         for axes, (recipe, heading) in zip(
             panels, (("author", "by the author's recipe"), ("ours", "by ours")), strict=True
         ):
@@ -144,7 +131,7 @@ def robustness(path: Path, table: pd.DataFrame, *, warp: tuple[float, float], ti
     """
     with sns.axes_style("whitegrid"):
         figure, panels = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained", sharey=True)
-    with _saved(path, figure):
+    with saved(path, figure):
         for axes, kind, unit, warped in zip(
             panels, ("shift", "rotation"), ("pixels", "degrees"), warp, strict=True
         ):

@@ -1,15 +1,12 @@
 """``comparison/params.yaml`` as typed, checked, read-only values, and where things lie."""
 
-import json
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import Field, model_validator
 
 from pipeline import profiles
-from pipeline.errors import ParamsError
-from pipeline.params import Section, Seed
+from pipeline.params import Section, Seed, read
 
 FOLDER = Path("comparison")
 RUNS = FOLDER / "runs"
@@ -45,6 +42,16 @@ class Settings(Section):
     budget: Budget
     robustness: Robustness
 
+    @model_validator(mode="after")
+    def _check_robustness_is_trained(self) -> Self:
+        untrained = sorted(set(self.robustness.architectures) - set(self.architectures))
+        if untrained:
+            raise ValueError(
+                "robustness.architectures: expected names that architectures lists as well, found "
+                f"{', '.join(untrained)}"
+            )
+        return self
+
 
 def load(path: Path = FOLDER / "params.yaml") -> Settings:
     """Read and check the file.
@@ -52,30 +59,7 @@ def load(path: Path = FOLDER / "params.yaml") -> Settings:
     Raises:
         ParamsError: naming every key at fault, what was expected and what was found.
     """
-    try:
-        content = YAML(typ="safe", pure=True).load(path)
-    except FileNotFoundError:
-        raise ParamsError(
-            f"There is no {path} in {Path.cwd()}. Run the command in the project's folder."
-        ) from None
-    except YAMLError as error:
-        raise ParamsError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    try:
-        settings = Settings.model_validate(content)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}, found "
-            f"{json.dumps(problem['input'], default=str)}"
-            for problem in error.errors()
-        )
-        raise ParamsError(f"{path} is not usable: {problems}. Nothing was run.") from None
-    untrained = sorted(set(settings.robustness.architectures) - set(settings.architectures))
-    if untrained:
-        raise ParamsError(
-            f"{path} is not usable: robustness.architectures: expected names that architectures "
-            f"lists as well, found {', '.join(untrained)}. Nothing was run."
-        )
-    return settings
+    return read(path, Settings)
 
 
 def default_architecture() -> str:

@@ -38,7 +38,15 @@ class KaggleError(PipelineError):
 
 
 class TableError(PipelineError):
-    """A CSV does not hold what the competition's file of that name holds."""
+    """A CSV does not hold what the competition's file of that name holds.
+
+    Attributes:
+        problem: what happened, was expected and found, without what to do about it.
+    """
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem} {remedy}")
+        self.problem = problem
 
 
 class ArtifactError(PipelineError):

@@ -41,8 +41,8 @@ def assign_folds(
     if counts.min() < num_folds:
         raise TableError(
             f"The training data has only {counts.min()} different image(s) of digit "
-            f"{digits[counts.argmin()]}: {num_folds} folds need {num_folds} at least. Use the "
-            "competition's whole train.csv, or lower prepare.folds in params.yaml."
+            f"{digits[counts.argmin()]}: {num_folds} folds need {num_folds} at least.",
+            "Use the competition's whole train.csv, or lower prepare.folds in params.yaml.",
         )
     folds = np.zeros(len(labels), dtype=np.uint8)
     splitter = StratifiedKFold(num_folds, shuffle=True, random_state=seed)
@@ -80,8 +80,8 @@ def split_for_stopping(
     if counts.min() < 2:
         raise TableError(
             f"The training rows hold a single image of digit {digits[counts.argmin()]}: expected "
-            "2 at least, one to fit and one to decide when to stop. Use the competition's whole "
-            "train.csv, or raise prepare.folds in params.yaml."
+            "2 at least, one to fit and one to decide when to stop.",
+            "Use the competition's whole train.csv, or raise prepare.folds in params.yaml.",
         )
     fit, stopping = train_test_split(
         rows, test_size=fraction, stratify=labels[rows], random_state=seed

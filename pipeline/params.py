@@ -8,7 +8,7 @@ import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
@@ -174,11 +174,23 @@ class Params(Section):
         return self
 
 
+_Settings = TypeVar("_Settings", bound=Section)
+
+
 def load(path: Path = Path("params.yaml")) -> Params:
     """Read and check the whole file.
 
     Raises:
         ParamsError: naming every key at fault, what was expected and what was found.
+    """
+    return read(path, Params)
+
+
+def read(path: Path, kind: type[_Settings]) -> _Settings:
+    """Read a YAML file as the section ``kind`` and check it.
+
+    Raises:
+        ParamsError: as `load` does.
     """
     try:
         content = YAML(typ="safe", pure=True).load(path)
@@ -194,9 +206,9 @@ def load(path: Path = Path("params.yaml")) -> Params:
             "Nothing was run."
         )
     try:
-        return Params.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(dict.fromkeys(_describe(problem) for problem in error.errors()))
+        problems = "; ".join(dict.fromkeys(_describe(problem, kind) for problem in error.errors()))
         raise ParamsError(f"{path} is not usable: {problems}. Nothing was run.") from None
 
 
@@ -216,21 +228,21 @@ _EXPECTATIONS = {
 """What to say after "expected", by pydantic's type of error."""
 
 
-def _describe(problem: Any) -> str:
+def _describe(problem: Any, kind: type[BaseModel]) -> str:
     keys, is_union = _split_location(problem["loc"])
     key = ".".join(keys)
     found = _shown(problem["input"])
     match problem["type"]:
         case "extra_forbidden" | "invalid_key":
-            return f"{key}: no such key, expected {', '.join(sorted(_fields_at(keys[:-1])))}"
+            return f"{key}: no such key, expected {', '.join(sorted(_fields_at(kind, keys[:-1])))}"
         case "missing":
             return f"{key}: missing"
         case "value_error":
             return str(problem["ctx"]["error"])
         case _ if is_union:
             return f"{key}: expected the number of a fold, 0 or more, or 'all', found {found}"
-        case kind if kind in _EXPECTATIONS:
-            expectation = _EXPECTATIONS[kind].format(**problem.get("ctx", {}))
+        case error if error in _EXPECTATIONS:
+            expectation = _EXPECTATIONS[error].format(**problem.get("ctx", {}))
             return f"{key}: expected {expectation}, found {found}"
     return f"{key}: {problem['msg']}, found {found}"
 
@@ -266,8 +278,7 @@ def _shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _fields_at(keys: list[str]) -> set[str]:
-    section: type[BaseModel] = Params
+def _fields_at(section: type[BaseModel], keys: list[str]) -> set[str]:
     for key in keys:
         annotation = section.model_fields[key].annotation
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):

@@ -89,7 +89,8 @@ _LAYER_GAP = 1.6
 
 
 @contextmanager
-def _saved(path: Path, figure: Figure) -> Iterator[None]:
+def saved(path: Path, figure: Figure) -> Iterator[None]:
+    """Draw on ``figure``; afterwards it is written as PNG, unless drawing failed."""
     try:
         yield
         with replacing(path) as temporary:
@@ -120,7 +121,7 @@ def class_counts(path: Path, labels: Labels) -> None:
     counts = np.bincount(labels, minlength=NUM_CLASSES)
     with sns.axes_style("whitegrid"):
         figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
-    with _saved(path, figure):
+    with saved(path, figure):
         sns.barplot(x=np.arange(NUM_CLASSES), y=counts, color=_RIGHT, ax=axes)
         axes.bar_label(axes.containers[0], fmt="{:,.0f}", padding=2)  # type: ignore[arg-type]
         axes.set(xlabel="digit", ylabel="labelled images", title=f"{len(labels):,} labelled images")
@@ -133,7 +134,7 @@ def sample_grid(path: Path, images: Images, labels: Labels) -> None:
     """Images ``(n, 28, 28)`` under their labels ``(n,)``."""
     captions = [str(label) for label in labels]
     figure = _grid(images, captions, columns=20, tile=0.62, caption_height=0.2)
-    with _saved(path, figure):
+    with saved(path, figure):
         figure.suptitle("Labelled images, each under its label", fontsize=11)
 
 
@@ -147,7 +148,7 @@ def preprocessing(path: Path, images: dict[str, Images]) -> None:
         layout="constrained",
         squeeze=False,
     )
-    with _saved(path, figure):
+    with saved(path, figure):
         for row, (name, shown) in zip(grid, images.items(), strict=True):
             row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
             for axes, image in zip(row, shown, strict=True):
@@ -165,7 +166,7 @@ def augmentation_preview(path: Path, originals: Images, warped: NDArray[np.uint8
     )
     captions = ["original" if tile % columns == 0 else "" for tile in range(len(images))]
     figure = _grid(images, captions, columns=columns, tile=0.8, caption_height=0.16)
-    with _saved(path, figure):
+    with saved(path, figure):
         for original in figure.axes[0].images[::columns]:
             left, right, bottom, top = original.get_extent()
             frame = Rectangle((left, bottom), right - left, top - bottom)
@@ -190,7 +191,7 @@ def confusion_matrix(path: Path, confusions: NDArray[np.int64]) -> None:
     diagonal = np.eye(NUM_CLASSES, dtype=bool)
     darkest = darkest_share(tabulate_confusions(confusions))
     figure, axes = plt.subplots(figsize=(11, 8.4), layout="constrained")
-    with _saved(path, figure):
+    with saved(path, figure):
         for mask, palette, title in (
             (~diagonal, "Blues", "right, % of the row"),
             (diagonal | (confusions == 0), "Oranges", "wrong, % of the row"),
@@ -371,7 +372,7 @@ def error_gallery(path: Path, images: Images, errors: pd.DataFrame, *, num_error
     else:
         figure = _grid(images, captions, columns=10, tile=1.1, caption_height=0.64)
         title = f"{len(images)} of {num_errors:,} errors, the costliest of each kind first"
-    with _saved(path, figure):
+    with saved(path, figure):
         figure.suptitle(title, fontsize=11)
 
 
@@ -385,7 +386,7 @@ def least_certain(
         for image_id, p, (first, second) in zip(ids, probabilities, ranked, strict=True)
     ]
     figure = _grid(images, captions, columns=10, tile=1.1, caption_height=0.52)
-    with _saved(path, figure):
+    with saved(path, figure):
         figure.suptitle("Test images with the closest call between two digits", fontsize=11)
 
 
@@ -405,7 +406,7 @@ def architecture(path: Path, layers: pd.DataFrame, name: str) -> None:
     lefts = np.cumsum(widths + _LAYER_GAP) - widths
     right, half = lefts[-1] + widths[-1] + _LAYER_GAP, max(heights) / 2
     figure, axes = plt.subplots(figsize=(max(0.24 * right, 5), 3.6), layout="constrained")
-    with _saved(path, figure):
+    with saved(path, figure):
         for layer, left, width, height in zip(
             drawn.itertuples(), lefts, widths, heights, strict=True
         ):

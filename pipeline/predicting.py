@@ -87,17 +87,29 @@ class Outcome:
 def gather(arguments: Sequence[str], stdin: Callable[[], bytes]) -> list[Item]:
     """Everything that the arguments name: pictures, folders, CSVs in Kaggle's form, ``-``.
 
-    Pictures that cannot be read are found out later, one by one.
-
-    Raises:
-        PictureError: a folder holds no picture, or its table of labels is no such table.
-        TableError: a CSV is not in Kaggle's form.
+    An argument that is unusable becomes one item, whose loading says why.
     """
     return [item for argument in arguments for item in _gather_one(argument, stdin)]
 
 
-def _gather_one(argument: str, stdin: Callable[[], bytes]) -> Iterator[Item]:
+def _gather_one(argument: str, stdin: Callable[[], bytes]) -> list[Item]:
+    try:
+        return list(_list_items(argument, stdin))
+    except TableError as error:
+        reason = PictureError(f"{error.problem} For pictures, name the files or their folder.")
+    except PictureError as error:
+        reason = error
+    return [Item(argument or "''", partial(_refuse, reason))]
+
+
+def _refuse(reason: PictureError) -> Glyph:
+    raise reason
+
+
+def _list_items(argument: str, stdin: Callable[[], bytes]) -> Iterator[Item]:
     path = Path(argument)
+    if not argument:
+        raise PictureError("An empty name was given: expected that of a picture, folder or CSV.")
     if argument == STDIN:
         content = stdin()
         yield Item("standard input", lambda: find_digit(pictures.decode(content, "standard input")))
@@ -118,24 +130,26 @@ def _gather_folder(folder: Path) -> Iterator[Item]:
         if (folder / name).is_file():
             yield from _gather_labelled(folder, folder / name)
             return
-    found = [
+    files = [
         path
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in pictures.SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not path.is_dir()
     ]
+    found = [path for path in files if path.suffix.lower() in pictures.SUFFIXES]
     if not found:
+        others = f"{len(files)} of other kinds, such as {files[0].name}" if files else "none"
         raise PictureError(
             f"{folder} holds no picture: expected files that end in "
-            f"{', '.join(sorted(pictures.SUFFIXES))}."
+            f"{', '.join(sorted(pictures.SUFFIXES))}, found {others}."
         )
     for path in found:
-        parent = path.relative_to(folder).parent.name
+        parent = path.absolute().parent.name
         is_digit = len(parent) == 1 and parent in "0123456789"
         yield _picture(path, int(parent) if is_digit else None)
 
 
-def _gather_labelled(folder: Path, table: Path) -> Iterator[Item]:
+def _gather_labelled(folder: Path, table: Path) -> list[Item]:
     try:
         text = table.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -149,13 +163,19 @@ def _gather_labelled(folder: Path, table: Path) -> Iterator[Item]:
                 f"{table} does not label the pictures beside it: expected the columns path and "
                 f"label, found {', '.join(rows.fieldnames or ()) or 'nothing'}."
             )
+        labelled = []
         for row in rows:
             label = (row["label"] or "").strip()
             if not (len(label) == 1 and label in "0123456789"):
                 raise PictureError(
                     f"{table}, line {rows.line_num}: expected a label from 0 to 9, found {label!r}."
                 )
-            yield _picture(folder / str(row["path"]), int(label))
+            labelled.append(_picture(folder / str(row["path"]), int(label)))
+        if not labelled:
+            raise PictureError(
+                f"{table} lists no picture: expected a row for each below its header."
+            )
+        return labelled
 
 
 def _gather_table(path: Path) -> Iterator[Item]:
@@ -163,9 +183,15 @@ def _gather_table(path: Path) -> Iterator[Item]:
         with path.open("rb") as file:
             header = file.readline(1 << 16)
     except FileNotFoundError:
-        raise TableError(f"{path} does not exist: expected a CSV in Kaggle's form.") from None
+        raise PictureError(f"{path} does not exist: expected a CSV in Kaggle's form.") from None
     labels: list[int | None]
-    if header.decode("utf-8-sig", errors="replace").lstrip(' "').lower().startswith("label"):
+    names = header.decode("utf-8-sig", errors="replace").strip().split(",")
+    if {"path", "label"} <= set(names):
+        raise PictureError(
+            f"{path} lists pictures and labels: name it {' or '.join(LABEL_FILES)} and give its "
+            f"folder instead: {path.parent}"
+        )
+    if names[0].strip(' "').lower() == "label":
         images, given = tables.read_train(path, expected_rows=None)
         labels = [int(label) for label in given]
     else:
@@ -220,11 +246,11 @@ def to_csv(outcomes: Sequence[Outcome]) -> str:
 
 
 def count_confusions(outcomes: Sequence[Outcome]) -> list[list[int]]:
-    """Confusions of labelled items: true digit down, read digit across, last column none."""
+    """Confusions of labelled items that were read: true digit down, read across, last one none."""
     counts = [[0] * (NUM_CLASSES + 1) for _ in range(NUM_CLASSES)]
     for outcome in outcomes:
-        if outcome.item.label is not None:
-            digit = outcome.reading.digit if outcome.reading else None
+        if outcome.item.label is not None and outcome.reading is not None:
+            digit = outcome.reading.digit
             counts[outcome.item.label][NUM_CLASSES if digit is None else digit] += 1
     return counts
 

@@ -49,7 +49,8 @@ def read_train(path: Path, *, expected_rows: int | None) -> tuple[Images, Labels
         row = int(wrong[0])
         raise TableError(
             f"{path} has {wrong.size} label(s) that are no digit: expected 0 to 9, found "
-            f"{labels[row]} first, on line {row + 2}. {_REMEDY}"
+            f"{labels[row]} first, on line {row + 2}.",
+            REMEDY,
         )
     return _to_images(pixels), labels
 
@@ -111,11 +112,12 @@ def check_header(path: Path, first_line: bytes, columns: tuple[str, ...]) -> Non
         problem = f"column {place + 1} is {found[place]!r}, where {columns[place]!r} belongs"
     raise TableError(
         f"{path} is not the competition's file: expected the {len(columns)} columns "
-        f"{columns[0]}, {columns[1]}, … {columns[-1]}, but {problem}. {_REMEDY}"
+        f"{columns[0]}, {columns[1]}, … {columns[-1]}, but {problem}.",
+        REMEDY,
     )
 
 
-_REMEDY = (
+REMEDY = (
     "Replace the archive or CSVs that it came from, in data/ or where source.path says, by the "
     "competition's unchanged ones, then run: dvc repro"
 )
@@ -143,7 +145,8 @@ def _read(path: Path, columns: tuple[str, ...], expected_rows: int | None) -> ND
     if expected_rows is not None and len(cells) != expected_rows:
         raise TableError(
             f"{path} is not the competition's file: expected {expected_rows:,} rows, found "
-            f"{len(cells):,}. {_REMEDY}"
+            f"{len(cells):,}.",
+            REMEDY,
         )
     return cells
 
@@ -199,7 +202,8 @@ def _parse_any(path: Path, content: bytes, columns: tuple[str, ...]) -> NDArray[
         line = error.object.count(b"\n", 0, error.start) + 1
         raise TableError(
             f"{path}, line {line:,}: found the byte {error.object[error.start]:#04x}, which is no "
-            f"text; expected digits and commas. {_REMEDY}"
+            f"text; expected digits and commas.",
+            REMEDY,
         ) from None
     reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
     next(reader)
@@ -209,19 +213,21 @@ def _parse_any(path: Path, content: bytes, columns: tuple[str, ...]) -> NDArray[
             if not row:
                 raise TableError(
                     f"{path}, line {reader.line_num:,}: expected {len(columns)} cells, found a "
-                    f"blank line. {_REMEDY}"
+                    f"blank line.",
+                    REMEDY,
                 )
             if len(row) != len(columns):
                 raise TableError(
                     f"{path}, line {reader.line_num:,}: expected {len(columns)} cells, found "
-                    f"{len(row)}. The file seems cut off or damaged there. {_REMEDY}"
+                    f"{len(row)}. The file seems cut off or damaged there.",
+                    REMEDY,
                 )
             named = zip(columns, row, strict=True)
             rows.append([_parse_cell(path, reader.line_num, name, cell) for name, cell in named])
     except csv.Error as error:
-        raise TableError(f"{path}, line {reader.line_num:,}: {error}. {_REMEDY}") from None
+        raise TableError(f"{path}, line {reader.line_num:,}: {error}.", REMEDY) from None
     if not rows:
-        raise TableError(f"{path} has a header but no rows. {_REMEDY}")
+        raise TableError(f"{path} has a header but no rows.", REMEDY)
     return np.array(rows, dtype=np.uint8)
 
 
@@ -234,5 +240,6 @@ def _parse_cell(path: Path, line: int, column: str, cell: str) -> int:
     found = reprlib.repr(cell) if stripped else "nothing"
     raise TableError(
         f"{path}, line {line:,}, column {column!r}: expected an integer from 0 to 255, found "
-        f"{found}. {_REMEDY}"
+        f"{found}.",
+        REMEDY,
     )

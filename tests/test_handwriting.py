@@ -115,6 +115,31 @@ def squared_paper(ink: Ink, generator: Generator) -> Pixels:
     return opaque(paper * (1 - share) + 20 * share)
 
 
+def _on_table(ink: Ink, generator: Generator, paper: float, pen: float, table: float) -> Pixels:
+    wide = table + generator.normal(0, 4, (240, 320, 1))
+    y, x = generator.integers(0, 120), generator.integers(0, 200)
+    wide[y : y + 120, x : x + 120] = paper + (pen - paper) * ink[..., np.newaxis]
+    return opaque(wide)
+
+
+def paper_on_table(ink: Ink, generator: Generator) -> Pixels:
+    return _on_table(ink, generator, 225, 40, 90)
+
+
+def tablet_on_table(ink: Ink, generator: Generator) -> Pixels:
+    return _on_table(ink, generator, 15, 240, 170)
+
+
+def turned_paper_on_table(ink: Ink, generator: Generator) -> Pixels:
+    angle = generator.uniform(-20, 20)
+    sheet = ndimage.rotate(paint(ink)[..., 0].astype(float), angle, order=1, cval=-1)
+    wide = 90 + generator.normal(0, 4, (240, 320, 1))
+    height, width = sheet.shape
+    part = wide[20 : 20 + height, 90 : 90 + width, 0]
+    part[sheet >= 0] = sheet[sheet >= 0]
+    return opaque(wide)
+
+
 def far_away(ink: Ink, generator: Generator) -> Pixels:
     small = ink.reshape(30, 4, 30, 4).mean(axis=(1, 3))
     wide = np.zeros((400, 640))
@@ -142,6 +167,9 @@ def far_away(ink: Ink, generator: Generator) -> Pixels:
         neighbour,
         specks,
         squared_paper,
+        paper_on_table,
+        tablet_on_table,
+        turned_paper_on_table,
         far_away,
     ],
 )
@@ -241,11 +269,12 @@ def test_no_shape_of_noise_breaks_it(shape: tuple[int, int]) -> None:
         assert find_digit(pixels).image.shape == (28, 28)
 
 
-def test_two_digits_are_not_read_as_one(reader: Reader) -> None:
+def test_several_digits_are_not_read_as_one(reader: Reader) -> None:
     generator = np.random.default_rng(8)
-    for left, right in ((1, 7), (2, 4), (0, 9), (3, 3)):
-        pair = np.hstack([draw_ink(left, generator), draw_ink(right, generator)])
-        assert reader.read(paint(pair)).problem is Problem.SEVERAL
+    for group in ((1, 7), (2, 4), (0, 9), (3, 3), (8, 1, 5), (6, 2, 4)):
+        inks = [draw_ink(digit, generator) for digit in group]
+        for laid in (np.hstack, np.vstack):
+            assert reader.read(paint(laid(inks))).problem is Problem.SEVERAL
 
 
 def test_thousands_of_dots_take_no_longer_than_seconds() -> None:

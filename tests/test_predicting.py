@@ -112,6 +112,7 @@ def test_index_gives_labels(project: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        ("path,label\n", "index.csv lists no picture"),
         ("file,digit\nx.png,2\n", "expected the columns path and label, found file, digit"),
         ("path,label\nx.png,two\n", "index.csv, line 2: expected a label from 0 to 9, found 'two'"),
         (
@@ -159,8 +160,41 @@ def test_unreadable_pictures_do_not_stop_the_others(project: Path) -> None:
     ):
         assert expected in problem
     output, errors = predict(*names, status=1)
-    assert output.count("cannot be opened") == 5
-    assert "error: empty.png is empty: expected a picture. 4 more could not be opened." in errors
+    assert output.count("unreadable") == 5
+    assert "error: 5 could not be read:\n  empty.png is empty: expected a picture.\n" in errors
+    assert "\n  none.png does not exist: expected a picture.\n" in errors
+
+
+def test_unusable_arguments_do_not_stop_the_others(project: Path) -> None:
+    save(project / "a.png", 7)
+    (project / "notes").mkdir()
+    (project / "notes/a.heic").touch()
+    (project / "listed.csv").write_text("path,label\na.png,7\n")
+    (project / "other.csv").write_text("a,b\n1,2\n")
+    arguments = ("notes", "listed.csv", "other.csv", "gone.csv", "", "a.png")
+    readings = predict_json(*arguments, status=1)
+    assert [each["digit"] for each in readings] == [None] * 5 + [7]
+    for reading, expected in zip(
+        readings,
+        (
+            "notes holds no picture: expected files that end in .bmp",
+            "listed.csv lists pictures and labels: name it index.csv or labels.csv and give its",
+            "but 784 column(s) are missing, 'pixel0' first. For pictures, name the files",
+            "gone.csv does not exist",
+            "An empty name was given",
+        ),
+        strict=False,
+    ):
+        assert expected in reading["problem"]
+    assert "found 1 of other kinds, such as a.heic" in readings[0]["problem"]
+
+
+def test_accuracy_is_of_what_could_be_opened(project: Path) -> None:
+    save(project / "in/7/a.png", 7)
+    (project / "in/7/empty.png").touch()
+    for folder in ("in", "in/7"):
+        output, _ = predict(folder, status=1)
+        assert "1 of 1 read right" in output
 
 
 def test_names_cannot_play_tricks_on_the_terminal(project: Path) -> None:
@@ -190,8 +224,18 @@ def test_empty_folder_is_explained(project: Path) -> None:
     )
 
 
-def test_json_and_csv_together_are_refused(project: Path) -> None:
-    assert "only one of --json and --csv" in predict("--json", "--csv", "x.png", status=2)[1]
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--json", "--csv"), "only one of --json, --csv and --show"),
+        (("--json", "--show"), "only one of --json, --csv and --show"),
+        (("--png", "seen.jpg"), "expected a name that ends in .png, found seen.jpg"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    options: tuple[str, ...], message: str, project: Path
+) -> None:
+    assert message in " ".join(predict(*options, "x.png", status=2)[1].split())
 
 
 def test_before_any_run_the_command_to_run_is_named(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import IO
 
 from pipeline.errors import SourceError, TableError
 from pipeline.files import replacing, sha256, tells_of_damage
-from pipeline.tables import TEST_COLUMNS, TRAIN_COLUMNS, check_header
+from pipeline.tables import REMEDY, TEST_COLUMNS, TRAIN_COLUMNS, check_header
 
 ARCHIVE_NAME = "digit-recognizer.zip"
 TABLES = {"train.csv": TRAIN_COLUMNS, "test.csv": TEST_COLUMNS}
@@ -128,7 +128,8 @@ def check(found: Found, rows: Mapping[str, int] | None = None) -> None:
                 )
             if rows and lines != rows[name]:
                 raise TableError(
-                    f"{member} is not complete: expected {rows[name]:,} rows, found {lines:,}."
+                    f"{member} is not complete: expected {rows[name]:,} rows, found {lines:,}.",
+                    REMEDY,
                 )
         for name in archive.namelist() if rows else []:
             if name not in TABLES:

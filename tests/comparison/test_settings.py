@@ -25,9 +25,13 @@ def test_default_is_compared_and_moved() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("fold: 0", "fold: -1", "fold: .*greater than or equal to 0, found -1"),
-        ("our_epochs:", "epochs:", "budget.our_epochs: Field required"),
-        ("seeds: [0, 1, 2]", "seeds: []", "seeds: .*at least 1 item"),
+        ("fold: 0", "fold: -1", "fold: expected at least 0, found -1"),
+        ("our_epochs:", "epochs:", "budget.our_epochs: missing"),
+        (
+            "seeds: [0, 1, 2]",
+            "seeds: []",
+            "seeds: expected at least one entry, found an empty list",
+        ),
         ("fold: 0", "fold: [", "is not valid YAML"),
         (
             "architectures: [dense_baseline,",

@@ -1,0 +1,100 @@
+"""Commands that check, send and follow submissions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline import stages
+from pipeline.cli.console import console, print_table
+from pipeline.errors import KaggleError
+
+if TYPE_CHECKING:
+    from pipeline.submission_log import Entry
+    from pipeline.submitting import Places
+
+
+def _places() -> Places:
+    from pipeline.submitting import Places
+
+    return Places(
+        provenance=stages.RAW / "provenance.json",
+        evaluation=stages.EVALUATION,
+        log=stages.SUBMISSION.with_name("log.csv"),
+    )
+
+
+def check(
+    file: Annotated[Path, typer.Argument(help="A submission CSV.")] = stages.SUBMISSION,
+) -> None:
+    """Check that a CSV is one that the competition accepts."""
+    from pipeline import submission
+
+    predicted = submission.check(file)
+    console.print(f"{file}: {len(predicted):,} rows, ready to be submitted", highlight=False)
+
+
+def submit(
+    file: Annotated[Path, typer.Argument(help="A submission CSV.")] = stages.SUBMISSION,
+    message: Annotated[
+        str, typer.Option("--message", "-m", help="What to remember about it.")
+    ] = "",
+) -> None:
+    """Check a CSV, send it to Kaggle once, log its score."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from pipeline import submission_log, submitting
+    from pipeline.sources.kaggle_client import USUAL_PATIENCE, Client
+
+    places = _places()
+    record = submitting.check(file, places.provenance)
+    client = Client()
+    entry = submitting.submit(file, record, " ".join(message.split()), places, client)
+    left = f"; {entry.submissions_left} left today" if entry.submissions_left else ""
+    console.print(f"{file}: submitted as number {entry.reference}{left}", highlight=False)
+    columns = TextColumn("waiting for the score"), BarColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+        progress.add_task("", total=None)
+        entry = submitting.wait_for_score(entry, places, client, USUAL_PATIENCE)
+    if entry.status == submission_log.PENDING:
+        console.print("Kaggle has not scored it yet. Look later with: digits scores")
+    else:
+        console.print(
+            f"public score {entry.public_score}, out-of-fold accuracy "
+            f"{entry.out_of_fold_accuracy or 'not known for these members'}",
+            highlight=False,
+        )
+
+
+def scores() -> None:
+    """Show all uploads, with the scores that Kaggle has now."""
+    from pipeline import submission_log, submitting
+    from pipeline.sources.kaggle_client import Client
+
+    places = _places()
+    try:
+        entries = submitting.refresh(places, Client())
+    except KaggleError:
+        _show_uploads(submission_log.read(places.log))
+        raise
+    _show_uploads(entries)
+
+
+def _show_uploads(entries: list[Entry]) -> None:
+    rows = [
+        {
+            "UTC": entry.time.replace("T", " ")[:16],
+            "status": entry.status,
+            "public": entry.public_score,
+            "out of fold": entry.out_of_fold_accuracy,
+            "file": entry.sha256[:8],
+            "message": entry.message,
+        }
+        for entry in entries
+    ]
+    if rows:
+        print_table(rows, f"{len(rows)} uploads; all that is known: {_places().log}")
+    else:
+        console.print("nothing was uploaded yet")

@@ -1,0 +1,75 @@
+"""Planes of grey levels and masks: what OpenCV and NumPy need a line or two for."""
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+cv2.setNumThreads(1)  # for many pictures at once, `predicting` has threads of its own
+
+Plane = NDArray[np.floating[Any]]
+Mask = NDArray[np.bool_]
+Box = tuple[slice, slice]
+"""Rows and columns."""
+
+
+def resize(pixels: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+    """Linear interpolation; from half the size down the means of what each pixel covers."""
+    halved = 2 * height <= pixels.shape[0] or 2 * width <= pixels.shape[1]
+    kind = cv2.INTER_AREA if halved else cv2.INTER_LINEAR
+    return cv2.resize(pixels, (max(1, width), max(1, height)), interpolation=kind)
+
+
+def blur(plane: Plane, deviation: float) -> Plane:
+    """Gaussian smoothing, the plane being mirrored at its edges."""
+    side = 2 * round(3 * deviation) + 1
+    blurred = cv2.GaussianBlur(plane, (side, side), deviation, borderType=cv2.BORDER_REFLECT)
+    return np.asarray(blurred, np.float32)
+
+
+def square(side: int) -> NDArray[np.uint8]:
+    return np.ones((side, side), np.uint8)
+
+
+def dilate(mask: Mask, pixels: int) -> Mask:
+    """The mask and what is so many steps to the side, up or down from it."""
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    return cv2.dilate(mask.view(np.uint8), cross, iterations=pixels).astype(bool)
+
+
+def measure_depth(mask: Mask) -> Plane:
+    """Distance of each pixel of the mask to what does not belong to it, exactly; 0 elsewhere."""
+    depth = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(depth, np.float32)
+
+
+def extent(box: Box) -> tuple[int, int]:
+    rows, columns = box
+    return rows.stop - rows.start, columns.stop - columns.start
+
+
+def span(mask: Mask) -> Box:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def thin_out(plane: NDArray[Any]) -> NDArray[Any]:
+    """Some 6,000 values that stand for all, of every column of ``(height, width)``."""
+    step = max(1, plane.size // 6_000)
+    while math.gcd(step, plane.shape[1]) > 1:
+        step += 1
+    return plane.ravel()[::step]
+
+
+def median(values: NDArray[np.floating[Any]]) -> float:
+    """The upper one of two; `numpy.median` takes several times as long."""
+    middle = values.size // 2
+    return float(np.partition(values, middle)[middle])
+
+
+def measure_noise(plane: Plane) -> float:
+    """Standard deviation of the noise, from the differences of neighbours."""
+    differences = thin_out(np.diff(plane, axis=1 if plane.shape[1] > 1 else 0))
+    return 1.4826 * median(np.abs(differences)) / 2**0.5 if differences.size else 0.0
