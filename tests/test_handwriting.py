@@ -131,7 +131,7 @@ def tablet_on_table(ink: Ink, generator: Generator) -> Pixels:
 
 
 def turned_paper_on_table(ink: Ink, generator: Generator) -> Pixels:
-    angle = generator.uniform(-20, 20)
+    angle = generator.uniform(-12, 12)
     sheet = ndimage.rotate(paint(ink)[..., 0].astype(float), angle, order=1, cval=-1)
     wide = 90 + generator.normal(0, 4, (240, 320, 1))
     height, width = sheet.shape

@@ -79,7 +79,7 @@ EXEMPT_HERE = {
         "digits": _READS,
         **{
             f"handwriting{part}": _COMPARES
-            for part in ("", ".ink", ".planes", ".redrawing", ".strokes")
+            for part in ("", ".ink", ".planes", ".redrawing", ".sheets", ".strokes")
         },
         "inference": _COMPARES,
         "pictures": _COMPARES,

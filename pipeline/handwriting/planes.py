@@ -6,8 +6,12 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 cv2.setNumThreads(1)  # for many pictures at once, `predicting` has threads of its own
+
+_WORKING_SIZE = 320
+"""Longest side, in pixels, in which ink is searched for."""
 
 Plane = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
@@ -73,3 +77,16 @@ def measure_noise(plane: Plane) -> float:
     """Standard deviation of the noise, from the differences of neighbours."""
     differences = thin_out(np.diff(plane, axis=1 if plane.shape[1] > 1 else 0))
     return 1.4826 * median(np.abs(differences)) / 2**0.5 if differences.size else 0.0
+
+
+def shrink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """RGBA at the working size, or as it is where that is larger."""
+    height, width = pixels.shape[:2]
+    scale = _WORKING_SIZE / max(height, width)
+    if scale >= 1:
+        return pixels
+    height, width = max(1, round(height * scale)), max(1, round(width * scale))
+    if pixels[..., 3].min() == 255:
+        return resize(pixels, height, width)
+    # Pillow weighs colours by their opacity.
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX))

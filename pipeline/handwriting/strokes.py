@@ -185,16 +185,15 @@ class _Components:
     def _stand_apart(self, candidates: list[int], main: int) -> bool:
         """Whether tall components stand side by side, or one above the other, with a gap.
 
-        Above each other it must be a wider one: parts of a digit may stand so.
+        Above each other the gap must be wider, and one of them no piece of an upright stroke.
         """
         large = [each for each in candidates if self._mass[each] > 0.25 * self._mass[main]]
         height = max(extent(self._boxes[number])[0] for number in large)
-        tall = [n for n in large if extent(self._boxes[n])[0] > 0.7 * height]
-        for axis, gap in ((0, 0.25), (1, 0.1)):
-            parts = sorted((self._boxes[number][axis] for number in tall), key=lambda p: p.start)
-            if any(after.start - part.stop > gap * height for part, after in pairwise(parts)):
-                return True
-        return False
+        tall = [self._boxes[n] for n in large if extent(self._boxes[n])[0] > 0.7 * height]
+        if _widest_gap([columns for _, columns in tall]) > 0.1 * height:
+            return True
+        is_wide = max(extent(box)[1] for box in tall) > 0.4 * height
+        return is_wide and _widest_gap([rows for rows, _ in tall]) > 0.25 * height
 
     def _touches_edge(self, number: int) -> bool:
         return any(
@@ -224,6 +223,11 @@ class _Components:
         down, across = (max(1, round(0.1 * extent)) for extent in extents)
         corners = (part[:down, :across], part[:down, -across:], part[-down:, :across])
         return sum(bool(corner.any()) for corner in (*corners, part[-down:, -across:])) >= 3
+
+
+def _widest_gap(parts: list[slice]) -> int:
+    ordered = sorted(parts, key=lambda part: part.start)
+    return max((after.start - part.stop for part, after in pairwise(ordered)), default=0)
 
 
 def _implausibility(mask: Mask) -> float:
