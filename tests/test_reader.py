@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from pipeline.digits import Images
 from pipeline.errors import ArtifactError
-from pipeline.handwriting import Problem
+from pipeline.handwriting import Glyph, Problem, find_digit
 from pipeline.preprocessing import preprocess
 from pipeline.reader import RECORD, SURE_FROM, ExportedNetwork, Reader, Reading
 from tests.handdrawn import MEMBER, draw_ink, paint
@@ -46,6 +47,20 @@ def test_members_are_averaged(copy: Path, reader: Reader) -> None:
     both = Reader(networks, sample=False).probabilities(some_images())
     straight = reader.probabilities(preprocess(some_images(), ["deskew"]))
     np.testing.assert_allclose(both, (reader.probabilities(some_images()) + straight) / 2)
+
+
+def test_reading_is_the_mean_of_turned_views(reader: Reader) -> None:
+    leaning = find_digit(paint(draw_ink(7, np.random.default_rng(3)))).image.astype(float)
+    views = np.stack(
+        [
+            ndimage.rotate(leaning, angle, reshape=False, order=1).round().astype(np.uint8)
+            for angle in (40, 50, 30)
+        ]
+    )
+    expected = reader.probabilities(views).mean(axis=0)
+    (reading,) = reader.read_glyphs([Glyph(views[0], None)])
+    np.testing.assert_allclose(reading.probabilities, expected, atol=0.03)
+    assert np.abs(reader.probabilities(views[:1])[0] - expected).max() > 0.02
 
 
 def test_reading_ranks_digits() -> None:
