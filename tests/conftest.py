@@ -47,7 +47,7 @@ def test_digits(training_digits: TrainingDigits) -> UnlabelledDigits:
 
 
 def make_project(folder: Path, *, git: bool = True) -> Path:
-    """Copy the project into ``folder`` as a fresh clone, its training cut down to few epochs."""
+    """Copy the project as a fresh clone, its training cut down to few epochs of one network."""
     for name in PROJECT_FILES:
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +57,7 @@ def make_project(folder: Path, *, git: bool = True) -> Path:
             shutil.copy(source, target)
     set_params(
         folder,
+        ONE_NETWORK,
         ("max_epochs: 24", "max_epochs: 8"),
         ("anneal_epochs: 6", "anneal_epochs: 7"),
         ("learning_rate: 0.001", "learning_rate: 0.003"),
@@ -70,6 +71,10 @@ def make_project(folder: Path, *, git: bool = True) -> Path:
     else:
         (folder / ".dvc/config.local").write_text("[core]\n    no_scm = true\n")
     return folder
+
+
+ONE_NETWORK = ("preprocessings: [plain, deskew+normalize_width]", "preprocessings: [plain]")
+"""What makes ``params.yaml`` list a single network, for `set_params`."""
 
 
 def set_params(folder: Path, *changes: tuple[str, str]) -> None:

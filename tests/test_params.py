@@ -10,7 +10,7 @@ from pipeline import params
 from pipeline.errors import ParamsError
 from pipeline.params import Member
 from pipeline.preprocessing import STEPS
-from tests.conftest import set_params
+from tests.conftest import ONE_NETWORK, set_params
 
 
 def assert_refused(folder: Path, *expected: str) -> str:
@@ -40,11 +40,19 @@ def set_value(folder: Path, key: str, value: str) -> None:
 def test_file_of_the_project_is_usable(in_folder: Path) -> None:
     settings = params.load()
     assert settings.source.kind == "auto"
-    assert settings.ensemble.members() == [Member(0, 0, "pooled_cnn", "plain")]
+    assert settings.ensemble.members() == [
+        Member(0, 0, "pooled_cnn", "plain"),
+        Member(0, 0, "pooled_cnn", "deskew+normalize_width"),
+    ]
 
 
 def test_members_are_every_combination_named_as_dvc_names_them(in_folder: Path) -> None:
-    set_params(in_folder, ("folds: [0]", "folds: [1, all]"), ("seeds: [0]", "seeds: [5, 6]"))
+    set_params(
+        in_folder,
+        ONE_NETWORK,
+        ("folds: [0]", "folds: [1, all]"),
+        ("seeds: [0]", "seeds: [5, 6]"),
+    )
     names = [member.name for member in params.load().ensemble.members()]
     assert names == [
         "1-5-pooled_cnn-plain",

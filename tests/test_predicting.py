@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from pipeline import cli, tables
-from tests.conftest import ROOT, set_params
+from tests.conftest import ONE_NETWORK, ROOT, set_params
 from tests.handdrawn import draw_ink, paint
 
 
@@ -278,9 +278,7 @@ def test_export_writes_other_formats(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (project / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    set_params(
-        project, ("preprocessings: [plain, deskew+normalize_width]", "preprocessings: [plain]")
-    )
+    set_params(project, ONE_NETWORK)
     models = project / "models"
     trained = models.resolve()
     models.unlink()

@@ -38,7 +38,7 @@ def folder(
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(tmp_path_factory.mktemp("page"))
         shutil.copy(ROOT / "params.yaml", "params.yaml")
-        set_params(Path.cwd(), ("folds: [0]", "folds: [0, 1, 2]"), ("seeds: [0]", "seeds: [0, 1]"))
+        set_params(Path.cwd(), ("folds: [0]", "folds: [0, 1, 2]"))
         misread = {row: (9, p) for row, p in NINES.items()} | OTHERS
         probabilities = read_as(data.labels, misread)
         for row, p in UNSURE.items():

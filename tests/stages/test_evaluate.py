@@ -17,7 +17,7 @@ from pipeline.files import read_json, sha256, write_json
 from pipeline.inference import load_network, predict_probabilities, save_model
 from pipeline.params import Member
 from pipeline.stages import evaluate
-from tests.conftest import ROOT, set_params
+from tests.conftest import ONE_NETWORK, ROOT, set_params
 
 
 def add_member(member: Member, data: TrainingDigits, *preprocessing: str) -> None:
@@ -51,6 +51,7 @@ def evaluated(
         shutil.copy(ROOT / "params.yaml", "params.yaml")
         set_params(
             Path.cwd(),
+            ONE_NETWORK,
             ("folds: [0]", "folds: [0, 2, all]"),
             ("seeds: [0]", "seeds: [0, 1]"),
             ("[pooled_cnn]", "[deep_cnn]"),

@@ -10,12 +10,14 @@ from pipeline.files import read_json, write_json
 from pipeline.inference import load_network, predict_probabilities
 from pipeline.reader import Reader
 from pipeline.stages import export
+from tests.conftest import ONE_NETWORK, set_params
 from tests.handdrawn import MEMBER
 
 
 @pytest.fixture
 def project(in_folder: Path, exported: Path, test_digits: UnlabelledDigits) -> Path:
     """A project with one trained member, whose images are deskewed, and prepared test images."""
+    set_params(in_folder, ONE_NETWORK)
     folder = stages.MODELS / MEMBER
     folder.mkdir(parents=True)
     (folder / "model.keras").write_bytes(

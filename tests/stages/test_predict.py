@@ -13,6 +13,7 @@ from pipeline.errors import ArtifactError
 from pipeline.files import read_json, sha256, write_json
 from pipeline.inference import load_network, predict_probabilities, save_model
 from pipeline.stages import predict
+from tests.conftest import ONE_NETWORK, set_params
 
 
 def write_record(folder: Path, provenance: Provenance, *preprocessing: str) -> None:
@@ -23,6 +24,7 @@ def write_record(folder: Path, provenance: Provenance, *preprocessing: str) -> N
 @pytest.fixture
 def member(in_folder: Path, test_digits: UnlabelledDigits) -> Path:
     """A folder with params, test images and one untrained member that belongs to them."""
+    set_params(in_folder, ONE_NETWORK)
     digits.save(stages.TEST, test_digits)
     keras.utils.set_random_seed(0)
     folder = stages.MODELS / "0-0-pooled_cnn-plain"
