@@ -41,12 +41,16 @@ class TableError(PipelineError):
     """A CSV does not hold what the competition's file of that name holds.
 
     Attributes:
-        problem: what happened, was expected and found, without what to do about it.
+        problem: what happened, was expected and found.
+        remedy: what to do about it in the pipeline.
     """
 
     def __init__(self, problem: str, remedy: str) -> None:
-        super().__init__(f"{problem} {remedy}")
-        self.problem = problem
+        super().__init__(problem, remedy)
+        self.problem, self.remedy = problem, remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem} {self.remedy}"
 
 
 class ArtifactError(PipelineError):

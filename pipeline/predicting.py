@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 
 from pipeline import pictures, tables
 from pipeline.digits import IMAGE_SIZE, NUM_CLASSES, Images
-from pipeline.errors import PictureError, TableError
+from pipeline.errors import PictureError, TableError, printable
 from pipeline.files import replacing
 from pipeline.handwriting import Glyph, Problem, find_digit
 from pipeline.reader import Reader, Reading
@@ -36,7 +36,7 @@ FIELDS = (
     "label",
 )
 
-_TILE, _CAPTION, _TILES_PER_ROW = 112, 16, 10
+_TILE, _CAPTION, _TILES_PER_ROW = 112, 14, 10
 
 
 @dataclass(frozen=True)
@@ -95,21 +95,26 @@ def gather(arguments: Sequence[str], stdin: Callable[[], bytes]) -> list[Item]:
 def _gather_one(argument: str, stdin: Callable[[], bytes]) -> list[Item]:
     try:
         return list(_list_items(argument, stdin))
-    except TableError as error:
-        reason = PictureError(f"{error.problem} For pictures, name the files or their folder.")
-    except PictureError as error:
-        reason = error
-    return [Item(argument or "''", partial(_refuse, reason))]
+    except (OSError, csv.Error, PictureError, TableError) as error:
+        return [Item(argument or "''", partial(_refuse, argument, error))]
 
 
-def _refuse(reason: PictureError) -> Glyph:
-    raise reason
+def _refuse(argument: str, error: Exception) -> Glyph:
+    match error:
+        case TableError():
+            raise PictureError(f"{error.problem} For pictures, name the files or their folder.")
+        case OSError() | csv.Error():
+            reason = getattr(error, "strerror", None) or error
+            raise PictureError(f"{argument} cannot be read: {reason}.")
+    raise error
 
 
 def _list_items(argument: str, stdin: Callable[[], bytes]) -> Iterator[Item]:
     path = Path(argument)
     if not argument:
         raise PictureError("An empty name was given: expected that of a picture, folder or CSV.")
+    if argument.startswith(("http://", "https://")):
+        raise PictureError(f"{argument} is an address: download the picture and name its file.")
     if argument == STDIN:
         content = stdin()
         yield Item("standard input", lambda: find_digit(pictures.decode(content, "standard input")))
@@ -157,7 +162,7 @@ def _gather_labelled(folder: Path, table: Path) -> list[Item]:
             f"{table} is not UTF-8 (byte {error.start}): save it as CSV in UTF-8."
         ) from None
     with io.StringIO(text, newline="") as file:
-        rows = csv.DictReader(file)
+        rows = csv.DictReader(file, skipinitialspace=True)
         if not {"path", "label"} <= set(rows.fieldnames or ()):
             raise PictureError(
                 f"{table} does not label the pictures beside it: expected the columns path and "
@@ -179,19 +184,24 @@ def _gather_labelled(folder: Path, table: Path) -> list[Item]:
 
 
 def _gather_table(path: Path) -> Iterator[Item]:
-    try:
-        with path.open("rb") as file:
-            header = file.readline(1 << 16)
-    except FileNotFoundError:
-        raise PictureError(f"{path} does not exist: expected a CSV in Kaggle's form.") from None
-    labels: list[int | None]
-    names = header.decode("utf-8-sig", errors="replace").strip().split(",")
+    if not path.is_file():
+        found = "does not exist" if not path.exists() else "is no regular file"
+        raise PictureError(f"{path} {found}: expected a CSV in Kaggle's form.")
+    with path.open("rb") as file:
+        header = file.readline(1 << 16).decode("utf-8-sig", errors="replace")
+    names = [name.strip(' "').lower() for name in header.strip().split(",")]
     if {"path", "label"} <= set(names):
         raise PictureError(
-            f"{path} lists pictures and labels: name it {' or '.join(LABEL_FILES)} and give its "
-            f"folder instead: {path.parent}"
+            f"{path} labels pictures: as {' or '.join(LABEL_FILES)} in their folder it is read "
+            f"with them. Name the folder: {path.parent}"
         )
-    if names[0].strip(' "').lower() == "label":
+    if all(name.isdecimal() for name in names):
+        raise PictureError(
+            f"{path} begins with numbers: expected a line with the names of the columns first, "
+            "pixel0 to pixel783, with or without label before them."
+        )
+    labels: list[int | None]
+    if names[0] == "label":
         images, given = tables.read_train(path, expected_rows=None)
         labels = [int(label) for label in given]
     else:
@@ -229,6 +239,8 @@ def _load(item: Item) -> Glyph | PictureError:
         return item.load()
     except PictureError as error:
         return error
+    except OSError as error:
+        return PictureError(f"{item.name} cannot be read: {error.strerror or error}.")
 
 
 def to_json(outcomes: Sequence[Outcome]) -> str:
@@ -260,21 +272,24 @@ def draw_seen(path: Path, outcomes: Sequence[Outcome]) -> None:
     shown = [outcome for outcome in outcomes if outcome.reading]
     columns = max(1, min(_TILES_PER_ROW, len(shown)))
     rows = max(1, -(-len(shown) // columns))
-    step = _TILE + 8
-    sheet = Image.new("RGB", (columns * step + 8, rows * (step + _CAPTION) + 8), "white")
+    step, below = _TILE + 8, 2 * _CAPTION
+    sheet = Image.new("RGB", (columns * step + 8, rows * (step + below) + 8), "white")
     pen = ImageDraw.Draw(sheet)
     for index, outcome in enumerate(shown):
         reading = outcome.reading
         if reading is None:
             continue
-        left, top = index % columns * step + 8, index // columns * (step + _CAPTION) + 8
+        left, top = index % columns * step + 8, index // columns * (step + below) + 8
         tile = Image.fromarray(reading.image).resize((_TILE, _TILE), Image.Resampling.NEAREST)
         sheet.paste(tile, (left, top))
+        name = outcome.item.name
         caption = reading.problem or f"{reading.digit}  {reading.probability:.1%}"
         wrong = outcome.item.label is not None and not outcome.right
         if wrong:
-            caption += f", true {outcome.item.label}"
-        pen.text((left, top + _TILE + 1), caption, fill="#b00020" if wrong else "black")
+            caption = f"{'none' if reading.problem else reading.digit}, true {outcome.item.label}"
+        for line, text in enumerate((caption, name if len(name) <= 18 else f"…{name[-17:]}")):
+            place = (left, top + _TILE + 1 + line * _CAPTION)
+            pen.text(place, printable(text), fill="#b00020" if wrong else "black")
     with replacing(path) as temporary:
         sheet.save(temporary, "PNG")
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from pipeline.handwriting import Problem, find_digit
+from pipeline.handwriting.redrawing import is_patch
 from pipeline.pictures import Pixels
 from pipeline.reader import Reader
 from tests.handdrawn import draw_ink, opaque, paint
@@ -130,6 +131,16 @@ def tablet_on_table(ink: Ink, generator: Generator) -> Pixels:
     return _on_table(ink, generator, 15, 240, 170)
 
 
+def tablet_with_a_rim(ink: Ink, generator: Generator) -> Pixels:
+    """Light ink on a dark screen within a light rim, which is near when the digit is looked at."""
+    wide = 130 + generator.normal(0, 4, (480, 640, 1))
+    y, x = generator.integers(0, 200), generator.integers(0, 360)
+    wide[y : y + 240, x : x + 240] = 200
+    wide[y + 15 : y + 225, x + 15 : x + 225] = 20
+    wide[y + 60 : y + 180, x + 60 : x + 180, 0] += 215 * ink
+    return opaque(wide)
+
+
 def turned_paper_on_table(ink: Ink, generator: Generator) -> Pixels:
     angle = generator.uniform(-12, 12)
     sheet = ndimage.rotate(paint(ink)[..., 0].astype(float), angle, order=1, cval=-1)
@@ -169,6 +180,7 @@ def far_away(ink: Ink, generator: Generator) -> Pixels:
         squared_paper,
         paper_on_table,
         tablet_on_table,
+        tablet_with_a_rim,
         turned_paper_on_table,
         far_away,
     ],
@@ -247,18 +259,44 @@ def all_transparent(generator: Generator) -> Pixels:
     return np.zeros((50, 50, 4), np.uint8)
 
 
+def squared_and_blank(generator: Generator) -> Pixels:
+    picture = np.full((300, 400, 3), 250.0)
+    picture[::20] = picture[:, ::20] = (200, 210, 235)
+    return opaque(picture + generator.normal(0, 2, (300, 400, 1)))
+
+
 def one_pixel(generator: Generator) -> Pixels:
     return opaque(np.zeros((1, 1, 3)))
 
 
 @pytest.mark.parametrize(
-    "picture", [blank, blank_paper, blank_and_shaded, all_transparent, one_pixel]
+    "picture",
+    [
+        blank,
+        blank_paper,
+        blank_and_shaded,
+        all_transparent,
+        one_pixel,
+    ],
 )
 def test_blank_picture_is_no_digit(picture: Callable[[Generator], Pixels], reader: Reader) -> None:
     reading = reader.read(picture(np.random.default_rng(6)))
     assert reading.problem is Problem.BLANK
     assert reading.digit is None and reading.runner_up is None and reading.probability == 0
     assert not reading.image.any()
+
+
+def test_squared_paper_alone_is_no_digit() -> None:
+    assert find_digit(squared_and_blank(np.random.default_rng(6))).problem is not None
+
+
+def test_patch_is_no_digit() -> None:
+    drawn = np.zeros((28, 28), np.uint8)
+    drawn[6:22, 8:20] = 255
+    assert is_patch(drawn)
+    drawn[9:19, 11:17] = 0
+    assert not is_patch(drawn)
+    assert not is_patch(find_digit(paint(draw_ink(1, np.random.default_rng(0), width=0.3))).image)
 
 
 @pytest.mark.parametrize("shape", [(1, 40), (40, 1), (2, 2), (3, 900), (28, 28)])

@@ -113,6 +113,7 @@ def test_index_gives_labels(project: Path) -> None:
     ("content", "message"),
     [
         ("path,label\n", "index.csv lists no picture"),
+        (f"path,label\n{'x' * 140_000},2\n", "in cannot be read: field larger than field limit"),
         ("file,digit\nx.png,2\n", "expected the columns path and label, found file, digit"),
         ("path,label\nx.png,two\n", "index.csv, line 2: expected a label from 0 to 9, found 'two'"),
         (
@@ -178,7 +179,7 @@ def test_unusable_arguments_do_not_stop_the_others(project: Path) -> None:
         readings,
         (
             "notes holds no picture: expected files that end in .bmp",
-            "listed.csv lists pictures and labels: name it index.csv or labels.csv and give its",
+            "listed.csv labels pictures: as index.csv or labels.csv in their folder",
             "but 784 column(s) are missing, 'pixel0' first. For pictures, name the files",
             "gone.csv does not exist",
             "An empty name was given",
@@ -187,6 +188,37 @@ def test_unusable_arguments_do_not_stop_the_others(project: Path) -> None:
     ):
         assert expected in reading["problem"]
     assert "found 1 of other kinds, such as a.heic" in readings[0]["problem"]
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".png", "x" * 300 + ".csv", "loop.csv", "pipe.csv"])
+def test_what_the_system_refuses_does_not_stop_the_others(name: str, project: Path) -> None:
+    save(project / "a.png", 7)
+    (project / "loop.csv").symlink_to("loop.csv")
+    os.mkfifo(project / "pipe.csv")
+    refused, read = predict_json(name, "a.png", status=1)
+    assert refused["digit"] is None and name in refused["problem"]
+    assert read["digit"] == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            '"path","label"\na.png,7\n',
+            "labels pictures: as index.csv or labels.csv in their folder",
+        ),
+        ("path, label\na.png,7\n", "labels pictures: as index.csv or labels.csv in their folder"),
+        (",".join(["5", "0", "255"]) + "\n", "begins with numbers: expected a line with the names"),
+    ],
+)
+def test_csv_of_another_kind_is_recognised(content: str, message: str, project: Path) -> None:
+    (project / "some.csv").write_text(content)
+    assert message in predict("some.csv", status=1)[1]
+
+
+def test_address_is_not_taken_for_a_file(project: Path) -> None:
+    message = "https://example.org/a.png is an address: download the picture"
+    assert message in predict("https://example.org/a.png", status=1)[1]
 
 
 def test_accuracy_is_of_what_could_be_opened(project: Path) -> None:
@@ -230,6 +262,7 @@ def test_empty_folder_is_explained(project: Path) -> None:
         (("--json", "--csv"), "only one of --json, --csv and --show"),
         (("--json", "--show"), "only one of --json, --csv and --show"),
         (("--png", "seen.jpg"), "expected a name that ends in .png, found seen.jpg"),
+        (("--png", "gone/seen.png"), "there is no folder gone to draw seen.png in"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline.predicting import Outcome
 
 _FEW = 20
-"""So many pictures are all listed, and so many reasons why one cannot be opened."""
+"""So many pictures are all listed, and so many reasons why one cannot be read."""
 
 
 def predict(
@@ -48,8 +48,8 @@ def predict(
     """Read digits that people drew, photographed or scanned.
 
     All networks that params.yaml lists are asked, and their probabilities averaged. Exit status: 0
-    when every picture could be opened, also where no digit was found; 1 when one could not; 2 for
-    a mistyped command.
+    when everything could be read, also where no digit was found; 1 when something could not; 2
+    for a mistyped command.
     """
     from pipeline import predicting
     from pipeline.reader import Reader
@@ -58,6 +58,8 @@ def predict(
         raise typer.BadParameter("only one of --json, --csv and --show can be printed.")
     if png is not None and png.suffix.lower() != ".png":
         raise typer.BadParameter(f"expected a name that ends in .png, found {png}")
+    if png is not None and not png.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {png.parent} to draw {png.name} in")
     reader = Reader.load(stages.EXPORTED, stages.MODELS)
     items = predicting.gather(pictures, sys.stdin.buffer.read)
     if reader.sample:
@@ -104,13 +106,13 @@ def _show_outcomes(outcomes: list[Outcome], *, show: bool) -> None:
         outcome for outcome in outcomes if few or outcome.item.label is None or not outcome.right
     ]
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("picture", overflow="fold")
+    table.add_column("picture", overflow="fold", min_width=12)
     if labelled:
         table.add_column("true", justify="right")
-    table.add_column("digit", justify="right", style="bold")
+    table.add_column("digit", justify="right", style="bold", no_wrap=True)
     table.add_column("probability", justify="right", no_wrap=True)
     table.add_column("runner-up", justify="right", style="dim", no_wrap=True)
-    table.add_column("remark", no_wrap=True)
+    table.add_column("remark")
     for outcome in listed:
         label = outcome.item.label
         true = [] if not labelled else ["–" if label is None else str(label)]

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from pipeline.digits import IMAGE_SIZE, Images
 from pipeline.handwriting.ink import flatten, is_dark_on_light, respond, split_alpha, to_grey
-from pipeline.handwriting.planes import extent, measure_noise, shrink
-from pipeline.handwriting.redrawing import redraw
+from pipeline.handwriting.planes import Mask, erode, extent, measure_noise, resize, shrink
+from pipeline.handwriting.redrawing import is_patch, redraw
 from pipeline.handwriting.sheets import crop, cut_out, find_sheets
 from pipeline.handwriting.strokes import Strokes, select
 
@@ -36,8 +36,14 @@ _CLOSER_BELOW = 80
 _WINDOWS = (0.35, 0.12)
 """Widths of the bottom-hat's window, as shares of the longest side; strokes must be narrower."""
 
-_DOUBTFUL_FROM = 0.6
+_DOUBTFUL_FROM = 0.45
 """Implausibility above which strokes may rather be a sheet that something is written on."""
+
+_EDGE = 7
+"""Twice the pixels along a sheet's edge that belong to it."""
+
+_SAME_FROM = 0.5
+"""Share of their boxes in common (intersection over union) from which two findings are the same."""
 
 
 class Problem(StrEnum):
@@ -60,26 +66,56 @@ class Glyph:
     problem: Problem | None
 
 
+_NOTHING = Glyph(np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.uint8), Problem.BLANK)
+
+
 def find_digit(pixels: NDArray[np.uint8]) -> Glyph:
     """Find the one digit in a picture: RGBA uint8 ``(height, width, 4)``, neither of them 0."""
-    strokes = _search(shrink(pixels))
+    small = shrink(pixels)
+    strokes = _search(small)
     if strokes is None:
-        return Glyph(np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.uint8), Problem.BLANK)
-    if strokes.implausibility > _DOUBTFUL_FROM:
-        for sheet in find_sheets(shrink(pixels), strokes.mask):
-            written = _search(cut_out(pixels, sheet))
-            if written is not None and written.implausibility < strokes.implausibility / 2:
-                return _read(written)
+        return _NOTHING
+    for sheet in find_sheets(small, strokes.mask):
+        cut = cut_out(pixels, sheet)
+        written = _search(shrink(cut))
+        if written is not None and _is_better(written, strokes, sheet):
+            return _read(_look_closer(cut, written))
+    return _read(_look_closer(pixels, strokes))
+
+
+def _is_better(written: Strokes, strokes: Strokes, sheet: Mask) -> bool:
+    """Whether what is written on a sheet is rather the digit than what was found without it."""
+    inner = erode(sheet, _EDGE)
+    if strokes.mask[inner].any() and strokes.mask[~inner].any():  # a digit stays off the edge
+        return written.implausibility < min(strokes.implausibility, _DOUBTFUL_FROM)
+    is_doubtful = strokes.implausibility > _DOUBTFUL_FROM
+    return is_doubtful and written.implausibility < strokes.implausibility / 2
+
+
+def _look_closer(pixels: NDArray[np.uint8], strokes: Strokes) -> Strokes:
+    """Small strokes as they look from nearby, if the same are found there; others as they are."""
     scale = max(pixels.shape[:2]) / max(strokes.mask.shape)
     side = max(extent(strokes.box))
-    if scale > 1 and side < _CLOSER_BELOW:
-        closer = _search(shrink(crop(pixels, strokes.mask, side))) or strokes
-        strokes = replace(closer, several=strokes.several or closer.several)
-    return _read(strokes)
+    if scale <= 1 or side >= _CLOSER_BELOW:
+        return strokes
+    closer = _search(shrink(crop(pixels, strokes.mask, side)))
+    if closer is None:
+        return strokes
+    box = np.zeros(strokes.mask.shape, np.uint8)
+    box[strokes.box] = 1
+    expected = resize(crop(box, strokes.mask, side), *closer.mask.shape) > 0
+    found = np.zeros_like(expected)
+    found[closer.box] = True
+    if (expected & found).sum() < _SAME_FROM * (expected | found).sum():
+        return strokes
+    return replace(closer, several=strokes.several or closer.several)
 
 
 def _read(strokes: Strokes) -> Glyph:
-    return Glyph(redraw(strokes.cut()), Problem.SEVERAL if strokes.several else None)
+    image = redraw(strokes.cut())
+    if is_patch(image):
+        return _NOTHING
+    return Glyph(image, Problem.SEVERAL if strokes.several else None)
 
 
 def _search(pixels: NDArray[np.uint8]) -> Strokes | None:

@@ -28,7 +28,7 @@ _QUADRATIC = (0, 0, 1, 0, 1, 2), (0, 1, 0, 2, 1, 0)
 def split_alpha(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Plane | None]:
     """Colours ``(height, width, 3)``, or the opacity, 0 to 1, where that alone draws the digit.
 
-    A patch of opaque picture in a transparent one is laid on its own commonest colour.
+    A patch of opaque picture in a transparent one is laid on its own median colour.
     """
     colours = pixels[..., :3]
     if pixels[..., 3].min() >= 128:

@@ -37,6 +37,11 @@ def square(side: int) -> NDArray[np.uint8]:
     return np.ones((side, side), np.uint8)
 
 
+def erode(mask: Mask, side: int) -> Mask:
+    """The mask without what is within half of ``side`` of its edge or the picture's."""
+    return cv2.erode(mask.view(np.uint8), square(side), borderValue=0).astype(bool)
+
+
 def dilate(mask: Mask, pixels: int) -> Mask:
     """The mask and what is so many steps to the side, up or down from it."""
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))

@@ -24,6 +24,9 @@ _CENTRE = IMAGE_SIZE / 2
 _DRAWN_SIZE = 120
 """Longest side of the ink's box, in pixels, in which strokes are measured and redrawn."""
 
+_PATCH_FILL, _PATCH_RATIO = 0.8, 0.5
+"""What covers more of its box, whose aspect ratio is more than this, is no digit."""
+
 _THINNEST, _THICKEST = 2.6, 4.4
 """Stroke widths to which thinner and thicker ones are brought, in pixels of the 20×20 box. Nine in
 ten of the competition's training images lie between 2.1 and 4.4, half of them below 2.95."""
@@ -41,6 +44,13 @@ def redraw(ink: Plane) -> Images:
     mask = large > 0.5 * np.maximum(nearby, 0.4)
     mask = mask if mask.any() else large >= large.max()
     return _place(_set_stroke_width(np.pad(mask, 8)))
+
+
+def is_patch(image: Images) -> bool:
+    """Whether an image in MNIST's form shows a filled patch, which no digit is."""
+    box = image[span(image > 0)]
+    narrow, wide = sorted(box.shape)
+    return bool(box.mean() > _PATCH_FILL * 255 and narrow > _PATCH_RATIO * wide)
 
 
 def _set_stroke_width(mask: Mask) -> Plane:

@@ -6,11 +6,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.handwriting.planes import Mask, measure_depth, shrink, span, square
+from pipeline.handwriting.planes import Mask, erode, measure_depth, span
 
 _FILL, _RATIO, _DEPTH = 0.8, 0.3, 2
-"""A sheet fills this share of the narrowest rectangle about it, whose sides have at least this
-ratio, and is so many times as wide as the strokes on it."""
+"""A sheet fills this share of the minimum-area rectangle about it, whose aspect ratio is this at
+least, and is so many times as wide as the gaps that strokes make, which end within it."""
+
+_UNEVEN_EDGE = 7
+"""Twice the pixels along its edge in which gaps are of no account."""
 
 _LARGEST = 0.9
 """A larger share of the picture is no sheet in it, but the picture."""
@@ -32,30 +35,38 @@ def find_sheets(pixels: NDArray[np.uint8], mask: Mask) -> Iterator[Mask]:
 
 
 def _fill(patches: Mask) -> Mask | None:
-    """The rectangle that the largest patch nearly is but for narrow gaps, if it is one."""
-    _, numbers, boxes, _ = cv2.connectedComponentsWithStats(patches.view(np.uint8), connectivity=8)
-    areas = boxes[1:, cv2.CC_STAT_AREA]
-    if not areas.size:
+    """The convex hull of the largest patch, if that is nearly a rectangle with narrow gaps."""
+    largest = _largest_component(patches).view(np.uint8)
+    if not largest.any():
         return None
-    largest = (numbers == 1 + areas.argmax()).view(np.uint8)
     hull = cv2.convexHull(cv2.findNonZero(largest))
     narrow, wide = sorted(side + 1 for side in cv2.minAreaRect(hull)[1])
     sheet = cv2.fillConvexPoly(np.zeros_like(largest), hull, 1).view(bool)
     area = sheet.sum()
     if area > _LARGEST * sheet.size or area < _FILL * narrow * wide or narrow < _RATIO * wide:
         return None
-    gaps = sheet & ~patches
+    inner = erode(sheet, _UNEVEN_EDGE)
+    gaps = inner & ~patches
+    if not gaps.any() or (_largest_component(gaps) & ~erode(inner, 3)).any():
+        return None
     is_wider = measure_depth(sheet & patches).max() > _DEPTH * measure_depth(gaps).max()
-    return sheet if gaps.any() and is_wider else None
+    return sheet if is_wider else None
+
+
+def _largest_component(mask: Mask) -> Mask:
+    """Its largest connected component, or nothing where there is none."""
+    _, numbers, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    return np.asarray(numbers == 1 + areas.argmax()) if areas.size else np.zeros_like(mask)
 
 
 def cut_out(pixels: NDArray[np.uint8], sheet: Mask) -> NDArray[np.uint8]:
-    """The sheet alone, at working size; what is beyond its edge has its commonest colour."""
-    cut: NDArray[np.uint8] = shrink(crop(pixels, sheet, 0)).copy()
+    """The sheet alone; what is beyond its edge has its median colour."""
+    cut: NDArray[np.uint8] = crop(pixels, sheet, 0).copy()
     size = cut.shape[1], cut.shape[0]
     box = sheet[span(sheet)].view(np.uint8)
     scaled = cv2.resize(box, size, interpolation=cv2.INTER_NEAREST)
-    within = cv2.erode(scaled, square(5), borderValue=0).astype(bool)
+    within = erode(scaled.view(bool), max(5, round(0.02 * max(size))))
     if within.any():
         cut[~within] = np.median(cut[within], axis=0).astype(np.uint8)
     return cut
