@@ -76,20 +76,22 @@ def find_digit(pixels: NDArray[np.uint8]) -> Glyph:
     if strokes is None:
         return _NOTHING
     for sheet in find_sheets(small, strokes.mask):
+        bound = _bound_on(sheet, strokes)
+        if not bound:
+            continue
         cut = cut_out(pixels, sheet)
         written = _search(shrink(cut))
-        if written is not None and _is_better(written, strokes, sheet):
+        if written is not None and written.implausibility < bound:
             return _read(_look_closer(cut, written))
     return _read(_look_closer(pixels, strokes))
 
 
-def _is_better(written: Strokes, strokes: Strokes, sheet: Mask) -> bool:
-    """Whether what is written on a sheet is rather the digit than what was found without it."""
+def _bound_on(sheet: Mask, strokes: Strokes) -> float:
+    """Below which implausibility what is written on a sheet is rather the digit than strokes."""
     inner = erode(sheet, _EDGE)
     if strokes.mask[inner].any() and strokes.mask[~inner].any():  # a digit stays off the edge
-        return written.implausibility < min(strokes.implausibility, _DOUBTFUL_FROM)
-    is_doubtful = strokes.implausibility > _DOUBTFUL_FROM
-    return is_doubtful and written.implausibility < strokes.implausibility / 2
+        return min(strokes.implausibility, _DOUBTFUL_FROM)
+    return strokes.implausibility / 2 if strokes.implausibility > _DOUBTFUL_FROM else 0.0
 
 
 def _look_closer(pixels: NDArray[np.uint8], strokes: Strokes) -> Strokes:

@@ -39,7 +39,8 @@ def _fill(patches: Mask) -> Mask | None:
     largest = _largest_component(patches).view(np.uint8)
     if not largest.any():
         return None
-    hull = cv2.convexHull(cv2.findNonZero(largest))
+    (outline,), _ = cv2.findContours(largest, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    hull = cv2.convexHull(outline)
     narrow, wide = sorted(side + 1 for side in cv2.minAreaRect(hull)[1])
     sheet = cv2.fillConvexPoly(np.zeros_like(largest), hull, 1).view(bool)
     area = sheet.sum()
