@@ -96,16 +96,10 @@ def _gather_one(argument: str, stdin: Callable[[], bytes]) -> list[Item]:
     try:
         return list(_list_items(argument, stdin))
     except (OSError, csv.Error, PictureError, TableError) as error:
-        return [Item(argument or "''", partial(_refuse, argument, error))]
+        return [Item(argument or "''", partial(_refuse, error))]
 
 
-def _refuse(argument: str, error: Exception) -> Glyph:
-    match error:
-        case TableError():
-            raise PictureError(f"{error.problem} For pictures, name the files or their folder.")
-        case OSError() | csv.Error():
-            reason = getattr(error, "strerror", None) or error
-            raise PictureError(f"{argument} cannot be read: {reason}.")
+def _refuse(error: Exception) -> Glyph:
     raise error
 
 
@@ -239,8 +233,11 @@ def _load(item: Item) -> Glyph | PictureError:
         return item.load()
     except PictureError as error:
         return error
-    except OSError as error:
-        return PictureError(f"{item.name} cannot be read: {error.strerror or error}.")
+    except TableError as error:
+        return PictureError(f"{error.problem} For pictures, name the files or their folder.")
+    except (OSError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        return PictureError(f"{item.name} cannot be read: {reason}.")
 
 
 def to_json(outcomes: Sequence[Outcome]) -> str:

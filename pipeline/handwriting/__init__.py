@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from pipeline.digits import IMAGE_SIZE, Images
 from pipeline.handwriting.ink import flatten, is_dark_on_light, respond, split_alpha, to_grey
-from pipeline.handwriting.planes import Mask, erode, extent, measure_noise, resize, shrink
+from pipeline.handwriting.planes import Mask, extent, measure_noise, resize, shrink
 from pipeline.handwriting.redrawing import is_patch, redraw
-from pipeline.handwriting.sheets import crop, cut_out, find_sheets
+from pipeline.handwriting.sheets import crop, cut_out, find_sheets, inner_part
 from pipeline.handwriting.strokes import Strokes, select
 
 _CLOSER_BELOW = 80
@@ -38,9 +38,6 @@ _WINDOWS = (0.35, 0.12)
 
 _DOUBTFUL_FROM = 0.45
 """Implausibility above which strokes may rather be a sheet that something is written on."""
-
-_EDGE = 7
-"""Twice the pixels along a sheet's edge that belong to it."""
 
 _SAME_FROM = 0.5
 """Share of their boxes in common (intersection over union) from which two findings are the same."""
@@ -88,7 +85,7 @@ def find_digit(pixels: NDArray[np.uint8]) -> Glyph:
 
 def _bound_on(sheet: Mask, strokes: Strokes) -> float:
     """Below which implausibility what is written on a sheet is rather the digit than strokes."""
-    inner = erode(sheet, _EDGE)
+    inner = inner_part(sheet)
     if strokes.mask[inner].any() and strokes.mask[~inner].any():  # a digit stays off the edge
         return min(strokes.implausibility, _DOUBTFUL_FROM)
     return strokes.implausibility / 2 if strokes.implausibility > _DOUBTFUL_FROM else 0.0

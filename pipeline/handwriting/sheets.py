@@ -12,8 +12,8 @@ _FILL, _RATIO, _DEPTH = 0.8, 0.3, 2
 """A sheet fills this share of the minimum-area rectangle about it, whose aspect ratio is this at
 least, and is so many times as wide as the gaps that strokes make, which end within it."""
 
-_UNEVEN_EDGE = 7
-"""Twice the pixels along its edge in which gaps are of no account."""
+_EDGE = 7
+"""Twice the pixels along a sheet's edge that belong to neither it nor what is written on it."""
 
 _LARGEST = 0.9
 """A larger share of the picture is no sheet in it, but the picture."""
@@ -46,12 +46,17 @@ def _fill(patches: Mask) -> Mask | None:
     area = sheet.sum()
     if area > _LARGEST * sheet.size or area < _FILL * narrow * wide or narrow < _RATIO * wide:
         return None
-    inner = erode(sheet, _UNEVEN_EDGE)
+    inner = inner_part(sheet)
     gaps = inner & ~patches
     if not gaps.any() or (_largest_component(gaps) & ~erode(inner, 3)).any():
         return None
     is_wider = measure_depth(sheet & patches).max() > _DEPTH * measure_depth(gaps).max()
     return sheet if is_wider else None
+
+
+def inner_part(sheet: Mask) -> Mask:
+    """A sheet without its uneven edge."""
+    return erode(sheet, _EDGE)
 
 
 def _largest_component(mask: Mask) -> Mask:
