@@ -6,14 +6,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.handwriting.planes import Mask, erode, measure_depth, span
+from pipeline.handwriting.planes import Mask, erode, measure_depth, resize, span
 
 _FILL, _RATIO, _DEPTH = 0.8, 0.3, 2
 """A sheet fills this share of the minimum-area rectangle about it, whose aspect ratio is this at
 least, and is so many times as wide as the gaps that strokes make, which end within it."""
 
-_EDGE = 7
-"""Twice the pixels along a sheet's edge that belong to neither it nor what is written on it."""
+_EDGE = 0.02
+"""Twice the width of a sheet's uneven edge, as a share of the picture's longest side."""
+
+_COARSE_FROM = 160
+"""Sheets are sought at half the size in pictures with sides of so many pixels."""
 
 _LARGEST = 0.9
 """A larger share of the picture is no sheet in it, but the picture."""
@@ -26,12 +29,17 @@ def find_sheets(pixels: NDArray[np.uint8], mask: Mask) -> Iterator[Mask]:
         pixels: RGBA ``(height, width, 4)``.
         mask: what was taken for strokes, ``(height, width)``; it may be the sheet itself.
     """
-    grey = cv2.cvtColor(pixels[..., :3], cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGBA2GRAY)
+    patches = mask
+    if max(mask.shape) >= _COARSE_FROM:
+        height, width = (side // 2 for side in mask.shape)
+        grey = resize(grey, height, width)
+        patches = resize(mask.view(np.uint8), height, width).view(bool)
     _, light = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    for patches in (mask, light > 0, light == 0):
-        sheet = _fill(patches)
+    for each in (patches, light > 0, light == 0):
+        sheet = _fill(each)
         if sheet is not None:
-            yield sheet
+            yield resize(sheet.view(np.uint8), *mask.shape).view(bool)
 
 
 def _fill(patches: Mask) -> Mask | None:
@@ -56,7 +64,7 @@ def _fill(patches: Mask) -> Mask | None:
 
 def inner_part(sheet: Mask) -> Mask:
     """A sheet without its uneven edge."""
-    return erode(sheet, _EDGE)
+    return erode(sheet, max(3, round(_EDGE * max(sheet.shape)) | 1))
 
 
 def _largest_component(mask: Mask) -> Mask:
