@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator
 from sklearn.isotonic import isotonic_regression
 
-from pipeline.plots import saved
+from pipeline.plots.canvas import saved
 
 _COLOURS = {"author": "#d55e00", "ours": "#0072b2"}  # vermilion and blue of Okabe and Ito
 _MARKERS = {"author": "o", "ours": "s"}

@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline import metrics, plots
+from pipeline import metrics
 from pipeline.architectures import build
 from pipeline.calibration import tabulate_calibration
 from pipeline.digits import TrainingDigits
 from pipeline.layers import tabulate_layers
+from pipeline.plots import bars, diagrams, scores, tiles
 from pipeline.stages.evaluate import average_learning_curves
 
 
@@ -25,14 +26,14 @@ def height(path: Path) -> int:
 
 def test_class_counts_with_a_digit_missing(training_digits: TrainingDigits, tmp_path: Path) -> None:
     labels = training_digits.labels[training_digits.labels != 3]
-    plots.class_counts(tmp_path / "counts.png", labels)
+    bars.class_counts(tmp_path / "counts.png", labels)
     assert height(tmp_path / "counts.png")
 
 
 def test_sample_grid_grows_with_its_images(training_digits: TrainingDigits, tmp_path: Path) -> None:
     for count in (1, 60):
         path = tmp_path / f"{count}.png"
-        plots.sample_grid(path, training_digits.images[:count], training_digits.labels[:count])
+        tiles.sample_grid(path, training_digits.images[:count], training_digits.labels[:count])
     assert height(tmp_path / "60.png") > height(tmp_path / "1.png")
 
 
@@ -40,7 +41,7 @@ def test_sample_grid_grows_with_its_images(training_digits: TrainingDigits, tmp_
 def test_confusion_matrix_without_errors_without_images_and_with_all(
     confusions: np.ndarray, tmp_path: Path
 ) -> None:
-    plots.confusion_matrix(tmp_path / "confusion.png", confusions.astype(np.int64))
+    scores.confusion_matrix(tmp_path / "confusion.png", confusions.astype(np.int64))
     assert height(tmp_path / "confusion.png")
 
 
@@ -69,7 +70,7 @@ def test_learning_curves_of_members_with_and_without_a_stopping_slice(
     )
     path = tmp_path / "curve.svg"
     means = average_learning_curves(curves)
-    plots.learning_curve(path, curves, means, measure=measure, title="a measure")
+    scores.learning_curve(path, curves, means, measure=measure, title="a measure")
     assert_fits_a_page(path)
     assert means["members"].tolist() == [2, 1]
     assert means["loss_mean"].tolist() == [0.85, 0.5]
@@ -86,17 +87,17 @@ def test_calibration_of_all_right_some_wrong_and_all_wrong(
         0.91
     )
     table = tabulate_calibration(probabilities, labels, num_bins=15)
-    plots.confidence_histogram(tmp_path / "histogram.svg", table)
-    plots.calibration(tmp_path / "one.svg", table.assign(scaled=False))
+    scores.confidence_histogram(tmp_path / "histogram.svg", table)
+    scores.calibration(tmp_path / "one.svg", table.assign(scaled=False))
     both = pd.concat([table.assign(scaled=False), table.assign(scaled=True)])
-    plots.calibration(tmp_path / "both.svg", both)
+    scores.calibration(tmp_path / "both.svg", both)
     for path in tmp_path.iterdir():
         assert_fits_a_page(path)
 
 
 def test_predicted_counts_with_a_digit_missing(tmp_path: Path) -> None:
     table, _ = metrics.compare_counts(np.array([0, *range(1, 10)]), np.array([0, *range(9, 0, -1)]))
-    plots.predicted_counts(tmp_path / "counts.svg", table)
+    bars.predicted_counts(tmp_path / "counts.svg", table)
     assert_fits_a_page(tmp_path / "counts.svg")
 
 
@@ -111,7 +112,7 @@ def test_error_gallery_with_and_without_errors(
     probabilities[np.arange(60), predicted] = 0.91
     errors = metrics.tabulate_errors(probabilities, labels, np.arange(60))
     images = training_digits.images[errors["row"].to_numpy()]
-    plots.error_gallery(tmp_path / "errors.png", images, errors, num_errors=len(errors))
+    tiles.error_gallery(tmp_path / "errors.png", images, errors, num_errors=len(errors))
     assert height(tmp_path / "errors.png")
 
 
@@ -120,8 +121,8 @@ def test_picture_of_equal_data_has_equal_bytes(
 ) -> None:
     table, _ = metrics.compare_counts(np.arange(1, 11), np.arange(10, 0, -1))
     for name in ("one", "two"):
-        plots.class_counts(tmp_path / f"{name}.png", training_digits.labels)
-        plots.predicted_counts(tmp_path / f"{name}.svg", table)
+        bars.class_counts(tmp_path / f"{name}.png", training_digits.labels)
+        bars.predicted_counts(tmp_path / f"{name}.svg", table)
     for kind in ("png", "svg"):
         ours, theirs = (tmp_path / f"{name}.{kind}" for name in ("one", "two"))
         assert ours.read_bytes() == theirs.read_bytes()
@@ -130,7 +131,7 @@ def test_picture_of_equal_data_has_equal_bytes(
 @pytest.mark.parametrize("name", ["dense_baseline", "conv4_normalized"])
 def test_architecture_is_drawn_to_one_scale(name: str, tmp_path: Path) -> None:
     for drawn in (name, "flat_mlp"):
-        plots.architecture(tmp_path / f"{drawn}.png", tabulate_layers(build(drawn)), drawn)
+        diagrams.architecture(tmp_path / f"{drawn}.png", tabulate_layers(build(drawn)), drawn)
     assert height(tmp_path / f"{name}.png") == height(tmp_path / "flat_mlp.png")
 
 
@@ -138,6 +139,6 @@ def test_preprocessing_has_a_row_for_each_step(
     training_digits: TrainingDigits, tmp_path: Path
 ) -> None:
     images = training_digits.images[:10]
-    plots.preprocessing(tmp_path / "one.png", {"as it is": images})
-    plots.preprocessing(tmp_path / "two.png", {"as it is": images, "deskew": images})
+    tiles.preprocessing(tmp_path / "one.png", {"as it is": images})
+    tiles.preprocessing(tmp_path / "two.png", {"as it is": images, "deskew": images})
     assert height(tmp_path / "two.png") > height(tmp_path / "one.png")

@@ -65,6 +65,7 @@ EXEMPT = {
     "stages": "paths",
     "backend": "how Keras is imported; its version is in each member's conditions",
     "architectures": "the mapping of names; the architecture's own file is declared",
+    "plots": "empty",
     "sources": "empty",
 }
 """Modules that no stage declares, and why."""

@@ -42,9 +42,9 @@ def architectures(
     ] = None,
 ) -> None:
     """List the architectures, or show the layers of one."""
-    from pipeline import plots  # these take seconds to import
     from pipeline.architectures import ARCHITECTURES, build
     from pipeline.layers import describe_layers, tabulate_layers
+    from pipeline.plots import diagrams  # these take seconds to import
 
     if name is None:
         if picture is not None:
@@ -63,7 +63,7 @@ def architectures(
     title = f"{name}: {layers['parameters'].sum():,} parameters"
     print_table(describe_layers(layers), title, justify="left")
     if picture is not None:
-        plots.architecture(picture, layers, name)
+        diagrams.architecture(picture, layers, name)
         console.print(f"{picture}: drawn", highlight=False)
 
 

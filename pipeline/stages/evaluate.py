@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import classification_report
 
-from pipeline import calibration, digits, metrics, params, plots, stages
+from pipeline import calibration, digits, metrics, params, stages
 from pipeline.backend import keras, tf
 from pipeline.digits import TrainingDigits
 from pipeline.errors import ArtifactError
@@ -22,6 +22,7 @@ from pipeline.layers import describe_layers, tabulate_layers
 from pipeline.metrics import Probabilities
 from pipeline.near_duplicates import find_near_duplicates
 from pipeline.params import Evaluate, Member
+from pipeline.plots import diagrams, scores, tiles
 
 Rows = NDArray[np.intp]
 
@@ -215,8 +216,8 @@ def write_calibration(
         tables.append(after.assign(scaled=True))
     table = pd.concat(tables, ignore_index=True)
     _write_table(folder / "calibration.csv", table)
-    plots.calibration(folder / "figures/calibration.svg", table)
-    plots.confidence_histogram(folder / "figures/confidence.svg", before)
+    scores.calibration(folder / "figures/calibration.svg", table)
+    scores.confidence_histogram(folder / "figures/confidence.svg", before)
     return calibration.summarize_calibration(probabilities, labels, scaled, num_bins=num_bins)
 
 
@@ -234,7 +235,7 @@ def write_digit_tables(folder: Path, probabilities: Probabilities, labels: digit
     pairs = pd.DataFrame({"true": labels, "predicted": predicted})
     _write_table(folder / "confusion.csv", pairs)
     _write_table(folder / "confusion_matrix.csv", metrics.tabulate_confusions(confusions))
-    plots.confusion_matrix(folder / "confusion_matrix.png", confusions)
+    scores.confusion_matrix(folder / "confusion_matrix.png", confusions)
 
 
 def write_errors(
@@ -251,7 +252,7 @@ def write_errors(
     _write_table(folder / "correct.csv", correct)
     of_each_kind = errors.groupby(["true", "predicted"]).head(settings.gallery_images_per_confusion)
     shown = of_each_kind.head(settings.gallery_images)
-    plots.error_gallery(
+    tiles.error_gallery(
         folder / "error_gallery.png",
         data.images[shown["row"].to_numpy()],
         shown,
@@ -307,7 +308,7 @@ def write_learning_curves(folder: Path, members: list[Member]) -> None:
     _write_table(folder / "learning_curves_mean.csv", means)
     for measure, title in (("loss", "cross-entropy loss"), ("error_rate", "error rate")):
         path = folder / f"figures/learning_{measure}.svg"
-        plots.learning_curve(path, drawn, means, measure=measure, title=title)
+        scores.learning_curve(path, drawn, means, measure=measure, title=title)
 
 
 def average_learning_curves(curves: pd.DataFrame) -> pd.DataFrame:
@@ -332,7 +333,7 @@ def write_architectures(path: Path, members: list[Member]) -> None:
         for name, member in by_architecture.items():
             layers = tabulate_layers(load_model(stages.MODELS / member.name / "model.keras"))
             write_text(folder / f"{name}.md", _markdown(describe_layers(layers)))
-            plots.architecture(folder / f"{name}.png", layers, name)
+            diagrams.architecture(folder / f"{name}.png", layers, name)
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline import digits, metrics, params, plots, stages, submission
+from pipeline import digits, metrics, params, stages, submission
 from pipeline.digits import NUM_CLASSES, Provenance, UnlabelledDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json, replacing, sha256, write_json
 from pipeline.inference import load_network, predict_probabilities
+from pipeline.plots import bars, tiles
 
 GRID_IMAGES = 60
 
@@ -103,8 +104,8 @@ def write_report(
         table.to_csv(folder / "class_counts.csv", index=False)
         closest.to_csv(folder / "least_certain.csv", index=False)
         write_json(folder / "summary.json", {"n": len(probabilities)} | comparison)
-        plots.predicted_counts(folder / "class_counts.svg", table)
-        plots.least_certain(
+        bars.predicted_counts(folder / "class_counts.svg", table)
+        tiles.least_certain(
             folder / "least_certain.png", test.images[shown], probabilities[shown], shown + 1
         )
 

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import digits, params, plots, stages, tables
+from pipeline import digits, params, stages, tables
 from pipeline.augmentation import Warp, apply_transforms, draw_transforms
 from pipeline.digits import NUM_CLASSES, Provenance, TrainingDigits, UnlabelledDigits
 from pipeline.files import read_json, replacing, write_json
 from pipeline.folds import assign_folds, find_duplicates
+from pipeline.plots import bars, tiles
 from pipeline.preprocessing import STEPS, preprocess
 
 GRID_IMAGES = 100
@@ -77,12 +78,12 @@ def draw(folder: Path, training: TrainingDigits, settings: params.Params) -> Non
     """Draw the class counts, a grid of samples, and what preprocessing and augmentation do."""
     generator = np.random.default_rng(settings.seed)
     shown = generator.permutation(len(training.labels))[:GRID_IMAGES]
-    plots.class_counts(folder / "class_counts.png", training.labels)
-    plots.sample_grid(folder / "sample_grid.png", training.images[shown], training.labels[shown])
+    bars.class_counts(folder / "class_counts.png", training.labels)
+    tiles.sample_grid(folder / "sample_grid.png", training.images[shown], training.labels[shown])
 
     by_digit = [int(np.flatnonzero(training.labels == digit)[0]) for digit in range(NUM_CLASSES)]
     originals = training.images[by_digit]
-    plots.preprocessing(
+    tiles.preprocessing(
         folder / "preprocessing.png",
         {
             "as it is": originals,
@@ -95,7 +96,7 @@ def draw(folder: Path, training: TrainingDigits, settings: params.Params) -> Non
         Warp(**settings.augmentation.model_dump()), len(repeated), generator
     )
     warped = apply_transforms(repeated, transforms).numpy()
-    plots.augmentation_preview(
+    tiles.augmentation_preview(
         folder / "augmentation_preview.png",
         originals,
         warped.reshape(NUM_CLASSES, PREVIEW_WARPS, *originals.shape[1:]),

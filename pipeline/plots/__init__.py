@@ -1,0 +1,1 @@
+"""The pictures. Arrays and tables in, PNG and SVG files out."""

@@ -1,0 +1,51 @@
+"""How many images there are of each digit."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.ticker import StrMethodFormatter
+
+from pipeline.digits import NUM_CLASSES, Labels
+from pipeline.plots.canvas import RIGHT, WRONG, page_figure, saved
+
+
+def class_counts(path: Path, labels: Labels) -> None:
+    """How many labelled images there are of each digit."""
+    counts = np.bincount(labels, minlength=NUM_CLASSES)
+    with sns.axes_style("whitegrid"):
+        figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
+    with saved(path, figure):
+        sns.barplot(x=np.arange(NUM_CLASSES), y=counts, color=RIGHT, ax=axes)
+        axes.bar_label(axes.containers[0], fmt="{:,.0f}", padding=2)  # type: ignore[arg-type]
+        axes.set(xlabel="digit", ylabel="labelled images", title=f"{len(labels):,} labelled images")
+        axes.margins(y=0.1)
+        axes.grid(visible=False, axis="x")
+        sns.despine(ax=axes, left=True)
+
+
+def predicted_counts(path: Path, table: pd.DataFrame) -> None:
+    """How often each digit was predicted, beside what the training labels lead to expect.
+
+    Args:
+        path: of the SVG.
+        table: from `metrics.compare_counts`.
+    """
+    with page_figure(path) as axes:
+        axes.bar(table["digit"], table["predicted"], 0.66, color=RIGHT, label="predicted")
+        axes.plot(
+            table["digit"],
+            table["expected"],
+            "_",
+            color=WRONG,
+            ms=19,
+            mew=2.5,
+            label="expected from the training labels",
+        )
+        axes.set(xlabel="digit", ylabel="test images", xticks=table["digit"])
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.margins(y=0.25)
+        axes.grid(visible=False, axis="x")
+        axes.legend(loc="upper center", ncols=2)

@@ -1,0 +1,86 @@
+"""What all pictures have in common: colours, and files that are whole or none.
+
+Colours come from palettes that colour-blind people can tell apart; captions never rely on colour.
+An SVG on a page takes the page's colours, also those of its dark mode; alone it has its own.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.files import replacing, write_text
+
+_DPI = 120
+
+RIGHT, WRONG = "#0072b2", "#d55e00"  # blue and vermilion of Okabe and Ito's palette
+
+PALETTE = {
+    "ink": "#1b1f24",
+    "quiet": "#59636e",
+    "line": "#d8dde3",
+    "right": RIGHT,
+    "wrong": WRONG,
+}
+"""Colours of the SVGs by the name of the page's CSS variable that takes their place."""
+
+_SVG_STYLE: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": PALETTE["line"],
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.labelcolor": PALETTE["quiet"],
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.facecolor": "none",
+    "font.size": 9,
+    "grid.color": PALETTE["line"],
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.labelcolor": PALETTE["ink"],
+    "svg.fonttype": "none",
+    "svg.hashsalt": "",
+    "text.color": PALETTE["ink"],
+    "xtick.color": PALETTE["line"],
+    "xtick.labelcolor": PALETTE["quiet"],
+    "ytick.color": PALETTE["line"],
+    "ytick.labelcolor": PALETTE["quiet"],
+}
+
+
+@contextmanager
+def saved(path: Path, figure: Figure) -> Iterator[None]:
+    """Draw on ``figure``; afterwards it is written as PNG, unless drawing failed."""
+    try:
+        yield
+        with replacing(path) as temporary:
+            figure.savefig(temporary, dpi=_DPI, metadata={"Software": None})
+    finally:
+        plt.close(figure)
+
+
+@contextmanager
+def page_figure(path: Path) -> Iterator[Axes]:
+    """Axes to draw in; afterwards an SVG that a page can inline."""
+    with plt.rc_context(_SVG_STYLE):
+        figure, axes = plt.subplots(figsize=(4.2, 3.0), layout="constrained")
+        try:
+            yield axes
+            svg = StringIO()
+            figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+        finally:
+            plt.close(figure)
+    text = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", svg.getvalue())
+    for name, colour in PALETTE.items():
+        text = text.replace(colour, f"var(--{name}, {colour})")
+    write_text(path, text)

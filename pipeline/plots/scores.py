@@ -1,0 +1,167 @@
+"""How well held-back images were read, and how sure of it the networks were."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.ticker import (
+    FormatStrFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullLocator,
+    PercentFormatter,
+    StrMethodFormatter,
+)
+from numpy.typing import NDArray
+
+from pipeline.digits import NUM_CLASSES
+from pipeline.metrics import darkest_share, tabulate_confusions
+from pipeline.plots.canvas import PALETTE, RIGHT, WRONG, page_figure, saved
+
+
+def confusion_matrix(path: Path, confusions: NDArray[np.int64]) -> None:
+    """Counts and row percent ``(10, 10)``; errors have a colour scale of their own.
+
+    How dark they get, `metrics.darkest_share` says.
+    """
+    totals = np.maximum(confusions.sum(axis=1, keepdims=True), 1)
+    percent = 100 * confusions / totals
+    text = np.array(
+        [
+            [f"{n:,}\n{p:.2f} %" if n else "" for n, p in zip(*row, strict=True)]
+            for row in zip(confusions, percent, strict=True)
+        ]
+    )
+    diagonal = np.eye(NUM_CLASSES, dtype=bool)
+    darkest = darkest_share(tabulate_confusions(confusions))
+    figure, axes = plt.subplots(figsize=(11, 8.4), layout="constrained")
+    with saved(path, figure):
+        for mask, palette, title in (
+            (~diagonal, "Blues", "right, % of the row"),
+            (diagonal | (confusions == 0), "Oranges", "wrong, % of the row"),
+        ):
+            sns.heatmap(
+                percent,
+                mask=mask,
+                annot=text,
+                fmt="",
+                cmap=palette,
+                vmin=0 if mask[0, 0] else min(percent.diagonal().min(), 90),
+                vmax=100 * darkest if mask[0, 0] else 100,
+                linewidths=0.5,
+                annot_kws={"fontsize": 8},
+                cbar_kws={"label": title, "shrink": 0.8, "pad": 0.015},
+                ax=axes,
+            )
+        wrong = int(confusions[~diagonal].sum())
+        axes.set(
+            xlabel="predicted digit",
+            ylabel="true digit",
+            title=f"{wrong:,} of {confusions.sum():,} held-back images were misread",
+        )
+        axes.tick_params(length=0, labelrotation=0)
+
+
+def learning_curve(
+    path: Path, curves: pd.DataFrame, means: pd.DataFrame, *, measure: str, title: str
+) -> None:
+    """One figure of merit per epoch: a pale line per member, their mean, and a band of ± one sd.
+
+    Args:
+        path: of the SVG.
+        curves: columns member and epoch, ``<measure>`` of the training images as warped and
+            ``stopping_<measure>`` of the stopping slice.
+        means: columns epoch, and ``…_mean`` and ``…_sd`` of both.
+        measure: ``loss`` or ``error_rate``.
+        title: of the vertical axis.
+    """
+    with page_figure(path) as axes:
+        for column, colour, dashes, name in (
+            (measure, RIGHT, "-", "training images, warped, with dropout"),
+            (f"stopping_{measure}", WRONG, "--", "stopping slice, as it is"),
+        ):
+            for _, history in curves.groupby("member"):
+                axes.plot(
+                    history["epoch"], history[column], dashes, color=colour, alpha=0.3, lw=0.8
+                )
+            mean, spread = means[f"{column}_mean"], means[f"{column}_sd"].fillna(0)
+            axes.plot(means["epoch"], mean, dashes, color=colour, label=name, marker=".", ms=4)
+            lower = np.maximum(mean - spread, mean / 10)
+            axes.fill_between(means["epoch"], lower, mean + spread, color=colour, alpha=0.15, lw=0)
+        axes.set(xlabel="epoch", ylabel=title, yscale="log")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(
+            PercentFormatter(xmax=1) if measure == "error_rate" else FormatStrFormatter("%g")
+        )
+        axes.legend()
+
+
+def calibration(path: Path, table: pd.DataFrame) -> None:
+    """Accuracy against confidence, with 95 % intervals, before and after temperature scaling.
+
+    Args:
+        path: of the SVG.
+        table: rows of `tabulate_calibration`, and scaled, whether they are after scaling.
+    """
+    with page_figure(path) as axes:
+        axes.plot([0, 1], [0, 1], color=PALETTE["quiet"], lw=0.8, dashes=(4, 3))
+        for scaled, colour, marker, name in (
+            (False, RIGHT, "o", "as they are"),
+            (True, WRONG, "D", "after temperature scaling"),
+        ):
+            bins = table[(table["scaled"] == scaled) & table["confidence"].notna()]
+            if bins.empty:
+                continue
+            reach = np.abs(bins[["accuracy_low", "accuracy_high"]].T - bins["accuracy"])
+            axes.errorbar(
+                bins["confidence"],
+                bins["accuracy"],
+                yerr=reach.to_numpy(),
+                color=colour,
+                marker=marker,
+                ls="none",
+                ms=4,
+                elinewidth=0.8,
+                label=name,
+            )
+        axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(xmax=1))
+        axes.legend(loc="lower right")
+
+
+def confidence_histogram(path: Path, table: pd.DataFrame) -> None:
+    """How many predictions of each confidence were right and wrong, on a logarithmic scale.
+
+    Args:
+        path: of the SVG.
+        table: from `tabulate_calibration`.
+    """
+    with page_figure(path) as axes:
+        width = (table["high"] - table["low"]) / 2
+        for offset, column, colour, hatch in (
+            (0, "right", RIGHT, None),
+            (1, "wrong", WRONG, "////"),
+        ):
+            axes.bar(
+                table["low"] + offset * width,
+                table[column],
+                width * 0.92,
+                align="edge",
+                color=colour if hatch is None else "none",
+                edgecolor=colour,
+                hatch=hatch,
+                lw=0.8,
+                label=f"{column}: {table[column].sum():,}",
+            )
+        axes.set(xlabel="confidence", ylabel="held-back images", xlim=(0, 1), yscale="log")
+        axes.set_ylim(bottom=0.7)
+        axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.grid(visible=False, axis="x")
+        axes.legend(loc="upper left")
