@@ -3,9 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import params, plots, stages, tables
+from pipeline import params, stages, tables
 from pipeline.digits import Provenance, TrainingDigits
 from pipeline.errors import TableError
+from pipeline.plots import tiles
 from pipeline.stages import prepare
 from tests.conftest import set_params
 
@@ -56,7 +57,7 @@ def test_grid_shows_each_image_under_its_own_label(
     def sample_grid(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
         drawn["pairs"] = images, labels
 
-    monkeypatch.setattr(plots, "sample_grid", sample_grid)
+    monkeypatch.setattr(tiles, "sample_grid", sample_grid)
     prepare.draw(raw, training, params.load())
     for image, label in zip(*drawn["pairs"], strict=True):
         assert image[4 + 2 * label : 6 + 2 * label, 4:24].min() == 255
@@ -69,7 +70,7 @@ def test_preview_warps_the_images_as_they_are(raw: Path, monkeypatch: pytest.Mon
     def augmentation_preview(path: Path, originals: np.ndarray, warped: np.ndarray) -> None:
         drawn["warped"] = warped
 
-    monkeypatch.setattr(plots, "augmentation_preview", augmentation_preview)
+    monkeypatch.setattr(tiles, "augmentation_preview", augmentation_preview)
     unwarped = [(f"{key}: {value}", f"{key}: 0") for key, value in AUGMENTATION.items()]
     set_params(Path.cwd(), *unwarped)
     prepare.draw(raw, training, params.load())
