@@ -223,14 +223,14 @@ def test_drawn_seven_is_read_and_cleared(width: int, browser: Browser, port: int
         assert best.count() == 1 and best.inner_text().startswith("7")
         assert re.search(r"Second guess: \d \(\d+\.\d.%\)", page.locator("#second").inner_text())
         page.get_by_role("button", name="Clear").click()
-        wait_for(page, "·")
+        wait_for(page, "?")
         assert page.locator("#remark").inner_text() == "Nothing is drawn yet."
         assert seen(page) == 0 and page.locator("#bars .best").count() == 0
 
 
 def test_blank_canvas_gives_no_digit(browser: Browser, port: int) -> None:
     with opened(browser, port) as page:
-        assert page.locator("#digit").inner_text() == "·"
+        assert page.locator("#digit").inner_text() == "?"
         assert page.get_by_role("button", name="Undo").is_disabled()
 
 
@@ -242,7 +242,7 @@ def test_undo_takes_back_the_last_stroke(browser: Browser, port: int) -> None:
         page.keyboard.press("u")
         wait_for(page, "7")
         page.keyboard.press("u")
-        wait_for(page, "·")
+        wait_for(page, "?")
 
 
 def drop(page: Page, name: str, content: bytes) -> None:
@@ -277,7 +277,7 @@ def test_dropped_text_is_refused_in_words(browser: Browser, port: int) -> None:
     with opened(browser, port, refused=True) as page:
         drop(page, "notes.txt", b"not a picture")
         expect(page.locator("#remark")).to_contain_text("is no picture", timeout=20_000)
-        assert page.locator("#digit").inner_text() == "·"
+        assert page.locator("#digit").inner_text() == "?"
 
 
 def test_seven_is_drawn_with_the_keyboard(browser: Browser, port: int) -> None:

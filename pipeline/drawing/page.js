@@ -181,7 +181,7 @@ async function ask() {
   const asked = version;
   let answer;
   try {
-    const body = picture ? picture.bytes : await drawn();
+    const body = picture ? picture.bytes : drawn();
     const response = await fetch("read", { method: "POST", body, headers: { "Content-Type": "application/octet-stream" } });
     answer = await response.json();
   } catch {
@@ -192,8 +192,9 @@ async function ask() {
   if (waiting || asked !== version) { waiting = false; ask(); }
 }
 
-function drawn() {
-  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+function drawn() { // toBlob would wait until the browser is idle, for up to a second
+  const [, content] = canvas.toDataURL("image/png").split(",");
+  return Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
 }
 
 function percent(share) {
@@ -206,7 +207,8 @@ function show(answer) {
   const verdict = document.querySelector(".verdict");
   verdict.classList.toggle("problem", Boolean(told));
   verdict.classList.toggle("unsure", digit !== null && !answer.sure);
-  $("digit").textContent = digit ?? "·";
+  verdict.classList.toggle("none", digit === null);
+  $("digit").textContent = digit ?? "?";
   $("remark").textContent = told || answer.remark
     || `${percent(answer.probability)}${answer.sure ? "" : ", not sure"}`;
   $("second").textContent = digit === null ? "" :
