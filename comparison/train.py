@@ -1,20 +1,26 @@
 """Train one architecture by its author's recipe and by ours, from each seed; read the fold once.
 
-Killed at any moment, it continues: finished runs are left as they are, and the one that was
-interrupted goes on after its last finished epoch.
+Each core has a process that does one run after another with a single thread: batches are small, and
+two runs side by side are done sooner than one after the other with two threads each. Killed at any
+moment, it continues: finished runs are left as they are, and interrupted ones go on after their
+last finished epoch.
 """
 
 import argparse
 import hashlib
 import json
+import os
 import platform
+import subprocess
 import sys
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from comparison import recipes, settings
 from comparison.recipes import Plan, Whose
@@ -34,59 +40,138 @@ from pipeline.stages.train import CODE, derive_seed, make_recipe
 from pipeline.training_state import held
 
 
+@dataclass(frozen=True)
+class Run:
+    """One network to fit.
+
+    Attributes:
+        whose: recipe.
+        member: what is fitted, and which fold judges it.
+        plan: how.
+        seed: of its weights, batches and warps.
+        multiply_adds: of the network, for one image.
+        conditions: everything that the trained weights follow from.
+    """
+
+    whose: Whose
+    member: Member
+    plan: Plan
+    seed: int
+    multiply_adds: int
+    conditions: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.member.architecture}-{self.whose}-{self.member.seed}"
+
+    @property
+    def folder(self) -> Path:
+        """Where it ends: the model, its history, ``member.json`` as the train stage's, and
+        ``predictions.npz``: uint8 ``labels`` and ``predicted`` ``(n,)`` of the fold, in its order.
+        """
+        return RUNS / self.member.architecture / f"{self.whose}-{self.member.seed}"
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(json.dumps(self.conditions).encode()).hexdigest()[:16]
+
+    @property
+    def lock(self) -> Path:
+        return STATES / f"{self.name}.lock"
+
+    @property
+    def is_finished(self) -> bool:
+        record = self.folder / "member.json"
+        return record.exists() and read_json(record)["fingerprint"] == self.fingerprint
+
+
 def main() -> None:
     """Entry point of the stage."""
     parser = argparse.ArgumentParser(prog="python -m comparison.train", description=__doc__)
     parser.add_argument("architecture", choices=list(architectures.ARCHITECTURES))
-    train(parser.parse_args().architecture, settings.load())
-
-
-def train(architecture: str, chosen: Settings) -> None:
-    """Do what is left of an architecture's runs, into ``comparison/runs/<architecture>/``."""
+    parser.add_argument(
+        "--helping", action="store_true", help="leave alone what another process does"
+    )
+    arguments = parser.parse_args()
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
     data = digits.load_training(stages.TRAIN)
+    runs = list_runs(arguments.architecture, settings.load(), data)
+    if arguments.helping:
+        fit_free(runs, data)
+        return
+    left = sum(not run.is_finished for run in runs)
+    command = [sys.executable, "-m", "comparison.train", arguments.architecture, "--helping"]
+    helpers = [subprocess.Popen(command) for _ in range(min(os.cpu_count() or 1, left) - 1)]
+    try:
+        fit_free(runs, data)
+    finally:
+        for helper in helpers:
+            helper.wait()
+    fit_all(runs, data)
+
+
+def list_runs(architecture: str, chosen: Settings, data: TrainingDigits) -> list[Run]:
+    """All runs of an architecture, finished or not."""
     if not (data.folds == chosen.fold).any():
         raise ParamsError(
             f"comparison/params.yaml is not usable: fold: expected one of 0 to {data.folds.max()}, "
             f"found {chosen.fold}. Nothing was run."
         )
-    whose: list[Whose] = ["author", "ours"] if architecture in REFERENCES else ["ours"]
-    with held(STATES / f"{architecture}.lock", architecture):
-        for recipe in whose:
-            for seed in chosen.seeds:
-                preprocessing = PLAIN if recipe == "author" else settings.default_preprocessing()
-                member = Member(chosen.fold, seed, architecture, preprocessing)
-                fit_run(recipe, member, chosen, data)
-
-
-def fit_run(whose: Whose, member: Member, chosen: Settings, data: TrainingDigits) -> None:
-    """Fit one network, from where an interrupted run left it, unless that is done already.
-
-    Its folder holds the model, its history, ``member.json`` as the train stage's do, and
-    ``predictions.npz``: uint8 ``labels`` and ``predicted`` ``(n,)`` of the fold, in its order.
-    """
-    name = f"{member.architecture}-{whose}-{member.seed}"
-    folder = RUNS / member.architecture / f"{whose}-{member.seed}"
     defaults = read_defaults()
-    seed = derive_seed(member, defaults.seed)
-    make_repeatable(seed)
-    model = architectures.build(member.architecture)
-    multiply_adds = int(tabulate_layers(model)["multiply_adds"].sum())
-    fitted, stopping = np.flatnonzero(data.folds != member.fold), None
-    plan = make_plan(whose, member, multiply_adds, len(fitted), chosen, defaults)
-    conditions = describe_conditions(plan, member, seed)
-    fingerprint = hashlib.sha256(json.dumps(conditions).encode()).hexdigest()[:16]
-    state_path = STATES / f"{name}.{fingerprint}.npz"
-    if (folder / "member.json").exists() and read_json(folder / "member.json")[
-        "fingerprint"
-    ] == fingerprint:
-        print(f"{name}: finished already", flush=True)
-        discard_states(name)
-        return
+    num_rows = int((data.folds != chosen.fold).sum())
+    layers = tabulate_layers(architectures.build(architecture))
+    multiply_adds = int(layers["multiply_adds"].sum())
+    whose: list[Whose] = ["author", "ours"] if architecture in REFERENCES else ["ours"]
+    runs = []
+    for recipe in whose:
+        for number in chosen.seeds:
+            preprocessing = PLAIN if recipe == "author" else settings.default_preprocessing()
+            member = Member(chosen.fold, number, architecture, preprocessing)
+            seed = derive_seed(member, defaults.seed)
+            plan = make_plan(recipe, member, multiply_adds, num_rows, chosen, defaults)
+            conditions = describe_conditions(plan, member, seed)
+            runs.append(Run(recipe, member, plan, seed, multiply_adds, conditions))
+    return runs
 
+
+def fit_free(runs: Sequence[Run], data: TrainingDigits) -> None:
+    """Fit what is neither finished nor being fitted by another process."""
+    for run in runs:
+        run.lock.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(run.lock, timeout=0):
+                fit(run, data)
+        except Timeout:
+            continue
+
+
+def fit_all(runs: Sequence[Run], data: TrainingDigits) -> None:
+    """Fit what is left, waiting for what other processes do, and say how each run ended."""
+    for run in runs:
+        with held(run.lock, run.name):
+            fit(run, data)
+        record = read_json(run.folder / "member.json")
+        print(
+            f"{run.name}: {record['right']:,} of {record['judged_images']:,} right after "
+            f"{record['epochs']} epochs and {record['training_seconds']:.0f} s of training",
+            flush=True,
+        )
+
+
+def fit(run: Run, data: TrainingDigits) -> None:
+    """Fit one network, from where an interrupted run left it, unless that is done already."""
+    if run.is_finished:
+        discard_states(run.name)
+        return
+    member, plan = run.member, run.plan
+    make_repeatable(run.seed)
+    model = architectures.build(member.architecture)
     images = preprocess(data.images, member.steps)
+    fitted, stopping = np.flatnonzero(data.folds != member.fold), None
     if plan.stopping_fraction:
         fitted, slice_rows = split_for_stopping(
-            data.labels, fitted, fraction=plan.stopping_fraction, seed=seed
+            data.labels, fitted, fraction=plan.stopping_fraction, seed=run.seed
         )
         stopping = images[slice_rows], data.labels[slice_rows]
     state = training.fit(
@@ -95,9 +180,9 @@ def fit_run(whose: Whose, member: Member, chosen: Settings, data: TrainingDigits
         data.labels[fitted],
         stopping=stopping,
         recipe=plan.recipe,
-        seed=seed,
-        state_path=state_path,
-        name=name,
+        seed=run.seed,
+        state_path=STATES / f"{run.name}.{run.fingerprint}.npz",
+        name=run.name,
     )
     judged = data.folds == member.fold
     labels = data.labels[judged]
@@ -105,12 +190,12 @@ def fit_run(whose: Whose, member: Member, chosen: Settings, data: TrainingDigits
     predicted = probabilities.argmax(axis=1).astype(np.uint8)
     record = {
         "architecture": member.architecture,
-        "recipe": whose,
+        "recipe": run.whose,
         "seed": member.seed,
         "sample": data.provenance.sample,
         "preprocessing": member.steps,
         "parameters": model.count_params(),
-        "multiply_adds": multiply_adds,
+        "multiply_adds": run.multiply_adds,
         "epochs": len(state.history),
         "max_epochs": plan.recipe.max_epochs,
         "asked_epochs": plan.asked_epochs,
@@ -118,20 +203,15 @@ def fit_run(whose: Whose, member: Member, chosen: Settings, data: TrainingDigits
         "training_seconds": round(sum(row["seconds"] for row in state.history), 1),
         "right": int((predicted == labels).sum()),
         "judged_images": len(labels),
-        "fingerprint": fingerprint,
-        "conditions": conditions,
+        "fingerprint": run.fingerprint,
+        "conditions": run.conditions,
     }
-    with replacing(folder) as temporary:
+    with replacing(run.folder) as temporary:
         save_model(model, temporary / "model.keras")
         pd.DataFrame(state.history).to_csv(temporary / "history.csv", index=False)
         np.savez(temporary / "predictions.npz", labels=labels, predicted=predicted)
         write_json(temporary / "member.json", record)
-    discard_states(name)
-    print(
-        f"{name}: {record['right']:,} of {len(labels):,} right after {record['epochs']} epochs "
-        f"and {record['training_seconds']:.0f} s of training",
-        flush=True,
-    )
+    discard_states(run.name)
 
 
 def read_defaults() -> Params:

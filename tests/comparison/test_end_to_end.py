@@ -51,7 +51,6 @@ def test_comparison_runs_beside_the_main_job_and_survives_a_kill(
     kill_during(project, tmp_path / "log", f"{KILLED}  epoch   2")
 
     output = run(project, "dvc", "repro", PIPELINE)
-    assert "dense_baseline-author-0: finished already" in output
     assert re.search(rf"{KILLED}: continuing after epoch \d+", output)
     assert stages_run(output) == [
         "source",
@@ -131,9 +130,7 @@ def assert_further_seed_trains_only_itself(project: Path) -> None:
     path = project / "comparison/params.yaml"
     path.write_text(path.read_text().replace("seeds: [0]", "seeds: [0, 1]"))
     output = run(project, "dvc", "repro", f"{PIPELINE}:train@dense_baseline")
-    assert "dense_baseline-author-0: finished already" in output
-    assert f"{KILLED}: finished already" in output
-    assert re.findall(r"(\S+)  epoch   1 ", output) == [
+    assert sorted(re.findall(r"(\S+)  epoch   1 ", output)) == [
         "dense_baseline-author-1",
         "dense_baseline-ours-1",
     ]

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from comparison import settings
 from comparison.settings import RUNS, STATES, Settings
-from comparison.train import train
+from comparison.train import fit_all, fit_free, list_runs
 from pipeline import digits, stages, training
 from pipeline.digits import Images, Labels, TrainingDigits
 from pipeline.errors import ParamsError
@@ -30,6 +31,11 @@ BUDGET = {
 def choose(**changes: Any) -> Settings:
     content = settings.load(ROOT / settings.FOLDER / "params.yaml").model_dump()
     return Settings.model_validate(content | {"seeds": [0], "budget": BUDGET} | changes)
+
+
+def train(architecture: str, chosen: Settings) -> None:
+    data = digits.load_training(stages.TRAIN)
+    fit_all(list_runs(architecture, chosen, data), data)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +126,7 @@ def test_finished_runs_are_not_repeated_and_a_seed_adds_only_its_own(
     with monkeypatch.context() as patched:
         patched.setattr(training, "fit", refuse)
         train(NAME, choose())
-        assert capsys.readouterr().out.count("finished already") == 2
+        assert capsys.readouterr().out.count("right after 3 epochs") == 2
         with pytest.raises(AssertionError, match="dense_baseline-author-1"):
             train(NAME, choose(seeds=[0, 1]))
         with pytest.raises(AssertionError, match="dense_baseline-ours-0"):
@@ -150,13 +156,29 @@ def test_interrupted_run_continues_and_ends_the_same(
     capsys.readouterr()
     train(NAME, choose())
     output = capsys.readouterr().out
-    assert "dense_baseline-author-0: finished already" in output
+    assert "dense_baseline-author-0  epoch" not in output
     assert "dense_baseline-ours-0: continuing after epoch 2" in output
     for whose in WHOSE:
         folders = (folder / RUNS / NAME / f"{whose}-0" for folder in (trained, in_folder))
         weights = (load_network(folder).model.get_weights() for folder in folders)
         for ours, theirs in zip(*weights, strict=True):
             np.testing.assert_array_equal(ours, theirs)
+
+
+def test_what_another_process_fits_is_left_to_it(
+    three_folds: TrainingDigits, in_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digits.save(stages.TRAIN, three_folds)
+    runs = list_runs(NAME, choose(), three_folds)
+    with FileLock(runs[0].lock):
+        fit_free(runs, three_folds)
+    assert [run.is_finished for run in runs] == [False, True]
+    capsys.readouterr()
+    fit_all(runs, three_folds)
+    output = capsys.readouterr().out
+    assert "dense_baseline-author-0  epoch   1" in output
+    assert "dense_baseline-ours-0  epoch" not in output
+    assert output.count("right after 3 epochs") == 2
 
 
 def test_fold_that_does_not_exist_is_refused(trained: Path) -> None:
