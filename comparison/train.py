@@ -27,7 +27,7 @@ from comparison.recipes import Plan, Whose
 from comparison.references import REFERENCES
 from comparison.settings import RUNS, STATES, Settings
 from pipeline import architectures, digits, params, profiles, stages, training
-from pipeline.backend import keras, make_repeatable, tf
+from pipeline.backend import keras, make_repeatable, tf, use_threads
 from pipeline.digits import TrainingDigits
 from pipeline.errors import ParamsError, exit_status
 from pipeline.files import read_json, replacing, sha256, write_json
@@ -93,8 +93,7 @@ def main() -> None:
         "--helping", action="store_true", help="leave alone what another process does"
     )
     arguments = parser.parse_args()
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    use_threads(1)
     data = digits.load_training(stages.TRAIN)
     runs = list_runs(arguments.architecture, settings.load(), data)
     if arguments.helping:

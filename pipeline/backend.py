@@ -44,4 +44,10 @@ def make_repeatable(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-__all__ = ["keras", "make_repeatable", "quietly", "tf"]
+def use_threads(count: int) -> None:
+    """Bound the threads of TensorFlow; before its first operation only."""
+    tf.config.threading.set_intra_op_parallelism_threads(count)
+    tf.config.threading.set_inter_op_parallelism_threads(count)
+
+
+__all__ = ["keras", "make_repeatable", "quietly", "tf", "use_threads"]

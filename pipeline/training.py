@@ -263,7 +263,7 @@ def fit(
     )
     state = run.state
     if state.history:
-        _say(f"{name}: continuing after epoch {len(state.history)}")
+        say(f"{name}: continuing after epoch {len(state.history)}")
     run.restore()
     with _Display(name, recipe.max_epochs) as display:
         while not state.finished:
@@ -406,8 +406,9 @@ class _Display:
                 f"stopping slice: loss {row['stopping_loss']:.4f}  "
                 f"accuracy {row['stopping_accuracy']:.4f}{marker}"
             )
-        _say(f"{self._name}  epoch {epoch:3}  {row['seconds']:5.1f} s  {'  '.join(figures)}")
+        say(f"{self._name}  epoch {epoch:3}  {row['seconds']:5.1f} s  {'  '.join(figures)}")
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Print a line above the bar, if there is one."""
     _console.print(line, highlight=False, soft_wrap=True)

@@ -282,6 +282,30 @@ def test_trainer_that_outlived_dvc_is_waited_for(
     assert stages_run(run(untrained, "dvc", "repro", STAGE)) == ["source"]
 
 
+def test_another_core_trains_what_comes_next_until_the_trainer_is_gone(
+    untrained: Path, tmp_path: Path
+) -> None:
+    set_params(untrained, ("seeds: [0]", "seeds: [0, 1]"), ("max_epochs: 8", "max_epochs: 1000"))
+    log, following = tmp_path / "log", MEMBER.replace("0-0", "0-1")
+    with log.open("w") as file:
+        trainer = psutil.Popen(
+            ["python", "-m", "pipeline.stages.train", MEMBER],
+            cwd=untrained,
+            env=environment(untrained),
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_for(log, f"{following}  epoch   1")
+        (helper,) = trainer.children()
+    finally:
+        trainer.kill()
+        trainer.wait()
+    helper.wait(PATIENCE_SECONDS)
+    assert f"{MEMBER}  epoch   1" in log.read_text()
+    assert list((untrained / "models/.training").glob(f"{following}.*.npz"))
+
+
 @pytest.fixture
 def with_archive(tmp_path: Path) -> Path:
     """A clone with a small archive of the competition's form in data/."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from pipeline import digits, params, stages, training
 from pipeline.backend import keras
@@ -18,7 +19,7 @@ from pipeline.params import PLAIN, Member
 from pipeline.preprocessing import normalize_stroke
 from pipeline.stages import train
 from pipeline.training_state import TrainingState
-from tests.conftest import ROOT
+from tests.conftest import ONE_NETWORK, ROOT
 
 MEMBER = Member(0, 0, "deep_cnn", PLAIN)
 
@@ -93,7 +94,7 @@ def trained(
         shutil.copy(ROOT / "params.yaml", "params.yaml")
         digits.save(stages.TRAIN, training_digits)
         train.train(MEMBER, load_params())
-        yield stages.MODELS / MEMBER.name
+        yield (stages.MODELS / MEMBER.name).absolute()
 
 
 def test_trained_member_says_what_it_came_from(
@@ -120,6 +121,51 @@ def test_finished_member_that_dvc_lost_is_written_again_without_training(trained
     assert read_json(trained / "member.json") == record  # to the tenth of a second of training
     for before, after in zip(weights, load_weights(trained), strict=True):
         np.testing.assert_array_equal(before, after)
+
+
+def test_member_trained_ahead_is_taken_over_as_it_is(
+    trained: Path,
+    training_digits: TrainingDigits,
+    in_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    weights = load_weights(trained)
+    digits.save(stages.TRAIN, training_digits)
+    train.train_ahead([MEMBER], load_params())
+    assert not (stages.MODELS / MEMBER.name).exists()
+    capsys.readouterr()
+    train.train(MEMBER, load_params())
+    assert "  epoch" not in capsys.readouterr().out
+    for before, after in zip(weights, load_weights(stages.MODELS / MEMBER.name), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_what_is_trained_or_being_trained_is_not_trained_ahead(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+    monkeypatch.setattr(training, "fit", lambda *_, **rest: begun.append(rest["name"]))
+    other, third = (Member(0, seed, "deep_cnn", PLAIN) for seed in (1, 2))
+    members = [MEMBER, other, third]
+    with FileLock(train.STATES / f"{other.name}.lock"):
+        train.train_ahead(members, load_params())
+    assert begun == [third.name]
+    begun.clear()
+    shutil.rmtree(train.STATES)
+    train.train_ahead(members, load_params())  # DVC goes by the files in models/
+    assert begun == [other.name, third.name]
+    begun.clear()
+    train.train_ahead(members, load_params(("degrees: 8", "degrees: 9")))
+    assert begun == [MEMBER.name, other.name, third.name]
+
+
+@pytest.mark.parametrize(("seeds", "threads"), [(1, 8), (2, 4), (3, 2), (8, 1), (30, 1)])
+def test_networks_share_the_processors(
+    seeds: int, threads: int, in_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "_num_processors", lambda: 8)
+    settings = load_params(ONE_NETWORK, ("seeds: [0]", f"seeds: {list(range(seeds))}"))
+    assert train.count_threads(settings) == threads
 
 
 def test_states_of_other_conditions_are_discarded(in_folder: Path) -> None:
