@@ -9,9 +9,7 @@ last finished epoch.
 import argparse
 import hashlib
 import json
-import os
 import platform
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -26,7 +24,7 @@ from comparison import recipes, settings
 from comparison.recipes import Plan, Whose
 from comparison.references import REFERENCES
 from comparison.settings import RUNS, STATES, Settings
-from pipeline import architectures, digits, params, profiles, stages, training
+from pipeline import architectures, digits, parallel, params, profiles, stages, training
 from pipeline.backend import keras, make_repeatable, tf, use_threads
 from pipeline.digits import TrainingDigits
 from pipeline.errors import ParamsError, exit_status
@@ -90,24 +88,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m comparison.train", description=__doc__)
     parser.add_argument("architecture", choices=list(architectures.ARCHITECTURES))
     parser.add_argument(
-        "--helping", action="store_true", help="leave alone what another process does"
+        "--helping",
+        action="store_true",
+        help="do what no other process does, until standard input ends",
     )
     arguments = parser.parse_args()
     use_threads(1)
     data = digits.load_training(stages.TRAIN)
     runs = list_runs(arguments.architecture, settings.load(), data)
     if arguments.helping:
+        parallel.end_with_helped()
         fit_free(runs, data)
         return
     left = sum(not run.is_finished for run in runs)
-    command = [sys.executable, "-m", "comparison.train", arguments.architecture, "--helping"]
-    helpers = [subprocess.Popen(command) for _ in range(min(os.cpu_count() or 1, left) - 1)]
-    try:
+    command = ["-m", "comparison.train", arguments.architecture, "--helping"]
+    processes = min(parallel.count_processors(), left) - 1
+    with parallel.helped(command, processes, say=training.say):
         fit_free(runs, data)
-    finally:
-        for helper in helpers:
-            helper.wait()
-    fit_all(runs, data)
+        fit_all(runs, data)
 
 
 def list_runs(architecture: str, chosen: Settings, data: TrainingDigits) -> list[Run]:
@@ -270,7 +268,8 @@ def describe_conditions(plan: Plan, member: Member, seed: int) -> dict[str, Any]
 
 def discard_states(name: str) -> None:
     """Delete what runs of this name left to be continued."""
-    for path in STATES.glob(f"{name}.*.npz"):
+    unfinished = STATES.glob(f".{name}.*.partial.npz")  # of processes that were killed
+    for path in (*STATES.glob(f"{name}.*.npz"), *unfinished):
         path.unlink()
 
 

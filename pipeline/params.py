@@ -106,7 +106,7 @@ class Ensemble(Section):
         return self
 
     def members(self) -> list[Member]:
-        """The members, in the order in which DVC trains them."""
+        """The members, in the order of the lists."""
         return [
             Member(fold, seed, architecture, preprocessing)
             for fold in self.folds

@@ -19,6 +19,7 @@ from pipeline import tables
 from pipeline.digits import load_test
 from pipeline.files import read_json
 from pipeline.inference import load_network, predict_probabilities
+from pipeline.training_state import TrainingState
 from tests.conftest import ROOT, environment, make_project, run, set_params
 
 MEMBER = "0-0-pooled_cnn-plain"
@@ -285,7 +286,8 @@ def test_trainer_that_outlived_dvc_is_waited_for(
 def test_another_core_trains_what_comes_next_until_the_trainer_is_gone(
     untrained: Path, tmp_path: Path
 ) -> None:
-    set_params(untrained, ("seeds: [0]", "seeds: [0, 1]"), ("max_epochs: 8", "max_epochs: 1000"))
+    endless = ("max_epochs: 8", "max_epochs: 1000"), ("patience_epochs: 5", "patience_epochs: 1000")
+    set_params(untrained, ("seeds: [0]", "seeds: [0, 1]"), *endless)
     log, following = tmp_path / "log", MEMBER.replace("0-0", "0-1")
     with log.open("w") as file:
         trainer = psutil.Popen(
@@ -303,7 +305,8 @@ def test_another_core_trains_what_comes_next_until_the_trainer_is_gone(
         trainer.wait()
     helper.wait(PATIENCE_SECONDS)
     assert f"{MEMBER}  epoch   1" in log.read_text()
-    assert list((untrained / "models/.training").glob(f"{following}.*.npz"))
+    (state,) = (untrained / "models/.training").glob(f"{following}.*.npz")
+    assert not TrainingState.load(state).finished
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ TIERS = (
     (
         "errors",
         "files",
+        "parallel",
         "params",
         "digits",
         "tables",
@@ -61,6 +62,7 @@ FORBIDDEN = {
 EXEMPT = {
     "errors": "messages change no result",
     "files": "how bytes reach the disk",
+    "parallel": "which process does the work changes no result",
     "params": "its values are declared as params",
     "stages": "paths",
     "backend": "how Keras is imported; its version is in each member's conditions",

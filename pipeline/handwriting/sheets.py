@@ -16,7 +16,7 @@ _EDGE = 0.02
 """Twice the width of a sheet's uneven edge, as a share of the picture's longest side."""
 
 _COARSE_FROM = 160
-"""Sheets are sought at half the size in pictures with sides of so many pixels."""
+"""Sheets are sought at half the size in pictures whose longest side has so many pixels."""
 
 _LARGEST = 0.9
 """A larger share of the picture is no sheet in it, but the picture."""

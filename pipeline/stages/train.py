@@ -1,23 +1,18 @@
 """Train one member: a network that never sees the images of its fold.
 
 Two networks side by side, each with one thread, are done sooner than one after the other with two.
-DVC runs one stage at a time, so the stage of one member has the other cores train those that come
-next, into the states that interrupted runs leave; their own stages continue from there.
+DVC runs one stage at a time, so the stage of one member has the other cores train other members,
+into the states that interrupted runs leave; their own stages continue from there.
 """
 
 import argparse
 import hashlib
 import json
-import os
 import platform
-import subprocess
-import sys
-from _thread import interrupt_main
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from zlib import crc32
 
@@ -26,7 +21,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from pipeline import architectures, digits, params, stages, training
+from pipeline import architectures, digits, parallel, params, stages, training
 from pipeline.augmentation import Warp
 from pipeline.backend import keras, make_repeatable, tf, use_threads
 from pipeline.digits import TrainingDigits
@@ -64,64 +59,27 @@ def main() -> None:
         "member", help="FOLD-SEED-ARCHITECTURE-PREPROCESSING, as params.yaml lists them"
     )
     parser.add_argument(
-        "--ahead", action="store_true", help="train those after it, until standard input ends"
+        "--ahead", action="store_true", help="train the others instead, until standard input ends"
     )
     arguments = parser.parse_args()
     settings = params.load()
-    members = settings.ensemble.members()
-    names = [member.name for member in members]
-    if arguments.member not in names:
-        parser.error(f"{arguments.member!r} is no member; params.yaml lists {', '.join(names)}")
-    place = names.index(arguments.member)
+    members = {member.name: member for member in settings.ensemble.members()}
+    name = arguments.member
+    if name not in members:
+        parser.error(f"{name!r} is no member; params.yaml lists {', '.join(members)}")
+    place = list(members).index(name)
+    others = [*members.values()][place + 1 :] + [*members.values()][:place]
     use_threads(count_threads(settings))
     if arguments.ahead:
-        Thread(target=_interrupt_at_end_of_input, daemon=True).start()
-        with suppress(KeyboardInterrupt, PipelineError):  # its own stage will say what is wrong
-            train_ahead(members[place + 1 :], settings)
+        parallel.end_with_helped()
+        with suppress(PipelineError, OSError):  # its own stage will say what is wrong
+            train_ahead(others, settings)
         return
-    others = min(_num_processors() // count_threads(settings), len(members) - place) - 1
-    with helped(arguments.member, others):
-        train(members[place], settings)
-
-
-@contextmanager
-def helped(name: str, processes: int) -> Iterator[None]:
-    """Meanwhile, have other processes train the members after ``name``; end them with the block.
-
-    They end as well if this process is killed: their standard input ends then.
-    """
-    command = [sys.executable, "-m", "pipeline.stages.train", name, "--ahead"]
-    helpers = [
-        subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C is for this process alone
-        )
-        for _ in range(processes)
-    ]
-    relays = [Thread(target=_relay, args=[helper]) for helper in helpers]
-    for relay in relays:
-        relay.start()
-    try:
-        yield
-    finally:
-        for helper, relay in zip(helpers, relays, strict=True):
-            if helper.stdin:
-                helper.stdin.close()
-            helper.wait()
-            relay.join()
-
-
-def _relay(helper: subprocess.Popen[str]) -> None:
-    for line in helper.stdout or ():
-        training.say(line.rstrip())
-
-
-def _interrupt_at_end_of_input() -> None:
-    os.read(sys.stdin.fileno(), 1)  # sys.stdin itself would still be busy when Python ends
-    interrupt_main()
+    left = [each for each in others if not _is_current(each, settings)]
+    free = parallel.count_processors() // count_threads(settings) - 1
+    command = ["-m", "pipeline.stages.train", name, "--ahead"]
+    with parallel.helped(command, min(free, len(left)), say=training.say):
+        train(members[name], settings)
 
 
 def train_ahead(members: Sequence[Member], settings: Params) -> None:
@@ -130,7 +88,8 @@ def train_ahead(members: Sequence[Member], settings: Params) -> None:
     for member in members:
         try:
             with FileLock(_lock_path(member), timeout=0):
-                if not _is_trained(member, settings):
+                state = TrainingState.load(_state_path(member, settings))
+                if not (state.finished or _is_current(member, settings)):
                     fit(member, settings, data)
         except Timeout:
             continue
@@ -198,14 +157,13 @@ def _state_path(member: Member, settings: Params) -> Path:
     return STATES / f"{member.name}.{fingerprint}.npz"
 
 
-def _is_trained(member: Member, settings: Params) -> bool:
-    """Whether DVC has no reason to train it, or finds that done."""
+def _is_current(member: Member, settings: Params) -> bool:
+    """Whether DVC has no reason to train it anew."""
     record = stages.MODELS / member.name / "member.json"
-    if record.exists():
-        ours, theirs = describe_conditions(member, settings), read_json(record)["conditions"]
-        if all(ours[name] == theirs.get(name) for name in ours if name not in _MACHINE):
-            return True
-    return TrainingState.load(_state_path(member, settings)).finished
+    if not (record.exists() and stages.TRAIN.exists()):
+        return False
+    ours, theirs = describe_conditions(member, settings), read_json(record)["conditions"]
+    return all(ours[name] == theirs.get(name) for name in ours if name not in _MACHINE)
 
 
 def make_recipe(member: Member, settings: Params) -> Recipe:
@@ -278,21 +236,15 @@ def discard_states(member: Member, *, keep: Path) -> None:
 
     The state at ``keep`` stays: if DVC was ended before it noted this run, the next one needs it.
     """
-    for path in STATES.glob(f"{member.name}.*.npz"):
+    unfinished = STATES.glob(f".{member.name}.*.partial.npz")  # of processes that were killed
+    for path in (*STATES.glob(f"{member.name}.*.npz"), *unfinished):
         if path != keep:
             path.unlink()
 
 
 def count_threads(settings: Params) -> int:
-    """How many threads train each network, so that all processors have something to do."""
-    return max(1, _num_processors() // len(settings.ensemble.members()))
-
-
-def _num_processors() -> int:
-    """The processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Threads of each network: one, or more where there are several processors for each."""
+    return max(1, parallel.count_processors() // len(settings.ensemble.members()))
 
 
 def _cpu_model() -> str:

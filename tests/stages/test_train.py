@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from pipeline import digits, params, stages, training
+from pipeline import digits, parallel, params, stages, training
 from pipeline.backend import keras
 from pipeline.digits import Images, Labels, TrainingDigits
 from pipeline.errors import ArtifactError
@@ -141,8 +141,9 @@ def test_member_trained_ahead_is_taken_over_as_it_is(
 
 
 def test_what_is_trained_or_being_trained_is_not_trained_ahead(
-    trained: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Path, in_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shutil.copytree(trained.parents[1], in_folder, dirs_exist_ok=True)
     begun = []
     monkeypatch.setattr(training, "fit", lambda *_, **rest: begun.append(rest["name"]))
     other, third = (Member(0, seed, "deep_cnn", PLAIN) for seed in (1, 2))
@@ -163,7 +164,7 @@ def test_what_is_trained_or_being_trained_is_not_trained_ahead(
 def test_networks_share_the_processors(
     seeds: int, threads: int, in_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "_num_processors", lambda: 8)
+    monkeypatch.setattr(parallel, "count_processors", lambda: 8)
     settings = load_params(ONE_NETWORK, ("seeds: [0]", f"seeds: {list(range(seeds))}"))
     assert train.count_threads(settings) == threads
 
