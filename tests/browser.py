@@ -52,7 +52,7 @@ def opened(
         offline=True, viewport={"width": width, "height": 900}, color_scheme=color_scheme
     )
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(60_000)
     page.on("request", lambda request: requests.append(urldefrag(request.url).url))
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -167,7 +167,7 @@ def opened(
         viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=width == NARROW
     )
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(60_000)
     page.on(
         "request",
         lambda request: (
@@ -201,7 +201,7 @@ def draw_seven(page: Page) -> None:
 
 
 def wait_for(page: Page, digit: str) -> None:
-    expect(page.locator("#digit")).to_have_text(digit, timeout=20_000)
+    expect(page.locator("#digit")).to_have_text(digit, timeout=60_000)
 
 
 def seen(page: Page) -> int:
@@ -276,7 +276,7 @@ def test_dropped_pictures_are_read(browser: Browser, port: int) -> None:
 def test_dropped_text_is_refused_in_words(browser: Browser, port: int) -> None:
     with opened(browser, port, refused=True) as page:
         drop(page, "notes.txt", b"not a picture")
-        expect(page.locator("#remark")).to_contain_text("is no picture", timeout=20_000)
+        expect(page.locator("#remark")).to_contain_text("is no picture", timeout=60_000)
         assert page.locator("#digit").inner_text() == "?"
 
 
