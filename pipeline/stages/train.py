@@ -88,9 +88,10 @@ def train_ahead(members: Sequence[Member], settings: Params) -> None:
     for member in members:
         try:
             with FileLock(_lock_path(member), timeout=0):
-                state = TrainingState.load(_state_path(member, settings))
+                state_path = _state_path(member, describe_conditions(member, settings))
+                state = TrainingState.load(state_path)
                 if not (state.finished or _is_current(member, settings)):
-                    fit(member, settings, data)
+                    fit(member, settings, data, state_path)
         except Timeout:
             continue
 
@@ -98,9 +99,11 @@ def train_ahead(members: Sequence[Member], settings: Params) -> None:
 def train(member: Member, settings: Params) -> None:
     """Fit a member, from where an interrupted run left it, and write ``models/<member>/``."""
     data = digits.load_training(stages.TRAIN)
+    conditions = describe_conditions(member, settings)  # before the fit: files may change meanwhile
+    state_path = _state_path(member, conditions)
     fitted, stopping = select_rows(member, settings, data)
     with held(_lock_path(member), member.name):
-        model, state = fit(member, settings, data)
+        model, state = fit(member, settings, data, state_path)
         record = {
             "member": asdict(member),
             "provenance": asdict(data.provenance),
@@ -111,13 +114,13 @@ def train(member: Member, settings: Params) -> None:
             "stopping_images": len(stopping),
             "parameters": model.count_params(),
             "training_seconds": round(sum(row["seconds"] for row in state.history), 1),
-            "conditions": describe_conditions(member, settings),
+            "conditions": conditions,
         }
         with replacing(stages.MODELS / member.name) as folder:
             save_model(model, folder / "model.keras")
             pd.DataFrame(state.history).to_csv(folder / "history.csv", index=False)
             write_json(folder / "member.json", record)
-        discard_states(member, keep=_state_path(member, settings))
+        discard_states(member, keep=state_path)
     print(
         f"{member.name}: weights of epoch {record['kept_epoch']} of {record['epochs']}, "
         f"after {record['training_seconds']:.0f} s of training"
@@ -125,7 +128,7 @@ def train(member: Member, settings: Params) -> None:
 
 
 def fit(
-    member: Member, settings: Params, data: TrainingDigits
+    member: Member, settings: Params, data: TrainingDigits, state_path: Path
 ) -> tuple[keras.Model, TrainingState]:
     """Fit a member, from where an interrupted run left it; the caller holds its lock."""
     fitted, stopping = select_rows(member, settings, data)
@@ -140,7 +143,7 @@ def fit(
         stopping=(images[stopping], data.labels[stopping]) if stopping.size else None,
         recipe=make_recipe(member, settings),
         seed=seed,
-        state_path=_state_path(member, settings),
+        state_path=state_path,
         name=member.name,
     )
     return model, state
@@ -151,9 +154,8 @@ def _lock_path(member: Member) -> Path:
     return STATES / f"{member.name}.lock"
 
 
-def _state_path(member: Member, settings: Params) -> Path:
-    conditions = json.dumps(describe_conditions(member, settings))
-    fingerprint = hashlib.sha256(conditions.encode()).hexdigest()[:16]
+def _state_path(member: Member, conditions: dict[str, Any]) -> Path:
+    fingerprint = hashlib.sha256(json.dumps(conditions).encode()).hexdigest()[:16]
     return STATES / f"{member.name}.{fingerprint}.npz"
 
 
