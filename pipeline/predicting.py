@@ -3,11 +3,8 @@
 import csv
 import io
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ from pipeline.digits import IMAGE_SIZE, NUM_CLASSES, Images
 from pipeline.errors import PictureError, TableError, printable
 from pipeline.files import replacing
 from pipeline.handwriting import Glyph, Problem, find_digit
+from pipeline.parallel import spread
 from pipeline.reader import Reader, Reading
 
 STDIN = "-"
@@ -45,12 +43,13 @@ class Item:
 
     Attributes:
         name: as it is shown.
-        load: finds the digit in it; raises `PictureError`.
+        source: a picture's file or its bytes, what is already in MNIST's form, or the reason why
+            there is nothing to read.
         label: the true digit, if it is known.
     """
 
     name: str
-    load: Callable[[], Glyph]
+    source: Path | bytes | Glyph | Exception
     label: int | None = None
 
 
@@ -87,7 +86,7 @@ class Outcome:
 def gather(arguments: Sequence[str], stdin: Callable[[], bytes]) -> list[Item]:
     """Everything that the arguments name: pictures, folders, CSVs in Kaggle's form, ``-``.
 
-    An argument that is unusable becomes one item, whose loading says why.
+    An argument that is unusable becomes one item, whose source says why.
     """
     return [item for argument in arguments for item in _gather_one(argument, stdin)]
 
@@ -96,11 +95,7 @@ def _gather_one(argument: str, stdin: Callable[[], bytes]) -> list[Item]:
     try:
         return list(_list_items(argument, stdin))
     except (OSError, csv.Error, PictureError, TableError) as error:
-        return [Item(argument or "''", partial(_refuse, error))]
-
-
-def _refuse(error: Exception) -> Glyph:
-    raise error
+        return [Item(argument or "''", error)]
 
 
 def _list_items(argument: str, stdin: Callable[[], bytes]) -> Iterator[Item]:
@@ -110,8 +105,7 @@ def _list_items(argument: str, stdin: Callable[[], bytes]) -> Iterator[Item]:
     if argument.startswith(("http://", "https://")):
         raise PictureError(f"{argument} is an address: download the picture and name its file.")
     if argument == STDIN:
-        content = stdin()
-        yield Item("standard input", lambda: find_digit(pictures.decode(content, "standard input")))
+        yield Item("standard input", stdin())
     elif path.is_dir():
         yield from _gather_folder(path)
     elif path.suffix.lower() == ".csv":
@@ -121,7 +115,7 @@ def _list_items(argument: str, stdin: Callable[[], bytes]) -> Iterator[Item]:
 
 
 def _picture(path: Path, label: int | None = None) -> Item:
-    return Item(str(path), lambda: find_digit(pictures.read(path)), label)
+    return Item(str(path), path, label)
 
 
 def _gather_folder(folder: Path) -> Iterator[Item]:
@@ -203,11 +197,7 @@ def _gather_table(path: Path) -> Iterator[Item]:
         labels = [None] * len(images)
     for row, (image, label) in enumerate(zip(images, labels, strict=True)):
         glyph = Glyph(image, None if image.any() else Problem.BLANK)
-        yield Item(f"{path} row {row}", partial(_given, glyph), label)
-
-
-def _given(glyph: Glyph) -> Glyph:
-    return glyph
+        yield Item(f"{path} row {row}", glyph, label)
 
 
 def read_all(
@@ -215,9 +205,10 @@ def read_all(
 ) -> list[Outcome]:
     """Read every item; ``advance`` is called after each."""
     found: list[Glyph | PictureError] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for glyph in pool.map(_load, items):
-            found.append(glyph)
+    files = [item for item in items if isinstance(item.source, Path)]
+    with spread(_find, files) as found_in_files:
+        for item in items:
+            found.append(next(found_in_files) if isinstance(item.source, Path) else _find(item))
             advance()
     readings = iter(reader.read_glyphs([each for each in found if isinstance(each, Glyph)]))
     return [
@@ -228,9 +219,17 @@ def read_all(
     ]
 
 
-def _load(item: Item) -> Glyph | PictureError:
+def _find(item: Item) -> Glyph | PictureError:
     try:
-        return item.load()
+        match item.source:
+            case Path() as path:
+                return find_digit(pictures.read(path))
+            case bytes() as content:
+                return find_digit(pictures.decode(content, item.name))
+            case Glyph() as glyph:
+                return glyph
+            case error:
+                raise error
     except PictureError as error:
         return error
     except TableError as error:

@@ -51,6 +51,18 @@ def predict_json(*arguments: str | Path, status: int = 0, stdin: bytes | None = 
     return json.loads(predict("--json", *arguments, status=status, stdin=stdin)[0])
 
 
+def test_many_pictures_are_read_as_each_is_alone(project: Path) -> None:
+    for number in range(120):
+        save(project / "many" / f"{number:03}.png", number % 10, number)
+    (project / "many" / "060.png").write_bytes(b"no picture")
+    many = predict_json("many", "-", stdin=(project / "many" / "001.png").read_bytes(), status=1)
+    assert [each["path"] for each in many[:120]] == [f"many/{n:03}.png" for n in range(120)]
+    assert [each["path"] for each in many if each["problem"]] == ["many/060.png"]
+    alone = predict_json("many/007.png", "many/119.png")
+    assert [many[7], many[119]] == alone
+    assert many[120] == many[1] | {"path": "standard input"}
+
+
 def test_table_names_digit_probability_and_runner_up(project: Path) -> None:
     save(project / "a.png", 7)
     save(project / "b.png", 2)
