@@ -182,22 +182,21 @@ def _describe_variations(variations: pd.DataFrame) -> Iterator[str]:
 
 
 def _describe_variation(row: Any) -> str:
+    span = row.difference, row.difference_low, row.difference_high
     if row.difference_low > 0:
-        verdict = "gains"
+        verdict = f"gains {_points(*span, sign='')} points"
     elif row.difference_high < 0:
-        verdict = "costs"
+        verdict = f"costs {_points(-span[0], -span[2], -span[1], sign='')} points"
     else:
-        verdict = "makes no difference that could be told from chance,"
+        verdict = f"makes no difference that could be told from chance, {_points(*span)} points,"
     return (
-        f"`{row.architecture}` {verdict} "
-        f"{_points(row.difference, row.difference_low, row.difference_high)} points at "
-        f"{row.parameters:.2g} times the parameters and {row.training_seconds:.2g} times the "
-        "training time"
+        f"`{row.architecture}` {verdict} at {row.parameters:.2g} times the parameters and "
+        f"{row.training_seconds:.2g} times the training time"
     )
 
 
-def _points(value: float, low: float, high: float) -> str:
-    numbers = (f"{100 * number:+.2f}".replace("-", "−") for number in (value, low, high))
+def _points(value: float, low: float, high: float, *, sign: str = "+") -> str:
+    numbers = (f"{100 * number:{sign}.2f}".replace("-", "−") for number in (value, low, high))
     middle, lower, upper = numbers
     return f"{middle} ({lower} to {upper})"
 

@@ -126,9 +126,9 @@ def test_variations_are_compared_to_what_they_vary(runs: Path) -> None:
     assert variations["parameters"].tolist() == [0.25, 0.25]
     text = write_markdown(table, variations, DEFAULT, sample=False)
     (sentence,) = (line for line in text.splitlines() if line.startswith("- "))
-    assert sentence.startswith("- Maps: `shallow_cnn_few_maps` costs −15.00 (")
+    assert sentence.startswith("- Maps: `shallow_cnn_few_maps` costs 15.00 (")
     assert "`shallow_cnn_many_maps` makes no difference that could be told from" in sentence
-    assert sentence.endswith("points at 0.25 times the parameters and 1 times the training time.")
+    assert sentence.endswith("points, at 0.25 times the parameters and 1 times the training time.")
 
 
 def test_results_of_the_sample_say_so(runs: Path) -> None:
