@@ -43,7 +43,7 @@ def main() -> None:
     naively_right = naive == labels
     kinds = np.array(read_kinds(chosen.folder))
 
-    table = Table(title=f"{reader.num_networks} network(s), {seconds:.1f} s", title_justify="left")
+    table = Table(title=f"{len(reader.names)} network(s), {seconds:.1f} s", title_justify="left")
     for name in ("kind", "n", "ours", "95 % interval", "naive", "95 % interval"):
         table.add_column(name, justify="right")
     for kind in [*sorted(set(kinds)), "all"]:

@@ -1,6 +1,7 @@
 """The exported networks, asked what digit a picture shows. Starts fast: ONNX Runtime, no Keras."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +16,7 @@ from pipeline.digits import IMAGE_SIZE, Images
 from pipeline.errors import ArtifactError
 from pipeline.files import missing, read_json, sha256
 from pipeline.handwriting import Problem
+from pipeline.parallel import count_processors
 from pipeline.preprocessing import STEPS, preprocess
 
 RECORD = "ensemble.json"
@@ -27,7 +29,7 @@ above and below it are right."""
 TURNED_DEGREES = 10
 """People lean their digits more than MNIST's writers did: so far they are turned, either way."""
 
-_BATCH = 1_000
+_BATCH = 100
 
 Probabilities = NDArray[np.float64]
 
@@ -91,7 +93,7 @@ class ExportedNetwork:
             raise missing(path)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.intra_op_num_threads = 1  # batches are read side by side instead
         try:
             self._session = onnxruntime.InferenceSession(
                 path, options, providers=["CPUExecutionProvider"]
@@ -102,6 +104,8 @@ class ExportedNetwork:
                 "Bring it back with: dvc checkout --force export"
             ) from None
         self._preprocessing = tuple(preprocessing)
+        self.name = path.stem
+        """Of the member."""
 
     def logits(self, images: Images) -> NDArray[np.float32]:
         """Logits ``(n, 10)`` for preprocessed uint8 images ``(n, 28, 28)``."""
@@ -151,19 +155,19 @@ class Reader:
         return cls(networks, sample=bool(record["sample"]))
 
     @property
-    def num_networks(self) -> int:
-        """How many networks are averaged."""
-        return len(self._networks)
+    def names(self) -> list[str]:
+        """The members whose networks are averaged."""
+        return [network.name for network in self._networks]
 
     def probabilities(self, images: Images) -> Probabilities:
         """Mean class probabilities ``(n, 10)`` for uint8 images ``(n, 28, 28)`` in MNIST's form."""
-        batches = (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
-        return np.concatenate(
-            [
-                np.mean([network.probabilities(batch) for network in self._networks], axis=0)
-                for batch in batches
-            ]
-        )
+        batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
+        with ThreadPoolExecutor(count_processors()) as pool:
+            return np.concatenate(list(pool.map(self._average, batches)))
+
+    def _average(self, images: Images) -> Probabilities:
+        each = [network.probabilities(images) for network in self._networks]
+        return np.asarray(np.mean(each, axis=0))
 
     def read(self, pixels: pictures.Pixels) -> Reading:
         """Read one picture, RGBA ``(height, width, 4)``."""

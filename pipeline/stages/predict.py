@@ -1,4 +1,8 @@
-"""Label the test images with all members together and write the submission."""
+"""Label the test images with all members together and write the submission.
+
+The exported members are asked: their logits are the trained ones' to within `export.TOLERANCE`, and
+nothing waits for TensorFlow.
+"""
 
 import subprocess
 from dataclasses import asdict
@@ -12,8 +16,8 @@ from pipeline import digits, metrics, params, stages, submission
 from pipeline.digits import NUM_CLASSES, Provenance, UnlabelledDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json, replacing, sha256, write_json
-from pipeline.inference import load_network, predict_probabilities
 from pipeline.plots import bars, tiles
+from pipeline.reader import Reader
 
 GRID_IMAGES = 60
 
@@ -22,12 +26,10 @@ def main() -> None:
     """Entry point of the stage."""
     settings = params.load()
     test = digits.load_test(stages.TEST)
-    folders = [stages.MODELS / member.name for member in settings.ensemble.members()]
+    names = [member.name for member in settings.ensemble.members()]
+    folders = [stages.MODELS / name for name in names]
     check_provenance(folders, test.provenance)
-    networks = (load_network(folder) for folder in folders)
-    probabilities = np.mean(
-        [predict_probabilities(network, test.images) for network in networks], axis=0
-    )
+    probabilities = load_reader(names).probabilities(test.images)
     training_counts = read_json(stages.DATA_REPORT / "summary.json")["training_images_by_digit"]
     write_report(stages.TEST_REPORT, test, probabilities, np.array(training_counts))
     write_submission(stages.SUBMISSION, folders, test.provenance, probabilities)
@@ -50,6 +52,22 @@ def check_provenance(folders: list[Path], provenance: Provenance) -> None:
                 f"{provenance}: expected a network that saw the training images beside them and "
                 f"nothing else. Delete {folder}, then train it again with: dvc repro"
             )
+
+
+def load_reader(names: list[str]) -> Reader:
+    """The exported members, which must be these.
+
+    Raises:
+        ArtifactError: they are others, missing, damaged or older than the trained ones.
+    """
+    reader = Reader.load(stages.EXPORTED, stages.MODELS)
+    if sorted(reader.names) != sorted(names):
+        raise ArtifactError(
+            f"{stages.EXPORTED} holds other networks than params.yaml lists: expected "
+            f"{', '.join(names)}, found {', '.join(reader.names)}. Export them with: "
+            "dvc repro export"
+        )
+    return reader
 
 
 def write_submission(

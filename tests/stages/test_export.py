@@ -29,7 +29,7 @@ def project(in_folder: Path, exported: Path, test_digits: UnlabelledDigits) -> P
     return in_folder
 
 
-def test_reader_gives_what_the_predict_stage_gives(
+def test_exported_networks_give_what_the_trained_ones_give(
     project: Path, test_digits: UnlabelledDigits, capsys: pytest.CaptureFixture[str]
 ) -> None:
     export.main()

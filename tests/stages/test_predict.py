@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,8 +14,8 @@ from pipeline.digits import Provenance, UnlabelledDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json, sha256, write_json
 from pipeline.inference import load_network, predict_probabilities, save_model
-from pipeline.stages import predict
-from tests.conftest import ONE_NETWORK, set_params
+from pipeline.stages import export, predict
+from tests.conftest import ONE_NETWORK, ROOT, set_params
 
 
 def write_record(folder: Path, provenance: Provenance, *preprocessing: str) -> None:
@@ -23,7 +25,7 @@ def write_record(folder: Path, provenance: Provenance, *preprocessing: str) -> N
 
 @pytest.fixture
 def member(in_folder: Path, test_digits: UnlabelledDigits) -> Path:
-    """A folder with params, test images and one untrained member that belongs to them."""
+    """A folder with params, test images and one untrained, exported member that belongs to them."""
     set_params(in_folder, ONE_NETWORK)
     digits.save(stages.TEST, test_digits)
     keras.utils.set_random_seed(0)
@@ -31,6 +33,7 @@ def member(in_folder: Path, test_digits: UnlabelledDigits) -> Path:
     save_model(build("pooled_cnn"), folder / "model.keras")
     write_record(folder, test_digits.provenance)
     write_json(stages.DATA_REPORT / "summary.json", {"training_images_by_digit": [6] * 10})
+    export.main()
     return folder
 
 
@@ -75,6 +78,9 @@ def test_members_are_averaged(in_folder: Path, member: Path, test_digits: Unlabe
     keras.utils.set_random_seed(1)
     save_model(build("pooled_cnn"), other / "model.keras")
     write_record(other, test_digits.provenance, "deskew")
+    with pytest.raises(ArtifactError, match="exported holds other networks than .* repro export"):
+        predict.main()
+    export.main()
     predict.main()
     with np.load(stages.TEST_REPORT / "probabilities.npz") as arrays:
         averaged = arrays["probabilities"]
@@ -83,6 +89,13 @@ def test_members_are_averaged(in_folder: Path, member: Path, test_digits: Unlabe
         for folder in (member, other)
     ]
     np.testing.assert_allclose(averaged, np.mean(each, axis=0), rtol=1e-5)
+
+
+def test_nothing_waits_for_tensorflow() -> None:
+    code = "import sys; from pipeline.stages import predict; print('tensorflow' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_test_report_counts_and_lists_what_was_predicted(member: Path) -> None:
