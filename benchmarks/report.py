@@ -105,8 +105,8 @@ def write_findings(share: float) -> None:
     labelled = probabilities[: len(test.images)]
     counts = np.bincount(data.labels, minlength=NUM_CLASSES)
     predict.write_report(stages.TEST_REPORT, test, labelled, counts)
-    folders = [stages.MODELS / member.name for member in members]
-    predict.write_submission(stages.SUBMISSION, folders, test.provenance, labelled)
+    hashes = predict.hash_models([stages.MODELS / member.name for member in members])
+    predict.write_submission(stages.SUBMISSION, hashes, test.provenance, labelled)
 
 
 def write_page(_: float) -> None:

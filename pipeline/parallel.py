@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Thread
 from typing import TypeVar
@@ -14,8 +14,8 @@ from typing import TypeVar
 _WORTH_A_PROCESS = 50
 """Calls, of some hundredths of a second each, that take longer than starting a Python does."""
 
-_AT_ONCE = 8
-"""Calls that a process is handed at once: what Ctrl-C waits for."""
+_CHUNK = 8
+"""Calls that a process is handed at once. Ctrl-C waits for some two or three chunks of each."""
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -82,7 +82,9 @@ def _exit_at_end_of_input() -> None:
 def spread(
     function: Callable[[Argument], Result], arguments: Sequence[Argument]
 ) -> Iterator[Iterator[Result]]:
-    """The results of calls that take hundredths of a second, in order; many on all processors.
+    """The results of calls in order: few calls by threads, many by a process on each processor.
+
+    Threads wait for each other where calls hold Python's lock; processes take a while to start.
 
     Args:
         function: of a module, so that other processes find it.
@@ -90,13 +92,14 @@ def spread(
     """
     processes = min(count_processors(), len(arguments) // _WORTH_A_PROCESS)
     if processes < 2:
-        yield map(function, arguments)
+        with ThreadPoolExecutor(count_processors()) as threads:
+            yield threads.map(function, arguments)
         return
     with ProcessPoolExecutor(
         processes, multiprocessing.get_context("spawn"), initializer=_end_with_parent
     ) as pool:
         try:
-            yield pool.map(function, arguments, chunksize=_AT_ONCE)
+            yield pool.map(function, arguments, chunksize=_CHUNK)
         finally:
             pool.shutdown(cancel_futures=True)
 

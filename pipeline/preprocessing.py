@@ -1,7 +1,8 @@
 """What brings an image to one form before a network sees it, in training and ever after.
 
 Each step takes uint8 images ``(n, 28, 28)`` and gives as many, and treats every image by itself.
-Which steps a network was trained with is recorded beside it; `inference` applies them.
+Which steps a network was trained with is recorded beside it; `inference` and
+`reader` apply them.
 """
 
 from collections.abc import Callable, Iterable, Mapping

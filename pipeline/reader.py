@@ -178,8 +178,9 @@ class Reader:
         if not glyphs:
             return []
         images = np.stack([glyph.image for glyph in glyphs])
-        views = (images, _turn(images, TURNED_DEGREES), _turn(images, -TURNED_DEGREES))
-        probabilities = np.mean([self.probabilities(view) for view in views], axis=0)
+        turned = _turn(images, TURNED_DEGREES), _turn(images, -TURNED_DEGREES)
+        probabilities = self.probabilities(np.concatenate([images, *turned]))
+        probabilities = probabilities.reshape(3, len(images), -1).mean(axis=0)
         return [
             Reading(glyph.image, glyph.problem, np.full(10, 0.1) if glyph.problem else row)
             for glyph, row in zip(glyphs, probabilities, strict=True)

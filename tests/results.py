@@ -80,8 +80,8 @@ def write_results(
     evaluate.write_findings(stages.EVALUATION, data, members, judgement, settings.evaluate)
     labelled = probabilities[: len(test.images)]
     predict.write_report(stages.TEST_REPORT, test, labelled, counts)
-    folders = [stages.MODELS / member.name for member in members]
-    predict.write_submission(stages.SUBMISSION, folders, test.provenance, labelled)
+    hashes = predict.hash_models([stages.MODELS / member.name for member in members])
+    predict.write_submission(stages.SUBMISSION, hashes, test.provenance, labelled)
 
 
 def write_member(folder: Path, data: TrainingDigits, *, seed: int) -> None:

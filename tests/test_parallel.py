@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pipeline import parallel
@@ -51,7 +52,7 @@ def test_what_a_call_raises_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 PARENT = """
-import os, sys, time
+import sys
 from pipeline import parallel
 from tests.test_parallel import report
 
@@ -77,16 +78,13 @@ def test_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stderr=subprocess.DEVNULL,
     )
-    wait_until(lambda: len(list(numbers.iterdir())) == 2, seconds=60)
-    parent.kill()
-    parent.wait()
-    wait_until(lambda: not any(is_running(int(path.name)) for path in numbers.iterdir()))
-
-
-def is_running(number: int) -> bool:
     try:
-        os.kill(number, 0)
-        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
-    except (ProcessLookupError, FileNotFoundError):
-        return False
-    return state != "Z"
+        wait_until(lambda: len(list(numbers.iterdir())) == 2, seconds=60)
+        workers = [psutil.Process(int(path.name)) for path in numbers.iterdir()]
+    finally:
+        parent.kill()
+        parent.wait()
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    for worker in alive:
+        worker.kill()
+    assert not alive

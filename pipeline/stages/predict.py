@@ -1,7 +1,7 @@
 """Label the test images with all members together and write the submission.
 
-The exported members are asked: their logits are the trained ones' to within `export.TOLERANCE`, and
-nothing waits for TensorFlow.
+The exported members are asked, so that nothing waits for TensorFlow: the export stage compared
+their logits with those of the trained ones.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline import digits, metrics, params, stages, submission
 from pipeline.digits import NUM_CLASSES, Provenance, UnlabelledDigits
 from pipeline.errors import ArtifactError
-from pipeline.files import read_json, replacing, sha256, write_json
+from pipeline.files import missing, read_json, replacing, sha256, write_json
 from pipeline.plots import bars, tiles
 from pipeline.reader import Reader
 
@@ -29,10 +29,11 @@ def main() -> None:
     names = [member.name for member in settings.ensemble.members()]
     folders = [stages.MODELS / name for name in names]
     check_provenance(folders, test.provenance)
+    hashes = hash_models(folders)
     probabilities = load_reader(names).probabilities(test.images)
     training_counts = read_json(stages.DATA_REPORT / "summary.json")["training_images_by_digit"]
     write_report(stages.TEST_REPORT, test, probabilities, np.array(training_counts))
-    write_submission(stages.SUBMISSION, folders, test.provenance, probabilities)
+    write_submission(stages.SUBMISSION, hashes, test.provenance, probabilities)
     print(f"{stages.SUBMISSION}: {len(probabilities):,} rows, checked")
 
 
@@ -54,6 +55,19 @@ def check_provenance(folders: list[Path], provenance: Provenance) -> None:
             )
 
 
+def hash_models(folders: list[Path]) -> dict[str, str]:
+    """SHA-256 of each member's model, by the member's name.
+
+    Raises:
+        ArtifactError: one is missing.
+    """
+    paths = [folder / "model.keras" for folder in folders]
+    for path in paths:
+        if not path.exists():
+            raise missing(path)
+    return {path.parent.name: sha256(path) for path in paths}
+
+
 def load_reader(names: list[str]) -> Reader:
     """The exported members, which must be these.
 
@@ -71,9 +85,19 @@ def load_reader(names: list[str]) -> Reader:
 
 
 def write_submission(
-    path: Path, folders: list[Path], provenance: Provenance, probabilities: NDArray[np.float64]
+    path: Path,
+    hashes: dict[str, str],
+    provenance: Provenance,
+    probabilities: NDArray[np.float64],
 ) -> None:
-    """Write the CSV, checked before it replaces the last one, and the JSON that explains it."""
+    """Write the CSV, checked before it replaces the last one, and the JSON that explains it.
+
+    Args:
+        path: of the CSV.
+        hashes: of each member's model, by the member's name.
+        provenance: of the test images.
+        probabilities: of their digits, ``(n, 10)``.
+    """
     with replacing(path) as temporary:
         submission.write(temporary, probabilities.argmax(axis=1).astype(np.uint8))
         submission.read(temporary, expected_rows=len(probabilities))
@@ -83,7 +107,7 @@ def write_submission(
             "sha256": sha256(path),
             "rows": len(probabilities),
             "provenance": asdict(provenance),
-            "members": {folder.name: sha256(folder / "model.keras") for folder in folders},
+            "members": hashes,
             "params_sha256": sha256(Path("params.yaml")),
             "commit": describe_commit(),
         },

@@ -85,10 +85,10 @@ def main() -> None:
 def train_ahead(members: Sequence[Member], settings: Params) -> None:
     """Fit members, as far as no other process does, for their own stages to take over."""
     data = digits.load_training(stages.TRAIN)
-    for member in members:
+    conditions = [describe_conditions(member, settings) for member in members]  # as in `train`
+    for member, state_path in zip(members, map(_state_path, members, conditions), strict=True):
         try:
             with FileLock(_lock_path(member), timeout=0):
-                state_path = _state_path(member, describe_conditions(member, settings))
                 state = TrainingState.load(state_path)
                 if not (state.finished or _is_current(member, settings)):
                     fit(member, settings, data, state_path)
