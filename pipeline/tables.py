@@ -9,7 +9,6 @@ scan; any other goes through the `csv` module cell by cell, which reads what is 
 import csv
 import io
 import itertools
-import os
 import reprlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from pipeline.digits import IMAGE_SIZE, NUM_CLASSES, Images, Labels
 from pipeline.errors import TableError
 from pipeline.files import missing, replacing
+from pipeline.parallel import count_processors
 
 PIXELS = tuple(f"pixel{index}" for index in range(IMAGE_SIZE * IMAGE_SIZE))
 TEST_COLUMNS = PIXELS
@@ -164,7 +164,7 @@ def _parse_plain(content: bytes, body: int, num_columns: int) -> NDArray[np.uint
         bounds.append(end)
     view = memoryview(content)
     chunks = [view[a:b] for a, b in itertools.pairwise(bounds)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(count_processors()) as pool:
         parts = list(pool.map(lambda chunk: _parse_chunk(chunk, num_columns), chunks))
     complete = [part for part in parts if part is not None]
     if not complete or len(complete) < len(parts):

@@ -87,6 +87,18 @@ def set_params(folder: Path, *changes: tuple[str, str]) -> None:
     path.write_text(text)
 
 
+def modules_after(code: str) -> set[str]:
+    """The modules that a fresh Python has imported once it ran ``code`` in the current folder."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules, file=sys.stderr)"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stderr.split())
+
+
 def environment(folder: Path) -> dict[str, str]:
     """An environment without credentials, in which ``python``, ``dvc`` and ``digits`` are these."""
     home = folder.parent / "home"

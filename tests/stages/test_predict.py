@@ -1,6 +1,3 @@
-import os
-import subprocess
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -16,7 +13,7 @@ from pipeline.errors import ArtifactError
 from pipeline.files import read_json, sha256, write_json
 from pipeline.inference import load_network, predict_probabilities, save_model
 from pipeline.stages import export, predict
-from tests.conftest import ONE_NETWORK, ROOT, set_params
+from tests.conftest import ONE_NETWORK, modules_after, set_params
 
 
 def write_record(folder: Path, provenance: Provenance, *preprocessing: str) -> None:
@@ -97,16 +94,8 @@ def test_members_are_averaged(in_folder: Path, member: Path, test_digits: Unlabe
 
 
 def test_nothing_waits_for_tensorflow(member: Path) -> None:
-    code = "import sys; from pipeline.stages import predict; predict.main(); print(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    loaded = set(done.stdout.split())
-    assert "onnxruntime" in loaded and not loaded & {"tensorflow", "keras"}
+    imported = modules_after("from pipeline.stages import predict; predict.main()")
+    assert "onnxruntime" in imported and not imported & {"tensorflow", "keras"}
 
 
 def test_test_report_counts_and_lists_what_was_predicted(member: Path) -> None:
