@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from comparison.statistics import mean_accuracy, paired_difference
 from pipeline import digits, params, stages
+from pipeline.averaging import average_probabilities
 from pipeline.errors import exit_status
 from pipeline.files import read_json
 from pipeline.inference import load_network, predict_probabilities
@@ -111,9 +112,13 @@ def print_averages(
             f"averages of {size}: mean {np.mean(accuracies):.3%} "
             f"({np.min(accuracies):.3%} to {np.max(accuracies):.3%}, n = {len(accuracies)})"
         )
-    averaged = np.concatenate(
-        [sum_of(by_fold[fold], probabilities).argmax(axis=1) == labels[fold] for fold in by_fold]
-    )[np.newaxis]
+    stacked = {fold: np.stack([probabilities[m] for m in by_fold[fold]]) for fold in by_fold}
+    averaged, arithmetic = (
+        np.concatenate([average(stacked[fold]).argmax(axis=1) == labels[fold] for fold in by_fold])[
+            np.newaxis
+        ]
+        for average in (average_probabilities, lambda each: each.mean(axis=0))
+    )
     single = np.concatenate(
         [np.stack([hits[member] for member in by_fold[fold]]) for fold in by_fold], axis=1
     )
@@ -122,6 +127,12 @@ def print_averages(
         f"all {count} averaged: {averaged.size - averaged.sum():,} of {averaged.size:,} wrong, "
         f"{accuracy.value:.3%} ({accuracy.low:.3%} to {accuracy.high:.3%}); gain over one, paired: "
         f"{100 * gain.value:+.3f} points ({100 * gain.low:+.3f} to {100 * gain.high:+.3f})"
+    )
+    gain = paired_difference(averaged, arithmetic)
+    print(
+        f"by means of probabilities, not of their logarithms: {(~arithmetic).sum():,} wrong; "
+        f"gain of the logarithms, paired: {100 * gain.value:+.3f} points "
+        f"({100 * gain.low:+.3f} to {100 * gain.high:+.3f})"
     )
 
 
@@ -132,15 +143,8 @@ def accuracy_of(
     labels: dict[Fold, NDArray[np.uint8]],
 ) -> float:
     """Accuracy of members of one fold, averaged."""
-    return float((sum_of(members, probabilities).argmax(axis=1) == labels[fold]).mean())
-
-
-def sum_of(
-    members: Sequence[Member], probabilities: dict[Member, NDArray[np.float64]]
-) -> NDArray[np.float64]:
-    """Probabilities of several members, added up."""
-    total: NDArray[np.float64] = np.sum([probabilities[member] for member in members], axis=0)
-    return total
+    averaged = average_probabilities([probabilities[member] for member in members])
+    return float((averaged.argmax(axis=1) == labels[fold]).mean())
 
 
 if __name__ == "__main__":

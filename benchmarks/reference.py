@@ -105,7 +105,7 @@ def train_reference(fold: int, to_the_end: bool) -> Run:
 
 
 def train_profile(profile: str, fold: int) -> Run:
-    """Train the first architecture of a profile as the train stage does; read the fold once."""
+    """Train the first network of a profile as the train stage does; read the fold once."""
     from pipeline import training
     from pipeline.architectures import build
     from pipeline.backend import make_repeatable
@@ -115,8 +115,8 @@ def train_profile(profile: str, fold: int) -> Run:
 
     with tempfile.TemporaryDirectory() as folder:
         settings = read_settings(profile, Path(folder))
-        ensemble = settings.ensemble
-        member = Member(fold, 0, ensemble.architectures[0], ensemble.preprocessings[0])
+        network = settings.ensemble.networks[0]
+        member = Member(fold, 0, network.architecture, network.preprocessing)
         data = digits.load_training(stages.TRAIN)
         images = preprocess(data.images, member.steps)
         fitted, stopping = train.select_rows(member, settings, data)

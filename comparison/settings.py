@@ -64,14 +64,14 @@ def load(path: Path = FOLDER / "params.yaml") -> Settings:
 
 def default_architecture() -> str:
     """The network that the main job trains, and all others are compared to."""
-    return _default("architectures")
+    return _default("architecture")
 
 
 def default_preprocessing() -> str:
     """What images go through in the main job."""
-    return _default("preprocessings")
+    return _default("preprocessing")
 
 
 def _default(key: str) -> str:
-    first: str = profiles.read("default")["ensemble"][key][0]
+    first: str = profiles.read("default")["ensemble"]["networks"][0][key]
     return first

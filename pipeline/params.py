@@ -4,11 +4,10 @@ The file is the one truth: nothing here has a default. Units are part of the nam
 YAML 1.2, like DVC does, so that ``1e-3`` is a number.
 """
 
-import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
@@ -36,7 +35,7 @@ class Member:
 
     @property
     def name(self) -> str:
-        """Its folder under models/, and what follows ``train@`` in DVC."""
+        """Its folder under models/."""
         return f"{self.fold}-{self.seed}-{self.architecture}-{self.preprocessing}"
 
     @property
@@ -72,33 +71,51 @@ class Augmentation(Section):
     zoom_fraction: float = Field(ge=0, lt=0.5)
 
 
-class Ensemble(Section):
-    """Which networks are trained: every combination of the four lists is a member."""
+class Network(Section):
+    """An architecture, and what images go through before it sees them."""
 
+    architecture: str
+    preprocessing: str
+
+    def __str__(self) -> str:
+        """As params.yaml writes it."""
+        return f"{{architecture: {self.architecture}, preprocessing: {self.preprocessing}}}"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_form(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValueError(
+                "ensemble.networks: expected entries like {architecture: deep_cnn, preprocessing: "
+                f"{PLAIN}}}, found {_shown(value)}"
+            )
+        return value
+
+    @field_validator("preprocessing")
+    @classmethod
+    def _check_steps(cls, value: str) -> str:
+        steps = value.split("+")
+        if value != PLAIN and (not set(steps) <= set(STEP_NAMES) or len(set(steps)) < len(steps)):
+            raise ValueError(
+                f"ensemble.networks.preprocessing: expected {PLAIN!r}, or one or more of "
+                f"{', '.join(STEP_NAMES)}, each once and joined by '+', found {value!r}"
+            )
+        return value
+
+
+class Ensemble(Section):
+    """Which networks are trained: every network in each fold from each seed is a member."""
+
+    networks: list[Network] = Field(min_length=1)
     folds: list[Fold] = Field(min_length=1)
     seeds: list[Seed] = Field(min_length=1)
-    architectures: list[str] = Field(min_length=1)
-    preprocessings: list[str] = Field(min_length=1)
-
-    @field_validator("preprocessings")
-    @classmethod
-    def _check_steps(cls, values: list[str]) -> list[str]:
-        for value in values:
-            steps = value.split("+")
-            if value != PLAIN and (
-                not set(steps) <= set(STEP_NAMES) or len(set(steps)) < len(steps)
-            ):
-                raise ValueError(
-                    f"ensemble.preprocessings: expected {PLAIN!r}, or one or more of "
-                    f"{', '.join(STEP_NAMES)}, each once and joined by '+', found {value!r}"
-                )
-        return values
 
     @model_validator(mode="after")
     def _check_distinct(self) -> Self:
         for name, values in self:
-            if len(set(values)) < len(values):
-                raise ValueError(f"ensemble.{name}: expected each value once, found {values}")
+            twice = next((value for value in values if values.count(value) > 1), None)
+            if twice is not None:
+                raise ValueError(f"ensemble.{name}: expected each value once, found {twice} again")
         if not any(isinstance(fold, int) for fold in self.folds):
             raise ValueError(
                 "ensemble.folds: expected a number beside 'all', or nothing could be evaluated"
@@ -108,11 +125,10 @@ class Ensemble(Section):
     def members(self) -> list[Member]:
         """The members, in the order of the lists."""
         return [
-            Member(fold, seed, architecture, preprocessing)
+            Member(fold, seed, network.architecture, network.preprocessing)
             for fold in self.folds
             for seed in self.seeds
-            for architecture in self.architectures
-            for preprocessing in self.preprocessings
+            for network in self.networks
         ]
 
 
@@ -212,6 +228,9 @@ def read(path: Path, kind: type[_Settings]) -> _Settings:
         raise ParamsError(f"{path} is not usable: {problems}. Nothing was run.") from None
 
 
+_NUMBER, _ALL = "constrained-int", "literal['all']"
+"""What pydantic adds to the location of a wrong fold: which alternative it fails."""
+
 _EXPECTATIONS = {
     "float_type": "a number",
     "greater_than": "more than {gt}",
@@ -248,11 +267,11 @@ def _describe(problem: Any, kind: type[BaseModel]) -> str:
 
 
 def _split_location(location: tuple[str | int, ...]) -> tuple[list[str], bool]:
-    """The keys down to a value or list, and whether an alternative of a union follows."""
-    keys = [str(key) for key in itertools.takewhile(lambda key: isinstance(key, str), location)]
-    if location and not keys:  # a key at the top that is no text
-        keys = [str(location[0])]
-    return keys, len(location) > len(keys) + 1
+    """The keys down to a value, without places in lists, and whether it is one of a union's."""
+    names = [str(key) for key in location[1:] if isinstance(key, str)]
+    keys = [str(location[0]), *names] if location else []
+    is_union = keys[-1:] in ([_NUMBER], [_ALL])
+    return keys[:-1] if is_union else keys, is_union
 
 
 def _describe_syntax(error: Exception) -> str:
@@ -280,7 +299,8 @@ def _shown(value: Any) -> str:
 
 def _fields_at(section: type[BaseModel], keys: list[str]) -> set[str]:
     for key in keys:
-        annotation = section.model_fields[key].annotation
+        annotation: Any = section.model_fields[key].annotation
+        annotation = next(iter(get_args(annotation)), annotation)  # of a list
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
             return set()
         section = annotation

@@ -12,6 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from pipeline import handwriting, pictures
+from pipeline.averaging import average_probabilities
 from pipeline.digits import IMAGE_SIZE, Images
 from pipeline.errors import ArtifactError
 from pipeline.files import missing, read_json, sha256
@@ -41,7 +42,7 @@ class Reading:
     Attributes:
         image: uint8 ``(28, 28)``, what the networks saw.
         problem: why there is no digit to read, or None.
-        probabilities: float64 ``(10,)``, the mean of all networks and of the image turned a little
+        probabilities: float64 ``(10,)``, averaged over all networks and the image turned a little
             either way; uniform where there is no digit.
     """
 
@@ -160,14 +161,13 @@ class Reader:
         return [network.name for network in self._networks]
 
     def probabilities(self, images: Images) -> Probabilities:
-        """Mean class probabilities ``(n, 10)`` for uint8 images ``(n, 28, 28)`` in MNIST's form."""
+        """Class probabilities ``(n, 10)``, averaged, for uint8 ``(n, 28, 28)`` in MNIST's form."""
         batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
         with ThreadPoolExecutor(count_processors()) as pool:
             return np.concatenate(list(pool.map(self._average, batches)))
 
     def _average(self, images: Images) -> Probabilities:
-        each = [network.probabilities(images) for network in self._networks]
-        return np.asarray(np.mean(each, axis=0))
+        return average_probabilities([network.probabilities(images) for network in self._networks])
 
     def read(self, pixels: pictures.Pixels) -> Reading:
         """Read one picture, RGBA ``(height, width, 4)``."""
@@ -179,8 +179,8 @@ class Reader:
             return []
         images = np.stack([glyph.image for glyph in glyphs])
         turned = _turn(images, TURNED_DEGREES), _turn(images, -TURNED_DEGREES)
-        probabilities = self.probabilities(np.concatenate([images, *turned]))
-        probabilities = probabilities.reshape(3, len(images), -1).mean(axis=0)
+        views = self.probabilities(np.concatenate([images, *turned]))
+        probabilities = average_probabilities(np.split(views, 1 + len(turned)))
         return [
             Reading(glyph.image, glyph.problem, np.full(10, 0.1) if glyph.problem else row)
             for glyph, row in zip(glyphs, probabilities, strict=True)

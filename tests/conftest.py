@@ -73,8 +73,18 @@ def make_project(folder: Path, *, git: bool = True) -> Path:
     return folder
 
 
-ONE_NETWORK = ("preprocessings: [plain, deskew+normalize_width]", "preprocessings: [plain]")
+ONE_NETWORK = (
+    "    - {architecture: pooled_cnn, preprocessing: deskew+normalize_width}\n",
+    "",
+)
 """What makes ``params.yaml`` list a single network, for `set_params`."""
+
+
+def add_network(architecture: str, preprocessing: str) -> tuple[str, str]:
+    """What makes ``params.yaml`` list another network after the first, for `set_params`."""
+    first = "    - {architecture: pooled_cnn, preprocessing: plain}\n"
+    entry = f"{{architecture: {architecture}, preprocessing: {preprocessing}}}"
+    return first, f"{first}    - {entry}\n"
 
 
 def set_params(folder: Path, *changes: tuple[str, str]) -> None:

@@ -20,10 +20,10 @@ from pipeline.digits import load_test
 from pipeline.files import read_json
 from pipeline.inference import load_network, predict_probabilities
 from pipeline.training_state import TrainingState
-from tests.conftest import ROOT, environment, make_project, run, set_params
+from tests.conftest import ROOT, add_network, environment, make_project, run, set_params
 
 MEMBER = "0-0-pooled_cnn-plain"
-STAGE = f"train@{MEMBER}"
+STAGE = "train@0-0-network0"
 PATIENCE_SECONDS = 120
 
 
@@ -103,9 +103,7 @@ def test_colours_and_messages_retrain_nothing(project: Path) -> None:
 def test_new_member_trains_only_itself(project: Path) -> None:
     set_params(project, ("seeds: [0]", "seeds: [0, 1]"))
     planned = stages_run(run(project, "dvc", "repro", "--dry"))
-    assert [stage for stage in planned if stage.startswith("train")] == [
-        "train@0-1-pooled_cnn-plain"
-    ]
+    assert [stage for stage in planned if stage.startswith("train")] == ["train@0-1-network0"]
 
 
 def test_contributed_architecture_trains_only_itself(project: Path) -> None:
@@ -125,19 +123,17 @@ def test_contributed_architecture_trains_only_itself(project: Path) -> None:
     parameters = int(row.partition(":")[2].strip(" ,\n"))
     assert f"wide_view: {parameters:,} parameters" in shown
     assert f"; {parameters:,} parameters." in file
-    set_params(project, ("[pooled_cnn]", "[pooled_cnn, wide_view]"))
+    set_params(project, add_network("wide_view", "plain"))
     planned = stages_run(run(project, "dvc", "repro", "--dry"))
-    assert [stage for stage in planned if stage.startswith("train")] == [
-        "train@0-0-wide_view-plain"
-    ]
+    assert [stage for stage in planned if stage.startswith("train")] == ["train@0-0-network1"]
 
 
 def test_other_preprocessing_trains_only_itself(project: Path) -> None:
     assert "up to date" in run(project, "dvc", "status", STAGE)
-    set_params(project, ("[plain]", "[plain, deskew+normalize_width]"))
+    set_params(project, add_network("pooled_cnn", "deskew+normalize_width"))
     planned = stages_run(run(project, "dvc", "repro", "--dry"))
     trained = [stage for stage in planned if stage.startswith(("prepare", "train"))]
-    assert trained == ["train@0-0-pooled_cnn-deskew+normalize_width"]
+    assert trained == ["train@0-0-network1"]
 
 
 def test_typing_mistake_stops_before_anything_is_deleted(project: Path) -> None:

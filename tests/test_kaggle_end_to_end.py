@@ -147,7 +147,7 @@ def test_data_follows_the_credentials_and_stays(
 ) -> None:
     kaggle.archive = kaggle_large_archive
     provenance = project / "data/raw/provenance.json"
-    repro = ("dvc", "repro", "train@0-0-pooled_cnn-plain")
+    repro = ("dvc", "repro", "train@0-0-network0")
 
     without = kaggle_shell.run(*repro)
     assert without.status == 0, without.stderr
@@ -166,7 +166,7 @@ def test_data_follows_the_credentials_and_stays(
 
     appeared = kaggle_shell.run(*repro, KAGGLE_API_TOKEN=TOKEN)
     assert appeared.status == 0, appeared.stderr
-    assert "Running stage 'train@0-0-pooled_cnn-plain'" in appeared.stdout
+    assert "Running stage 'train@0-0-network0'" in appeared.stdout
     assert json.loads(provenance.read_text())["sample"] is False
     trained_on = json.loads((project / "models/0-0-pooled_cnn-plain/member.json").read_text())[
         "provenance"

@@ -67,8 +67,8 @@ def test_every_step_of_preprocessing_can_be_asked_for() -> None:
 
 
 def test_steps_of_a_member_keep_their_order(in_folder: Path) -> None:
-    set_value(in_folder, "preprocessings", "[normalize_width+deskew, plain]")
-    one, other = params.load().ensemble.members()
+    set_params(in_folder, ("deskew+normalize_width", "normalize_width+deskew"))
+    other, one = params.load().ensemble.members()
     assert one.name == "0-0-pooled_cnn-normalize_width+deskew"
     assert (one.steps, other.steps) == (["normalize_width", "deskew"], [])
 
@@ -112,19 +112,9 @@ def test_number_may_be_written_in_any_way(in_folder: Path, text: str, value: flo
         ("kind", "zip", "kind: expected 'auto', 'archive', 'kaggle' or 'sample', found \"zip\""),
         ("kind", "null", "kind: expected 'auto', 'archive', 'kaggle' or 'sample', found nothing"),
         ("path", "5", "source.path: expected text, found 5"),
-        ("architectures", "[5]", "ensemble.architectures: expected text, found 5"),
-        ("architectures", "deep_cnn", 'expected a list in square brackets, found "deep_cnn"'),
-        ("architectures", "[]", "architectures: expected at least one entry, found an empty list"),
-        ("architectures", "[a, b, a]", "expected each value once, found ['a', 'b', 'a']"),
         ("seeds", "[]", "ensemble.seeds: expected at least one entry, found an empty list"),
-        ("seeds", "[1, 1]", "ensemble.seeds: expected each value once, found [1, 1]"),
+        ("seeds", "[1, 2, 1]", "ensemble.seeds: expected each value once, found 1 again"),
         ("seeds", "[4294967296]", "ensemble.seeds: expected less than 4294967296, found 42949672"),
-        ("preprocessings", "deskew", 'expected a list in square brackets, found "deskew"'),
-        ("preprocessings", "[]", "preprocessings: expected at least one entry, found an empty l"),
-        ("preprocessings", "[skew]", "expected 'plain', or one or more of deskew, normalize_strok"),
-        ("preprocessings", "[deskew+deskew]", "each once and joined by '+', found 'deskew+deskew'"),
-        ("preprocessings", "[plain+deskew]", "joined by '+', found 'plain+deskew'"),
-        ("preprocessings", "[plain, plain]", "expected each value once, found ['plain', 'plain']"),
         ("evaluate", "5\nx:", "evaluate: expected a section with keys of its own, found 5"),
     ],
 )
@@ -134,12 +124,54 @@ def test_wrong_value_is_named(in_folder: Path, key: str, value: str, expected: s
 
 
 @pytest.mark.parametrize(
+    ("networks", "expected"),
+    [
+        ("[]", "ensemble.networks: expected at least one entry, found an empty list"),
+        ("deep_cnn", 'ensemble.networks: expected a list in square brackets, found "deep_cnn"'),
+        (
+            "[deep_cnn]",
+            "ensemble.networks: expected entries like {architecture: deep_cnn, preprocessing: "
+            'plain}, found "deep_cnn"',
+        ),
+        ("[{}]", "networks.architecture: missing; ensemble.networks.preprocessing: missing"),
+        (
+            "[{architecture: 5, preprocessing: plain}]",
+            "ensemble.networks.architecture: expected text, found 5",
+        ),
+        (
+            "[{architecture: a, preprocessing: plain, depth: 3}]",
+            "ensemble.networks.depth: no such key, expected architecture, preprocessing",
+        ),
+        (
+            "[{architecture: a, preprocessing: skew}]",
+            "ensemble.networks.preprocessing: expected 'plain', or one or more of deskew, "
+            "normalize_stroke, normalize_width, each once and joined by '+', found 'skew'",
+        ),
+        ("[{architecture: a, preprocessing: deskew+deskew}]", "found 'deskew+deskew'"),
+        ("[{architecture: a, preprocessing: plain+deskew}]", "found 'plain+deskew'"),
+        (
+            "[{architecture: a, preprocessing: plain}, {architecture: a, preprocessing: plain}]",
+            "ensemble.networks: expected each value once, found {architecture: a, preprocessing: "
+            "plain} again",
+        ),
+    ],
+)
+def test_wrong_network_is_named(in_folder: Path, networks: str, expected: str) -> None:
+    path = in_folder / "params.yaml"
+    listed = r"^  networks:\n(    - .*\n)+"
+    path.write_text(
+        re.sub(listed, f"  networks: {networks}\n", path.read_text(), flags=re.MULTILINE)
+    )
+    assert_refused(in_folder, expected)
+
+
+@pytest.mark.parametrize(
     ("folds", "expected"),
     [
         ("[5]", "ensemble.folds: expected 0 to 4, as prepare.folds is 5, found 5"),
         ("[0, 7, all]", "ensemble.folds: expected 0 to 4, as prepare.folds is 5, found 7"),
         ("[all]", "ensemble.folds: expected a number beside 'all', or nothing could be evaluated"),
-        ("[0, 0]", "ensemble.folds: expected each value once, found [0, 0]"),
+        ("[0, all, 0]", "ensemble.folds: expected each value once, found 0 again"),
         ("[]", "ensemble.folds: expected at least one entry, found an empty list"),
         ("0", "ensemble.folds: expected a list in square brackets, found 0"),
         ("[-1]", "ensemble.folds: expected the number of a fold, 0 or more, or 'all', found -1"),

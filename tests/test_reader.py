@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from pipeline.averaging import average_probabilities
 from pipeline.digits import Images
 from pipeline.errors import ArtifactError
 from pipeline.handwriting import Glyph, Problem, find_digit
@@ -46,10 +47,11 @@ def test_members_are_averaged(copy: Path, reader: Reader) -> None:
     networks = [ExportedNetwork(path, ()), ExportedNetwork(path, ("deskew",))]
     both = Reader(networks, sample=False).probabilities(some_images())
     straight = reader.probabilities(preprocess(some_images(), ["deskew"]))
-    np.testing.assert_allclose(both, (reader.probabilities(some_images()) + straight) / 2)
+    expected = average_probabilities([reader.probabilities(some_images()), straight])
+    np.testing.assert_allclose(both, expected)
 
 
-def test_reading_is_the_mean_of_turned_views(reader: Reader) -> None:
+def test_reading_is_the_average_of_turned_views(reader: Reader) -> None:
     leaning = find_digit(paint(draw_ink(7, np.random.default_rng(3)))).image.astype(float)
     views = np.stack(
         [
@@ -57,7 +59,7 @@ def test_reading_is_the_mean_of_turned_views(reader: Reader) -> None:
             for angle in (40, 50, 30)
         ]
     )
-    expected = reader.probabilities(views).mean(axis=0)
+    (expected,) = average_probabilities(reader.probabilities(views)[:, np.newaxis])
     (reading,) = reader.read_glyphs([Glyph(views[0], None)])
     np.testing.assert_allclose(reading.probabilities, expected, atol=0.03)
     assert np.abs(reader.probabilities(views[:1])[0] - expected).max() > 0.02

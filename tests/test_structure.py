@@ -15,6 +15,7 @@ TIERS = (
         "files",
         "parallel",
         "params",
+        "averaging",
         "digits",
         "tables",
         "folds",
@@ -93,6 +94,7 @@ _NO_PICTURES = {
 EXEMPT_HERE = {
     "export": _NO_PICTURES
     | {
+        "averaging": _COMPARES,
         "digits": _READS,
         "inference": _COMPARES,
         "preprocessing": _COMPARES,
@@ -206,7 +208,7 @@ def test_stage_declares_the_code_that_shapes_its_result(stage: str) -> None:
     needed = {f"stages.{stage}"}
     for module in closure(f"stages.{stage}"):
         if module.startswith("architectures.") and module != BLOCKS:
-            needed.add("architectures.${item.architecture}")
+            needed.add("architectures.${item.network.architecture}")
         elif module not in exempt:
             needed.add(module)
     declared = {
@@ -237,7 +239,7 @@ def test_resumed_training_and_dvc_agree_on_what_code_matters() -> None:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CODE"
     )
     declared = [dep for dep in stages()["train"]["deps"] if dep.startswith("pipeline/")]
-    architecture = "architectures/${item.architecture}.py"
+    architecture = "architectures/${item.network.architecture}.py"
     assert {f"pipeline/{name}" for name in (*code, architecture)} == set(declared)
 
 

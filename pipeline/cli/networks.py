@@ -57,7 +57,7 @@ def architectures(
             }
             for known, builder in ARCHITECTURES.items()
         ]
-        print_table(rows, "for ensemble.architectures in params.yaml", justify="left")
+        print_table(rows, "for ensemble.networks in params.yaml", justify="left")
         return
     layers = tabulate_layers(build(name))
     title = f"{name}: {layers['parameters'].sum():,} parameters"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedSeq
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from pipeline import params
 from pipeline.errors import ParamsError
@@ -50,6 +50,7 @@ def apply(name: str, path: Path = Path("params.yaml")) -> list[str]:
     before = path.read_text(encoding="utf-8")
     yaml = YAML()
     yaml.width = 200
+    yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.representer.add_representer(
         type(None), lambda representer, _: representer.represent_scalar(_NULL, "null")
     )
@@ -69,10 +70,16 @@ def apply(name: str, path: Path = Path("params.yaml")) -> list[str]:
 
 
 def _in_style(value: Any, before: Any) -> Any:
-    """The value as the file writes it: as before if it is the same, lists in square brackets."""
+    """The value as the file writes it: as before if it is the same, else its parts on one line."""
     if value == before:
         return before
-    if isinstance(value, list):
-        value = CommentedSeq(value)
-        value.fa.set_flow_style()
-    return value
+    if not isinstance(value, list):
+        return value
+    if not isinstance(value[0], dict):
+        values = CommentedSeq(value)
+        values.fa.set_flow_style()
+        return values
+    entries = [CommentedMap(entry) for entry in value]
+    for entry in entries:
+        entry.fa.set_flow_style()
+    return entries

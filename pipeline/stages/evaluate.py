@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import classification_report
 
 from pipeline import calibration, digits, metrics, params, stages
+from pipeline.averaging import average_probabilities
 from pipeline.backend import keras, tf
 from pipeline.digits import TrainingDigits
 from pipeline.errors import ArtifactError
@@ -21,7 +22,7 @@ from pipeline.label_errors import suspect_labels
 from pipeline.layers import describe_layers, tabulate_layers
 from pipeline.metrics import Probabilities
 from pipeline.near_duplicates import find_near_duplicates
-from pipeline.params import Evaluate, Member
+from pipeline.params import Evaluate, Fold, Member
 from pipeline.plots import diagrams, scores, tiles
 
 Rows = NDArray[np.intp]
@@ -97,21 +98,21 @@ def check_members(members: list[Member]) -> None:
 
 def judge(members: list[Member], data: TrainingDigits) -> Judgement:
     """Ask each member for the images that its fold holds back, and average what they say."""
-    sums = np.zeros((len(data.labels), digits.NUM_CLASSES), dtype=np.float64)
-    num_judges = np.zeros(len(data.labels), dtype=np.intp)
+    of_fold: dict[Fold, list[Probabilities]] = {}
     errors, train_accuracies = {}, []
     for member in members:
         network = load_network(stages.MODELS / member.name)
         probabilities = predict_probabilities(network, data.images)
         held_back = data.folds == member.fold
-        sums[held_back] += probabilities[held_back]
-        num_judges[held_back] += 1
+        of_fold.setdefault(member.fold, []).append(probabilities[held_back])
         right = probabilities.argmax(axis=1) == data.labels
         errors[member] = int((~right[held_back]).sum())
         train_accuracies.append(right[~held_back].mean())
-    rows = np.flatnonzero(num_judges)
-    averages = sums[rows] / num_judges[rows, np.newaxis]
-    return Judgement(rows, averages, errors, float(np.mean(train_accuracies)))
+    averages = np.zeros((len(data.labels), digits.NUM_CLASSES))
+    for fold, each in of_fold.items():
+        averages[data.folds == fold] = average_probabilities(each)
+    rows = np.flatnonzero(np.isin(data.folds, list(of_fold)))
+    return Judgement(rows, averages[rows], errors, float(np.mean(train_accuracies)))
 
 
 def write_findings(

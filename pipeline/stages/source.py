@@ -24,7 +24,7 @@ SEARCHED = [
 def main() -> None:
     """Entry point of the stage."""
     settings = params.load()
-    check_architectures(settings.ensemble.architectures)
+    check_architectures([network.architecture for network in settings.ensemble.networks])
     check_raw_folder(stages.RAW)
     decision = decide(settings.source, read_earlier())
     if not stages.SOURCE.exists() or decision != read_json(stages.SOURCE):
@@ -68,7 +68,7 @@ def check_architectures(names: list[str]) -> None:
     for name in names:
         if name not in known:
             raise ParamsError(
-                f"params.yaml is not usable: ensemble.architectures: expected names among "
+                f"params.yaml is not usable: ensemble.networks.architecture: expected names among "
                 f"{', '.join(known)}, found {name!r}. Nothing was run."
             )
 

@@ -35,8 +35,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "rotation_degrees: [0, 45]}\n"
     )
     profile = folder / "pipeline/profiles/default.yaml"
-    text = re.sub(r"architectures: \[.*\]", "architectures: [dense_baseline]", profile.read_text())
-    profile.write_text(text)
+    profile.write_text(profile.read_text().replace("pooled_cnn", "dense_baseline"))
     run(folder, "dvc", "repro", "prepare")
     return folder
 

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline import digits, stages, submission
 from pipeline.architectures import build
+from pipeline.averaging import average_probabilities
 from pipeline.backend import keras
 from pipeline.digits import Provenance, UnlabelledDigits
 from pipeline.errors import ArtifactError
@@ -90,7 +91,7 @@ def test_members_are_averaged(in_folder: Path, member: Path, test_digits: Unlabe
         predict_probabilities(load_network(folder), test_digits.images)
         for folder in (member, other)
     ]
-    np.testing.assert_allclose(averaged, np.mean(each, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(averaged, average_probabilities(each), rtol=1e-5)
 
 
 def test_nothing_waits_for_tensorflow(member: Path) -> None:

@@ -185,7 +185,9 @@ def test_near_miss_does_not_lead_to_the_sample() -> None:
 
 def test_architecture_must_exist() -> None:
     source.check_architectures(["deep_cnn"])
-    expected = r"ensemble\.architectures: expected names among .*deep_cnn.*, found 'deep_cn'"
+    expected = (
+        r"ensemble\.networks\.architecture: expected names among .*deep_cnn.*, found 'deep_cn'"
+    )
     with pytest.raises(ParamsError, match=expected):
         source.check_architectures(["deep_cnn", "deep_cn"])
 
@@ -275,7 +277,7 @@ def test_damaged_decision_is_named(content: str) -> None:
     ("old", "new", "expected"),
     [
         ("learning_rate", "learning_rat", "train.learning_rat: no such key, expected"),
-        ("[pooled_cnn]", "[pooled_cn]", "expected names among"),
+        ("pooled_cnn, preprocessing: plain", "pooled_cn, preprocessing: plain", "names among"),
         ("folds: [0]", "folds: [5]", "ensemble.folds: expected 0 to 4"),
         ("kind: auto", "kind: archive", "source.kind in params.yaml is archive, but"),
     ],

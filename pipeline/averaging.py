@@ -1,0 +1,21 @@
+"""What several networks say of one image, as one answer."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def average_probabilities(each: ArrayLike) -> NDArray[np.float64]:
+    """Geometric mean of probabilities: their logarithms averaged, rows brought to a sum of 1.
+
+    One network that holds a digit for impossible weighs more than in the arithmetic mean. Source:
+    T. Heskes, "Selecting weighting factors in logarithmic opinion pools", NIPS 10, 1997.
+
+    Args:
+        each: class probabilities ``(networks, n, 10)``.
+
+    Returns:
+        float64 ``(n, 10)``.
+    """
+    logarithms = np.log(np.maximum(each, np.finfo(np.float64).tiny)).mean(axis=0)
+    powers = np.exp(logarithms - logarithms.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
