@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline import handwriting, pictures
 from pipeline.averaging import average_probabilities
-from pipeline.digits import IMAGE_SIZE, Images
+from pipeline.digits import IMAGE_SIZE, NUM_CLASSES, Images
 from pipeline.errors import ArtifactError
 from pipeline.files import missing, read_json, sha256
 from pipeline.handwriting import Problem
@@ -42,7 +42,7 @@ class Reading:
     Attributes:
         image: uint8 ``(28, 28)``, what the networks saw.
         problem: why there is no digit to read, or None.
-        probabilities: float64 ``(10,)``, averaged over all networks and the image turned a little
+        probabilities: float64 ``(10,)``, the mean of all networks and of the image turned a little
             either way; uniform where there is no digit.
     """
 
@@ -122,7 +122,11 @@ class ExportedNetwork:
 
 
 class Reader:
-    """All exported members together; their probabilities are averaged."""
+    """All exported members together.
+
+    What people draw is unlike what the networks know, and one that errs there may be certain: so
+    readings are means of probabilities, which it cannot decide alone.
+    """
 
     def __init__(self, networks: Sequence[ExportedNetwork], *, sample: bool) -> None:
         self._networks = networks
@@ -157,17 +161,21 @@ class Reader:
 
     @property
     def names(self) -> list[str]:
-        """The members whose networks are averaged."""
+        """The members whose networks are asked."""
         return [network.name for network in self._networks]
 
     def probabilities(self, images: Images) -> Probabilities:
-        """Class probabilities ``(n, 10)``, averaged, for uint8 ``(n, 28, 28)`` in MNIST's form."""
+        """Class probabilities ``(n, 10)`` for MNIST's images, uint8 ``(n, 28, 28)``, averaged."""
+        return average_probabilities(self._ask(images))
+
+    def _ask(self, images: Images) -> Probabilities:
+        """Class probabilities ``(networks, n, 10)``."""
         batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
         with ThreadPoolExecutor(count_processors()) as pool:
-            return np.concatenate(list(pool.map(self._average, batches)))
+            return np.concatenate(list(pool.map(self._ask_once, batches)), axis=1)
 
-    def _average(self, images: Images) -> Probabilities:
-        return average_probabilities([network.probabilities(images) for network in self._networks])
+    def _ask_once(self, images: Images) -> Probabilities:
+        return np.stack([network.probabilities(images) for network in self._networks])
 
     def read(self, pixels: pictures.Pixels) -> Reading:
         """Read one picture, RGBA ``(height, width, 4)``."""
@@ -179,8 +187,8 @@ class Reader:
             return []
         images = np.stack([glyph.image for glyph in glyphs])
         turned = _turn(images, TURNED_DEGREES), _turn(images, -TURNED_DEGREES)
-        views = self.probabilities(np.concatenate([images, *turned]))
-        probabilities = average_probabilities(np.split(views, 1 + len(turned)))
+        views = self._ask(np.concatenate([images, *turned]))
+        probabilities = views.reshape(-1, len(images), NUM_CLASSES).mean(axis=0)
         return [
             Reading(glyph.image, glyph.problem, np.full(10, 0.1) if glyph.problem else row)
             for glyph, row in zip(glyphs, probabilities, strict=True)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from pipeline.averaging import average_probabilities
@@ -51,7 +52,7 @@ def test_members_are_averaged(copy: Path, reader: Reader) -> None:
     np.testing.assert_allclose(both, expected)
 
 
-def test_reading_is_the_average_of_turned_views(reader: Reader) -> None:
+def test_reading_is_the_mean_of_turned_views(reader: Reader) -> None:
     leaning = find_digit(paint(draw_ink(7, np.random.default_rng(3)))).image.astype(float)
     views = np.stack(
         [
@@ -59,10 +60,23 @@ def test_reading_is_the_average_of_turned_views(reader: Reader) -> None:
             for angle in (40, 50, 30)
         ]
     )
-    (expected,) = average_probabilities(reader.probabilities(views)[:, np.newaxis])
+    expected = reader.probabilities(views).mean(axis=0)
     (reading,) = reader.read_glyphs([Glyph(views[0], None)])
     np.testing.assert_allclose(reading.probabilities, expected, atol=0.03)
     assert np.abs(reader.probabilities(views[:1])[0] - expected).max() > 0.02
+
+
+def test_reading_is_the_mean_of_networks(copy: Path) -> None:
+    path = copy / "exported" / f"{MEMBER}.onnx"
+    networks = [ExportedNetwork(path, ()), ExportedNetwork(path, ("deskew",))]
+    glyph = Glyph(find_digit(paint(draw_ink(7, np.random.default_rng(3)))).image, None)
+
+    def read(*chosen: ExportedNetwork) -> NDArray[np.float64]:
+        return Reader(chosen, sample=False).read_glyphs([glyph])[0].probabilities
+
+    each = [read(network) for network in networks]
+    assert np.abs(each[0] - each[1]).max() > 0.01
+    np.testing.assert_allclose(read(*networks), np.mean(each, axis=0))
 
 
 def test_reading_ranks_digits() -> None:
