@@ -69,7 +69,8 @@ def test_reading_is_the_mean_of_turned_views(reader: Reader) -> None:
 def test_reading_is_the_mean_of_networks(copy: Path) -> None:
     path = copy / "exported" / f"{MEMBER}.onnx"
     networks = [ExportedNetwork(path, ()), ExportedNetwork(path, ("deskew",))]
-    glyph = Glyph(find_digit(paint(draw_ink(7, np.random.default_rng(3)))).image, None)
+    upright = find_digit(paint(draw_ink(7, np.random.default_rng(3)))).image
+    glyph = Glyph(ndimage.rotate(upright, 40, reshape=False, order=1), None)
 
     def read(*chosen: ExportedNetwork) -> NDArray[np.float64]:
         return Reader(chosen, sample=False).read_glyphs([glyph])[0].probabilities
