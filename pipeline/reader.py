@@ -12,7 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from pipeline import handwriting, pictures
-from pipeline.averaging import average_probabilities, softmax
+from pipeline.averaging import average_probabilities
 from pipeline.digits import IMAGE_SIZE, NUM_CLASSES, Images
 from pipeline.errors import ArtifactError
 from pipeline.files import missing, read_json, sha256
@@ -116,7 +116,9 @@ class ExportedNetwork:
 
     def probabilities(self, images: Images) -> Probabilities:
         """Class probabilities ``(n, 10)`` for uint8 images ``(n, 28, 28)`` as they are."""
-        return softmax(self.logits(preprocess(images, self._preprocessing)))
+        logits = self.logits(preprocess(images, self._preprocessing)).astype(np.float64)
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 class Reader:
