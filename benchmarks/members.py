@@ -1,7 +1,7 @@
 """How each trained member does on the images it never saw, and what averaging them gains."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -17,6 +17,7 @@ from pipeline.inference import load_network, predict_probabilities
 from pipeline.params import Fold, Member
 
 Hits = NDArray[np.bool_]
+Average = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 _MOST_CHOICES = 200
 """Of so many members among all, for the mean accuracy of their averages; of more, a sample."""
@@ -93,32 +94,27 @@ def print_averages(
     """Accuracy of k members averaged, over choices of k; then what all gain over one."""
     count = len(next(iter(by_fold.values())))
     labels = {fold: data.labels[data.folds == fold] for fold in by_fold}
+    stacked = {fold: np.stack([probabilities[m] for m in by_fold[fold]]) for fold in by_fold}
+
+    def right(average: Average, chosen: Sequence[int]) -> Hits:
+        return np.concatenate(
+            [
+                average(stacked[fold][list(chosen)]).argmax(axis=1) == labels[fold]
+                for fold in by_fold
+            ]
+        )[np.newaxis]
+
     for size in range(1, count + 1):
         choices = list(combinations(range(count), size))
         if len(choices) > _MOST_CHOICES:
             choices = np.random.default_rng(0).permutation(choices)[:_MOST_CHOICES].tolist()
-        accuracies = [
-            np.mean(
-                [
-                    accuracy_of(
-                        fold, [by_fold[fold][index] for index in chosen], probabilities, labels
-                    )
-                    for fold in by_fold
-                ]
-            )
-            for chosen in choices
-        ]
+        accuracies = [right(average_probabilities, chosen).mean() for chosen in choices]
         print(
             f"averages of {size}: mean {np.mean(accuracies):.3%} "
             f"({np.min(accuracies):.3%} to {np.max(accuracies):.3%}, n = {len(accuracies)})"
         )
-    stacked = {fold: np.stack([probabilities[m] for m in by_fold[fold]]) for fold in by_fold}
-    averaged, arithmetic = (
-        np.concatenate([average(stacked[fold]).argmax(axis=1) == labels[fold] for fold in by_fold])[
-            np.newaxis
-        ]
-        for average in (average_probabilities, lambda each: each.mean(axis=0))
-    )
+    averaged = right(average_probabilities, range(count))
+    arithmetic = right(lambda each: each.mean(axis=0), range(count))
     single = np.concatenate(
         [np.stack([hits[member] for member in by_fold[fold]]) for fold in by_fold], axis=1
     )
@@ -134,17 +130,6 @@ def print_averages(
         f"gain of the logarithms, paired: {100 * gain.value:+.3f} points "
         f"({100 * gain.low:+.3f} to {100 * gain.high:+.3f})"
     )
-
-
-def accuracy_of(
-    fold: Fold,
-    members: Sequence[Member],
-    probabilities: dict[Member, NDArray[np.float64]],
-    labels: dict[Fold, NDArray[np.uint8]],
-) -> float:
-    """Accuracy of members of one fold, averaged."""
-    averaged = average_probabilities([probabilities[member] for member in members])
-    return float((averaged.argmax(axis=1) == labels[fold]).mean())
 
 
 if __name__ == "__main__":

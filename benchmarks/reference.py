@@ -106,11 +106,7 @@ def train_reference(fold: int, to_the_end: bool) -> Run:
 
 def train_profile(profile: str, fold: int) -> Run:
     """Train the first network of a profile as the train stage does; read the fold once."""
-    from pipeline import training
-    from pipeline.architectures import build
-    from pipeline.backend import make_repeatable
-    from pipeline.inference import Network, predict_probabilities
-    from pipeline.preprocessing import preprocess
+    from pipeline.inference import TrainedNetwork, predict_probabilities
     from pipeline.stages import train
 
     with tempfile.TemporaryDirectory() as folder:
@@ -118,25 +114,10 @@ def train_profile(profile: str, fold: int) -> Run:
         network = settings.ensemble.networks[0]
         member = Member(fold, 0, network.architecture, network.preprocessing)
         data = digits.load_training(stages.TRAIN)
-        images = preprocess(data.images, member.steps)
-        fitted, stopping = train.select_rows(member, settings, data)
-        seed = train.derive_seed(member, settings.seed)
-        make_repeatable(seed)
-        model = build(member.architecture)
-        state = training.fit(
-            model,
-            images[fitted],
-            data.labels[fitted],
-            stopping=(images[stopping], data.labels[stopping]) if stopping.size else None,
-            recipe=train.make_recipe(member, settings),
-            seed=seed,
-            state_path=Path(folder) / "state.npz",
-            name=f"{profile}, fold {fold}",
-        )
+        model, state = train.fit(member, settings, data, Path(folder) / "state.npz")
     judged = data.folds == fold
-    predicted = predict_probabilities(
-        Network(model, tuple(member.steps)), data.images[judged]
-    ).argmax(axis=1)
+    trained = TrainedNetwork(model, member.forms)
+    predicted = predict_probabilities(trained, data.images[judged]).argmax(axis=1)
     seconds = [row["seconds"] for row in state.history]
     return Run(
         profile,

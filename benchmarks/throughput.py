@@ -13,7 +13,7 @@ from benchmarks.read_tables import measure
 from pipeline.architectures import ARCHITECTURES, build
 from pipeline.backend import make_repeatable, tf
 from pipeline.errors import exit_status
-from pipeline.inference import Network, predict_probabilities
+from pipeline.inference import TrainedNetwork, predict_probabilities
 from pipeline.layers import tabulate_layers
 from pipeline.training import Fitter
 
@@ -41,13 +41,13 @@ def main() -> None:
     for name in names:
         model = build(name)
         work = 2 * int(tabulate_layers(model)["multiply_adds"].sum())
-        fitter, network = Fitter(model, 1e-3), Network(model, ())
+        fitter, network = Fitter(model, 1e-3), TrainedNetwork(model, [[]])
 
         def fit(fitter: Fitter = fitter) -> None:
             for _ in range(STEPS):
                 fitter.fit(batch, 1e-3)
 
-        def predict(network: Network = network) -> None:
+        def predict(network: TrainedNetwork = network) -> None:
             predict_probabilities(network, images)
 
         for warm_up in (fit, predict, multiply):

@@ -1,1 +1,1 @@
-"""Every architecture beside what its author published; no part of the main job."""
+"""Architectures beside what their authors published; no part of the main job."""

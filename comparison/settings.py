@@ -5,7 +5,6 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from pipeline import profiles
 from pipeline.params import Section, Seed, read
 
 FOLDER = Path("comparison")
@@ -39,11 +38,16 @@ class Settings(Section):
     fold: int = Field(ge=0)
     seeds: list[Seed] = Field(min_length=1)
     architectures: list[str] = Field(min_length=1)
+    baseline: str
     budget: Budget
     robustness: Robustness
 
     @model_validator(mode="after")
-    def _check_robustness_is_trained(self) -> Self:
+    def _check_all_are_trained(self) -> Self:
+        if self.baseline not in self.architectures:
+            raise ValueError(
+                f"baseline: expected a name that architectures lists, found {self.baseline!r}"
+            )
         untrained = sorted(set(self.robustness.architectures) - set(self.architectures))
         if untrained:
             raise ValueError(
@@ -60,18 +64,3 @@ def load(path: Path = FOLDER / "params.yaml") -> Settings:
         ParamsError: naming every key at fault, what was expected and what was found.
     """
     return read(path, Settings)
-
-
-def default_architecture() -> str:
-    """The network that the main job trains, and all others are compared to."""
-    return _default("architecture")
-
-
-def default_preprocessing() -> str:
-    """What images go through in the main job."""
-    return _default("preprocessing")
-
-
-def _default(key: str) -> str:
-    first: str = profiles.read("default")["ensemble"]["networks"][0][key]
-    return first

@@ -122,21 +122,21 @@ def tabulate(
     runs: dict[tuple[str, str], tuple[list[dict[str, Any]], Hits]],
     references: Mapping[str, Reference],
     *,
-    default: tuple[str, str],
+    baseline: tuple[str, str],
 ) -> pd.DataFrame:
-    """One row per architecture and recipe, with its paired difference to that of ``default``.
+    """One row per architecture and recipe, with its paired difference to that of ``baseline``.
 
     Args:
         runs: records and hits by architecture and recipe, in the order of the rows.
         references: by architecture.
-        default: key of ``runs``.
+        baseline: key of ``runs``.
     """
     rows = []
     for key, (records, hits) in runs.items():
         row = describe_row(records, hits, references.get(key[0]))
         difference = Interval(np.nan, np.nan, np.nan)
-        if key != default:
-            difference = paired_difference(hits, runs[default][1])
+        if key != baseline:
+            difference = paired_difference(hits, runs[baseline][1])
         rows.append(
             row
             | {

@@ -31,14 +31,8 @@ def main() -> None:
     """Entry point of the stage."""
     chosen = settings.load()
     runs = load_runs(chosen)
-    default = (settings.default_architecture(), "ours")
-    if default not in runs:
-        raise ArtifactError(
-            f"{default[0]}, which the profile default trains, is not among the architectures of "
-            "comparison/params.yaml: expected it there, as all others are compared to it."
-        )
     sample = any(record["sample"] for records, _ in runs.values() for record in records)
-    table = statistics.tabulate(runs, REFERENCES, default=default)
+    table = statistics.tabulate(runs, REFERENCES, baseline=(chosen.baseline, "ours"))
     variations = tabulate_variations(runs, table)
     moved = pd.concat(
         [pd.read_csv(ROBUSTNESS / f"{name}.csv") for name in chosen.robustness.architectures]
@@ -53,7 +47,9 @@ def main() -> None:
         table.to_csv(folder / "comparison.csv", index=False)
         variations.to_csv(folder / "variations.csv", index=False)
         moved.to_csv(folder / "robustness.csv", index=False)
-        write_text(folder / "comparison.md", write_markdown(table, variations, default[0], sample))
+        write_text(
+            folder / "comparison.md", write_markdown(table, variations, chosen.baseline, sample)
+        )
         plots.accuracy_over_time(folder / "accuracy_over_time.png", table, title=title)
         plots.robustness(
             folder / "robustness.png",
@@ -129,7 +125,7 @@ def tabulate_variations(runs: Runs, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_markdown(
-    table: pd.DataFrame, variations: pd.DataFrame, default: str, sample: bool
+    table: pd.DataFrame, variations: pd.DataFrame, baseline: str, sample: bool
 ) -> str:
     """The tables for the README, and the sentences that go with them."""
     first = table.iloc[0]
@@ -137,7 +133,7 @@ def write_markdown(
         f"Accuracy on the {first['images']:,} images of the fold: mean ± standard deviation of "
         f"{_count(first['seeds'], 'seed')}, and the 95 % interval of Wilson. A claim is reached if "
         "it is not above that interval. The last column is the difference to "
-        f"`{default}` by our recipe in percentage points, paired over the images, with its 95 % "
+        f"`{baseline}` by our recipe in percentage points, paired over the images, with its 95 % "
         "interval.",
         _table(list(_describe_rows(table))),
     ]

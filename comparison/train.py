@@ -30,10 +30,9 @@ from pipeline.digits import TrainingDigits
 from pipeline.errors import ParamsError, exit_status
 from pipeline.files import read_json, replacing, sha256, write_json
 from pipeline.folds import split_for_stopping
-from pipeline.inference import Network, predict_probabilities, save_model
+from pipeline.inference import TrainedNetwork, predict_probabilities, save_model
 from pipeline.layers import tabulate_layers
 from pipeline.params import PLAIN, Augmentation, Member, Params, Train
-from pipeline.preprocessing import preprocess
 from pipeline.stages.train import CODE, derive_seed, make_recipe
 from pipeline.training_state import held
 
@@ -123,8 +122,7 @@ def list_runs(architecture: str, chosen: Settings, data: TrainingDigits) -> list
     runs = []
     for recipe in whose:
         for number in chosen.seeds:
-            preprocessing = PLAIN if recipe == "author" else settings.default_preprocessing()
-            member = Member(chosen.fold, number, architecture, preprocessing)
+            member = Member(chosen.fold, number, architecture, PLAIN)
             seed = derive_seed(member, defaults.seed)
             plan = make_plan(recipe, member, multiply_adds, num_rows, chosen, defaults)
             conditions = describe_conditions(plan, member, seed)
@@ -164,16 +162,16 @@ def fit(run: Run, data: TrainingDigits) -> None:
     member, plan = run.member, run.plan
     make_repeatable(run.seed)
     model = architectures.build(member.architecture)
-    images = preprocess(data.images, member.steps)
+    images = data.images[np.newaxis]
     fitted, stopping = np.flatnonzero(data.folds != member.fold), None
     if plan.stopping_fraction:
         fitted, slice_rows = split_for_stopping(
             data.labels, fitted, fraction=plan.stopping_fraction, seed=run.seed
         )
-        stopping = images[slice_rows], data.labels[slice_rows]
+        stopping = images[:, slice_rows], data.labels[slice_rows]
     state = training.fit(
         model,
-        images[fitted],
+        images[:, fitted],
         data.labels[fitted],
         stopping=stopping,
         recipe=plan.recipe,
@@ -183,14 +181,14 @@ def fit(run: Run, data: TrainingDigits) -> None:
     )
     judged = data.folds == member.fold
     labels = data.labels[judged]
-    probabilities = predict_probabilities(Network(model, tuple(member.steps)), data.images[judged])
+    probabilities = predict_probabilities(TrainedNetwork(model, member.forms), data.images[judged])
     predicted = probabilities.argmax(axis=1).astype(np.uint8)
     record = {
         "architecture": member.architecture,
         "recipe": run.whose,
         "seed": member.seed,
         "sample": data.provenance.sample,
-        "preprocessing": member.steps,
+        "preprocessing": member.forms,
         "parameters": model.count_params(),
         "multiply_adds": run.multiply_adds,
         "epochs": len(state.history),
@@ -252,7 +250,6 @@ def describe_conditions(plan: Plan, member: Member, seed: int) -> dict[str, Any]
     return {
         "plan": asdict(plan),
         "fold": member.fold,
-        "preprocessing": member.steps,
         "seed": seed,
         "data_sha256": sha256(stages.TRAIN),
         "code_sha256": {name: sha256(package / name) for name in code}

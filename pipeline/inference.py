@@ -5,28 +5,28 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
+from pipeline.averaging import average_probabilities, softmax
 from pipeline.backend import keras
 from pipeline.digits import Images
 from pipeline.errors import ArtifactError
 from pipeline.files import missing, read_json, replacing, tells_of_damage
-from pipeline.preprocessing import STEPS, preprocess
+from pipeline.preprocessing import STEPS, Forms, are_forms, preprocess
 
 _BATCH = 1_000
 
 
 @dataclass(frozen=True)
-class Network:
-    """A trained model together with what its images must go through first.
+class TrainedNetwork:
+    """A trained model together with the forms in which it knows images.
 
     Attributes:
         model: uint8 images ``(n, 28, 28)``, preprocessed, to logits ``(n, 10)``.
-        preprocessing: the steps that it was trained with, names among `preprocessing.STEPS`.
+        forms: in which it was trained.
     """
 
     model: keras.Model
-    preprocessing: tuple[str, ...]
+    forms: Forms
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -57,7 +57,7 @@ def load_model(path: Path) -> keras.Model:
     return model
 
 
-def load_network(folder: Path) -> Network:
+def load_network(folder: Path) -> TrainedNetwork:
     """Load a member's folder, ``models/<member>``, as the train stage wrote it.
 
     Raises:
@@ -65,25 +65,28 @@ def load_network(folder: Path) -> Network:
     """
     record = read_json(folder / "member.json")
     match record:
-        case {"preprocessing": [*steps]} if all(step in list(STEPS) for step in steps):
-            return Network(load_model(folder / "model.keras"), tuple(steps))
+        case {"preprocessing": forms} if are_forms(forms):
+            return TrainedNetwork(load_model(folder / "model.keras"), forms)
     found = record.get("preprocessing", "nothing") if isinstance(record, dict) else record
     raise ArtifactError(
         f"{folder / 'member.json'} does not tell which preprocessing the network was trained with: "
-        f"expected a list of names among {', '.join(STEPS)}, or an empty one, found {found}. "
+        f"expected a list of forms, each a list of names among {', '.join(STEPS)}, or an empty "
+        f"one, found {found}. "
         f"Another version of the pipeline may have trained it. Delete {folder}, then train it "
         "again with: dvc repro"
     )
 
 
-def predict_probabilities(network: Network, images: Images) -> NDArray[np.float64]:
+def predict_probabilities(network: TrainedNetwork, images: Images) -> NDArray[np.float64]:
     """Class probabilities for uint8 images ``(n, 28, 28)`` as they are before any preprocessing.
 
     Returns:
-        float64 ``(n, 10)``, rows sum to 1.
+        float64 ``(n, 10)``, rows sum to 1; of several forms, the average.
     """
-    images = preprocess(images, network.preprocessing)
-    batches = (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
-    logits = np.concatenate([network.model(batch, training=False) for batch in batches])
-    probabilities: NDArray[np.float64] = softmax(logits.astype(np.float64), axis=1)
-    return probabilities
+    each = []
+    for steps in network.forms:
+        form = preprocess(images, steps)
+        batches = (form[start : start + _BATCH] for start in range(0, len(form), _BATCH))
+        logits = np.concatenate([network.model(batch, training=False) for batch in batches])
+        each.append(softmax(logits))
+    return average_probabilities(each)

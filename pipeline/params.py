@@ -21,7 +21,7 @@ Fold = Annotated[int, Field(ge=0)] | Literal["all"]
 STEP_NAMES = ("deskew", "normalize_stroke", "normalize_width")
 """What images may go through before a network sees them; several are joined by ``+``."""
 PLAIN = "plain"
-"""The preprocessing that has no step."""
+"""The form of an image that has gone through no step."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,10 @@ class Member:
         return f"{self.fold}-{self.seed}-{self.architecture}-{self.preprocessing}"
 
     @property
-    def steps(self) -> list[str]:
-        """The steps of its preprocessing, in their order."""
-        return [] if self.preprocessing == PLAIN else self.preprocessing.split("+")
+    def forms(self) -> list[list[str]]:
+        """The steps, in their order, to each form in which the network sees an image."""
+        forms = self.preprocessing.split(",")
+        return [[] if form == PLAIN else form.split("+") for form in forms]
 
 
 class Section(BaseModel):
@@ -72,14 +73,20 @@ class Augmentation(Section):
 
 
 class Network(Section):
-    """An architecture, and what images go through before it sees them."""
+    """An architecture, and what images go through before it sees them.
+
+    Where ``preprocessing`` names several forms, training shows the network each image in one of
+    them, drawn anew in each epoch, and later it is asked in all.
+    """
 
     architecture: str
     preprocessing: str
 
     def __str__(self) -> str:
         """As params.yaml writes it."""
-        return f"{{architecture: {self.architecture}, preprocessing: {self.preprocessing}}}"
+        preprocessing = self.preprocessing
+        written = f"'{preprocessing}'" if "," in preprocessing else preprocessing
+        return f"{{architecture: {self.architecture}, preprocessing: {written}}}"
 
     @model_validator(mode="before")
     @classmethod
@@ -94,12 +101,16 @@ class Network(Section):
     @field_validator("preprocessing")
     @classmethod
     def _check_steps(cls, value: str) -> str:
-        steps = value.split("+")
-        if value != PLAIN and (not set(steps) <= set(STEP_NAMES) or len(set(steps)) < len(steps)):
-            raise ValueError(
-                f"ensemble.networks.preprocessing: expected {PLAIN!r}, or one or more of "
-                f"{', '.join(STEP_NAMES)}, each once and joined by '+', found {value!r}"
-            )
+        forms = value.split(",")
+        for form in forms:
+            steps = form.split("+")
+            is_known = form == PLAIN or set(steps) <= set(STEP_NAMES)
+            if not is_known or len(set(steps)) < len(steps) or forms.count(form) > 1:
+                raise ValueError(
+                    f"ensemble.networks.preprocessing: expected {PLAIN!r}, or one or more of "
+                    f"{', '.join(STEP_NAMES)}, each once and joined by '+', or several such forms, "
+                    f"each once and joined by ',' without spaces, found {value!r}"
+                )
         return value
 
 
@@ -253,7 +264,10 @@ def _describe(problem: Any, kind: type[BaseModel]) -> str:
     found = _shown(problem["input"])
     match problem["type"]:
         case "extra_forbidden" | "invalid_key":
-            return f"{key}: no such key, expected {', '.join(sorted(_fields_at(kind, keys[:-1])))}"
+            expected = ", ".join(sorted(_fields_at(kind, keys[:-1])))
+            in_network = keys[:-1] == ["ensemble", "networks"] and problem["input"] is None
+            hint = " (text with a comma needs quotes)" if in_network else ""
+            return f"{key}: no such key, expected {expected}{hint}"
         case "missing":
             return f"{key}: missing"
         case "value_error":

@@ -1,13 +1,15 @@
-"""What brings an image to one form before a network sees it, in training and ever after.
+"""What brings images to the forms in which a network sees them, in training and ever after.
 
 Each step takes uint8 images ``(n, 28, 28)`` and gives as many, and treats every image by itself.
-Which steps a network was trained with is recorded beside it; `inference` and
-`reader` apply them.
+A form is what a sequence of steps makes of an image; that of no step is the image as it is. A
+network may know several forms: it is trained on all, asked in each, and its answers are averaged.
+Which they are is recorded beside it; `inference` and `reader` apply them.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from types import MappingProxyType
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,8 @@ _MOST_PIXELS_OFF = 3  # at each side of a stroke; nothing of the competition's n
 _BATCH = 500
 
 Pixels = NDArray[np.float32]
+Forms = Sequence[Sequence[str]]
+"""Names among `STEPS`, in their order, for each form."""
 
 
 def preprocess(images: Images, steps: Iterable[str]) -> Images:
@@ -36,6 +40,17 @@ def preprocess(images: Images, steps: Iterable[str]) -> Images:
         ]
         images = np.concatenate(batches) if batches else images
     return images
+
+
+def are_forms(record: Any) -> TypeGuard[list[list[str]]]:
+    """Whether ``record``, read from JSON, lists forms that can be made of an image."""
+    match record:
+        case [_, *_]:
+            return all(
+                isinstance(form, list) and all(step in list(STEPS) for step in form)
+                for form in record
+            )
+    return False
 
 
 def deskew(images: Images) -> Images:

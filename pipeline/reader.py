@@ -12,13 +12,13 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from pipeline import handwriting, pictures
-from pipeline.averaging import average_probabilities
+from pipeline.averaging import average_probabilities, softmax
 from pipeline.digits import IMAGE_SIZE, NUM_CLASSES, Images
 from pipeline.errors import ArtifactError
 from pipeline.files import missing, read_json, sha256
 from pipeline.handwriting import Problem
 from pipeline.parallel import count_processors
-from pipeline.preprocessing import STEPS, preprocess
+from pipeline.preprocessing import Forms, are_forms, preprocess
 
 RECORD = "ensemble.json"
 """Beside the exported networks: which they are, and what they were made from."""
@@ -82,9 +82,9 @@ class Reading:
 
 
 class ExportedNetwork:
-    """One exported member, with the preprocessing that it was trained with."""
+    """One exported member, with the forms in which it knows images."""
 
-    def __init__(self, path: Path, preprocessing: Sequence[str]) -> None:
+    def __init__(self, path: Path, forms: Forms) -> None:
         """Load an ONNX file.
 
         Raises:
@@ -104,7 +104,7 @@ class ExportedNetwork:
                 f"{path} is damaged: ONNX Runtime cannot load it ({str(error).splitlines()[0]}). "
                 "Bring it back with: dvc checkout --force export"
             ) from None
-        self._preprocessing = tuple(preprocessing)
+        self._forms = forms
         self.name = path.stem
         """Of the member."""
 
@@ -116,9 +116,9 @@ class ExportedNetwork:
 
     def probabilities(self, images: Images) -> Probabilities:
         """Class probabilities ``(n, 10)`` for uint8 images ``(n, 28, 28)`` as they are."""
-        logits = self.logits(preprocess(images, self._preprocessing)).astype(np.float64)
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+        return average_probabilities(
+            [softmax(self.logits(preprocess(images, steps))) for steps in self._forms]
+        )
 
 
 class Reader:
@@ -214,6 +214,6 @@ def _members(record: Any, path: Path) -> list[dict[str, Any]]:
 
 def _is_member(entry: Any) -> bool:
     match entry:
-        case {"name": str(), "model_sha256": str(), "preprocessing": [*steps]}:
-            return all(step in list(STEPS) for step in steps)
+        case {"name": str(), "model_sha256": str(), "preprocessing": forms}:
+            return are_forms(forms)
     return False

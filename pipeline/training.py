@@ -79,24 +79,33 @@ class EpochPlan:
 
     Attributes:
         rows: ``(m,)``, of the images to fit.
+        forms: ``(m,)``, the form in which each is shown.
         weights: float32 ``(m,)``, how much the loss of each counts.
         transforms: float32 ``(m, 8)``, the warp of each.
         num_steps: into how many batches of all but equal size they are divided.
     """
 
     rows: NDArray[np.int64]
+    forms: NDArray[np.int64]
     weights: NDArray[np.float32]
     transforms: Transforms
     num_steps: int
 
     @classmethod
     def draw(
-        cls, row_losses: Losses, recipe: Recipe, generator: np.random.Generator, *, whole: bool
+        cls,
+        row_losses: Losses,
+        num_forms: int,
+        recipe: Recipe,
+        generator: np.random.Generator,
+        *,
+        whole: bool,
     ) -> Self:
-        """Draw the images of an epoch, their order and their warps.
+        """Draw the images of an epoch, their order, their forms and their warps.
 
         Args:
             row_losses: float32 ``(n,)``, of each image when it was last fitted.
+            num_forms: in which an image may be shown.
             recipe: how to fit.
             generator: of this epoch alone.
             whole: leave none out.
@@ -109,25 +118,33 @@ class EpochPlan:
             kept = ~learned | (generator.random(len(row_losses)) >= recipe.pruned_fraction)
         rows = generator.permutation(np.flatnonzero(kept))
         transforms = draw_transforms(recipe.warp, len(rows), generator)
-        return cls(rows, weights[rows], transforms, -(-len(rows) // recipe.batch_size))
+        forms = generator.integers(num_forms, size=len(rows))
+        num_steps = -(-len(rows) // recipe.batch_size)
+        return cls(rows, forms, weights[rows], transforms, num_steps)
 
     def batches(self, images: tf.Tensor, labels: tf.Tensor) -> tf.data.Dataset:
-        """Warped images, labels and weights in batches, prepared beside the training step."""
+        """Warped images, labels and weights in batches, prepared beside the training step.
+
+        Args:
+            images: uint8 ``(forms, n, 28, 28)``.
+            labels: uint8 ``(n,)``.
+        """
 
         def draw_steps() -> Iterator[tuple[NDArray[np.generic], ...]]:
+            shown = np.stack([self.forms, self.rows], axis=1)
             for step in np.array_split(np.arange(len(self.rows)), self.num_steps):
-                yield self.rows[step], self.weights[step], self.transforms[step]
+                yield shown[step], self.weights[step], self.transforms[step]
 
         def gather(
-            rows: tf.Tensor, weights: tf.Tensor, transforms: tf.Tensor
+            shown: tf.Tensor, weights: tf.Tensor, transforms: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            warped = apply_transforms(tf.gather(images, rows), transforms)
-            return warped, tf.gather(labels, rows), weights
+            warped = apply_transforms(tf.gather_nd(images, shown), transforms)
+            return warped, tf.gather(labels, shown[:, 1]), weights
 
         steps = tf.data.Dataset.from_generator(
             draw_steps,
             output_signature=(
-                tf.TensorSpec([None], tf.int64),
+                tf.TensorSpec([None, 2], tf.int64),
                 tf.TensorSpec([None], tf.float32),
                 tf.TensorSpec([None, 8], tf.float32),
             ),
@@ -234,12 +251,13 @@ def fit(
 
     Args:
         model: uncompiled, uint8 images ``(n, 28, 28)`` to logits ``(n, 10)``.
-        images: uint8 ``(n, 28, 28)`` to fit.
+        images: uint8 ``(forms, n, 28, 28)`` to fit: each epoch shows an image in one of its forms.
         labels: uint8 ``(n,)``.
-        stopping: images and labels that decide when the learning rate begins to fall, or, where
-            it does not fall, when to stop and which epoch is best; without them all of
-            ``recipe.max_epochs`` are run. After a fall the last epoch is the best: what the noise
-            of a high learning rate lends a single epoch on a small slice is luck.
+        stopping: images, in the same forms, and labels that decide when the learning rate begins
+            to fall, or, where it does not fall, when to stop and which epoch is best; without them
+            all of ``recipe.max_epochs`` are run. After a fall the last epoch is the best: what the
+            noise of a high learning rate lends a single epoch on a small slice is luck. Each form
+            is judged by itself: the average of the answers, which counts later, errs less.
         recipe: how to fit.
         seed: the member's own; the model's initial weights must come from it as well.
         state_path: the npz where the state lives; it must belong to exactly these arguments, and
@@ -256,7 +274,7 @@ def fit(
         Fitter(model, recipe.learning_rate),
         tf.constant(images),
         tf.constant(labels),
-        stopping,
+        _show_all_forms(*stopping) if stopping is not None else None,
         recipe,
         seed,
         TrainingState.load(state_path),
@@ -272,6 +290,11 @@ def fit(
             display.finish_epoch(state)
     model.set_weights(state.kept_weights)
     return state
+
+
+def _show_all_forms(images: Images, labels: Labels) -> tuple[Images, Labels]:
+    """Images ``(forms, n, 28, 28)`` as one row of ``forms * n``, and their labels."""
+    return np.concatenate(images), np.tile(labels, len(images))
 
 
 @dataclass(frozen=True)
@@ -295,7 +318,7 @@ class _Run:
             ):
                 variable.assign(value)
             return
-        self.state.row_losses = [np.full(len(self.images), np.inf, dtype=np.float32)]
+        self.state.row_losses = [np.full(len(self.labels), np.inf, dtype=np.float32)]
         if self.recipe.max_epochs <= self.recipe.anneal_epochs:
             self.state.anneal_after = 0
 
@@ -305,7 +328,7 @@ class _Run:
         (row_losses,), anneal_after = self.state.row_losses, self.state.anneal_after
         whole = epoch == 0 or recipe.learning_rate_share(epoch, anneal_after) < _WHOLE_BELOW
         generator = np.random.default_rng([self.seed, epoch])
-        plan = EpochPlan.draw(row_losses, recipe, generator, whole=whole)
+        plan = EpochPlan.draw(row_losses, len(self.images), recipe, generator, whole=whole)
         self.fitter.reseed_dropout(np.random.default_rng([self.seed, epoch, 1]))
 
         losses, right = [], []

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,12 @@ PROJECT_FILES = (
     ".dvc/.gitignore",
     "pipeline",
 )
+
+
+def pytest_sessionstart() -> None:
+    """Let commands under test be interrupted, also where the shell's ``&`` had that ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +64,7 @@ def make_project(folder: Path, *, git: bool = True) -> Path:
             shutil.copy(source, target)
     set_params(
         folder,
-        ONE_NETWORK,
+        SMALL_NETWORK,
         ("max_epochs: 24", "max_epochs: 8"),
         ("anneal_epochs: 6", "anneal_epochs: 7"),
         ("learning_rate: 0.001", "learning_rate: 0.003"),
@@ -73,16 +80,16 @@ def make_project(folder: Path, *, git: bool = True) -> Path:
     return folder
 
 
-ONE_NETWORK = (
-    "    - {architecture: pooled_cnn, preprocessing: deskew+normalize_width}\n",
-    "",
+SMALL_NETWORK = (
+    "    - {architecture: deep_pooled_cnn, preprocessing: 'plain,deskew+normalize_width'}\n",
+    "    - {architecture: pooled_cnn, preprocessing: plain}\n",
 )
-"""What makes ``params.yaml`` list a single network, for `set_params`."""
+"""What makes ``params.yaml`` list a smaller network that knows one form, for `set_params`."""
 
 
 def add_network(architecture: str, preprocessing: str) -> tuple[str, str]:
-    """What makes ``params.yaml`` list another network after the first, for `set_params`."""
-    first = "    - {architecture: pooled_cnn, preprocessing: plain}\n"
+    """What makes ``params.yaml`` list another network after `SMALL_NETWORK`, for `set_params`."""
+    first = SMALL_NETWORK[1]
     entry = f"{{architecture: {architecture}, preprocessing: {preprocessing}}}"
     return first, f"{first}    - {entry}\n"
 

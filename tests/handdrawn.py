@@ -134,7 +134,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {
                 "name": MEMBER,
                 "model_sha256": sha256(folder / "models" / MEMBER / "model.keras"),
-                "preprocessing": [],
+                "preprocessing": [[]],
             }
         ],
     }

@@ -130,7 +130,7 @@ def test_contributed_architecture_trains_only_itself(project: Path) -> None:
 
 def test_other_preprocessing_trains_only_itself(project: Path) -> None:
     assert "up to date" in run(project, "dvc", "status", STAGE)
-    set_params(project, add_network("pooled_cnn", "deskew+normalize_width"))
+    set_params(project, add_network("pooled_cnn", "'plain,deskew+normalize_width'"))
     planned = stages_run(run(project, "dvc", "repro", "--dry"))
     trained = [stage for stage in planned if stage.startswith(("prepare", "train"))]
     assert trained == ["train@0-0-network1"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import architectures
+from pipeline import architectures, profiles
 from pipeline.backend import keras, tf
 from pipeline.errors import PipelineError
 from pipeline.export import FORMATS, TOLERANCE, check_parity, to_onnx
@@ -26,7 +26,7 @@ def model(exported: Path) -> keras.Model:
 @pytest.mark.parametrize("count", [1, 7])
 def test_onnx_gives_what_keras_gives(count: int, model: keras.Model, tmp_path: Path) -> None:
     to_onnx(model, tmp_path / "m.onnx")
-    logits = ExportedNetwork(tmp_path / "m.onnx", ()).logits(images(count))
+    logits = ExportedNetwork(tmp_path / "m.onnx", [[]]).logits(images(count))
     expected = np.asarray(model(images(count), training=False))
     assert logits.shape == (count, 10) and logits.dtype == np.float32
     np.testing.assert_allclose(logits, expected, atol=TOLERANCE)
@@ -57,11 +57,12 @@ def test_saved_model_gives_what_keras_gives(model: keras.Model, tmp_path: Path) 
     np.testing.assert_allclose(np.asarray(logits), np.asarray(model(images(7))), atol=TOLERANCE)
 
 
-def test_default_architecture_can_be_exported(tmp_path: Path) -> None:
+def test_architecture_of_the_main_job_can_be_exported(tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
-    fresh = architectures.build("deep_cnn")
+    (entry,) = profiles.read("default")["ensemble"]["networks"]
+    fresh = architectures.build(entry["architecture"])
     to_onnx(fresh, tmp_path / "m.onnx")
-    exported = ExportedNetwork(tmp_path / "m.onnx", ())
+    exported = ExportedNetwork(tmp_path / "m.onnx", [[]])
     assert check_parity(fresh, exported.logits, images(5), tmp_path / "m.onnx") <= TOLERANCE
 
 

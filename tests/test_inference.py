@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from pipeline.architectures import build
+from pipeline.averaging import average_probabilities
 from pipeline.backend import keras
 from pipeline.digits import TrainingDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import write_json
 from pipeline.inference import (
-    Network,
+    TrainedNetwork,
     load_model,
     load_network,
     predict_probabilities,
@@ -28,7 +29,7 @@ def model() -> keras.Model:
 def test_probabilities_are_the_softmax_of_the_logits(
     model: keras.Model, training_digits: TrainingDigits
 ) -> None:
-    probabilities = predict_probabilities(Network(model, ()), training_digits.images)
+    probabilities = predict_probabilities(TrainedNetwork(model, [[]]), training_digits.images)
     logits = np.asarray(model(training_digits.images), dtype=np.float64)
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(probabilities, expected, rtol=1e-5)
@@ -37,7 +38,7 @@ def test_probabilities_are_the_softmax_of_the_logits(
 
 def test_batches_do_not_show(model: keras.Model, training_digits: TrainingDigits) -> None:
     many = np.tile(training_digits.images, (20, 1, 1))
-    probabilities = predict_probabilities(Network(model, ("deskew",)), many)
+    probabilities = predict_probabilities(TrainedNetwork(model, [["deskew"]]), many)
     assert probabilities.shape == (1200, 10)
     np.testing.assert_allclose(probabilities[:60], probabilities[-60:], rtol=1e-4)
 
@@ -49,20 +50,36 @@ def test_network_is_given_what_it_was_trained_with(
     steps: list[str], model: keras.Model, training_digits: TrainingDigits, tmp_path: Path
 ) -> None:
     save_model(model, tmp_path / "model.keras")
-    write_json(tmp_path / "member.json", {"preprocessing": steps})
+    write_json(tmp_path / "member.json", {"preprocessing": [steps]})
     images = training_digits.images
     probabilities = predict_probabilities(load_network(tmp_path), images)
-    expected = predict_probabilities(Network(model, ()), preprocess(images, steps))
+    expected = predict_probabilities(TrainedNetwork(model, [[]]), preprocess(images, steps))
     np.testing.assert_array_equal(probabilities, expected)
-    raw = predict_probabilities(Network(model, ()), images)
+    raw = predict_probabilities(TrainedNetwork(model, [[]]), images)
     assert np.array_equal(probabilities, raw) == (not steps)
+
+
+def test_answer_is_the_average_over_the_forms_that_a_network_knows(
+    model: keras.Model, training_digits: TrainingDigits, tmp_path: Path
+) -> None:
+    save_model(model, tmp_path / "model.keras")
+    write_json(tmp_path / "member.json", {"preprocessing": [[], ["deskew"]]})
+    images = training_digits.images
+    each = [
+        predict_probabilities(TrainedNetwork(model, [form]), images) for form in ([], ["deskew"])
+    ]
+    assert not np.array_equal(each[0], each[1])
+    probabilities = predict_probabilities(load_network(tmp_path), images)
+    np.testing.assert_allclose(probabilities, average_probabilities(each), rtol=1e-12)
 
 
 @pytest.mark.parametrize(
     ("record", "found"),
     [
         ({}, "found nothing"),
-        ({"preprocessing": ["sharpen"]}, r"found \['sharpen'\]"),
+        ({"preprocessing": [["sharpen"]]}, r"found \[\['sharpen'\]\]"),
+        ({"preprocessing": ["deskew"]}, r"found \['deskew'\]"),
+        ({"preprocessing": []}, r"found \[\]"),
         ({"preprocessing": "deskew"}, "found deskew"),
         ({"preprocessing": [{}]}, r"found \[\{\}\]"),
         ([1], r"found \[1\]"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import SMALL_NETWORK, set_params
 from tests.kaggle_fixtures import GOOD_KEY, REPOSITORY, Shell
 from tests.kaggle_server import TOKEN, Fault, Kaggle, wait_until
 from tests.submissions import place_submission
@@ -63,6 +64,7 @@ def project(kaggle_shell: Shell) -> Path:
         text, changes = re.subn(rf"  {name}: [\d.]+", f"  {name}: {value}", text)
         assert changes == 1
     params.write_text(text)
+    set_params(folder, SMALL_NETWORK)
     del kaggle_shell.environment["PYTHONPATH"]
     return folder
 

@@ -10,7 +10,7 @@ from pipeline import params
 from pipeline.errors import ParamsError
 from pipeline.params import Member
 from pipeline.preprocessing import STEPS
-from tests.conftest import ONE_NETWORK, set_params
+from tests.conftest import SMALL_NETWORK, add_network, set_params
 
 
 def assert_refused(folder: Path, *expected: str) -> str:
@@ -41,15 +41,14 @@ def test_file_of_the_project_is_usable(in_folder: Path) -> None:
     settings = params.load()
     assert settings.source.kind == "auto"
     assert settings.ensemble.members() == [
-        Member(0, 0, "pooled_cnn", "plain"),
-        Member(0, 0, "pooled_cnn", "deskew+normalize_width"),
+        Member(0, 0, "deep_pooled_cnn", "plain,deskew+normalize_width")
     ]
 
 
 def test_members_are_every_combination_named_as_dvc_names_them(in_folder: Path) -> None:
     set_params(
         in_folder,
-        ONE_NETWORK,
+        SMALL_NETWORK,
         ("folds: [0]", "folds: [1, all]"),
         ("seeds: [0]", "seeds: [5, 6]"),
     )
@@ -67,10 +66,19 @@ def test_every_step_of_preprocessing_can_be_asked_for() -> None:
 
 
 def test_steps_of_a_member_keep_their_order(in_folder: Path) -> None:
-    set_params(in_folder, ("deskew+normalize_width", "normalize_width+deskew"))
+    set_params(in_folder, SMALL_NETWORK, add_network("pooled_cnn", "normalize_width+deskew"))
     other, one = params.load().ensemble.members()
     assert one.name == "0-0-pooled_cnn-normalize_width+deskew"
-    assert (one.steps, other.steps) == (["normalize_width", "deskew"], [])
+    assert (one.forms, other.forms) == ([["normalize_width", "deskew"]], [[]])
+
+
+def test_network_may_see_images_in_several_forms(in_folder: Path) -> None:
+    set_params(
+        in_folder, SMALL_NETWORK, add_network("pooled_cnn", "'plain,deskew+normalize_width'")
+    )
+    _, both = params.load().ensemble.members()
+    assert both.name == "0-0-pooled_cnn-plain,deskew+normalize_width"
+    assert both.forms == [[], ["deskew", "normalize_width"]]
 
 
 def test_settings_cannot_be_changed(in_folder: Path) -> None:
@@ -109,6 +117,7 @@ def test_number_may_be_written_in_any_way(in_folder: Path, text: str, value: flo
         ("zoom_fraction", "0.5", "augmentation.zoom_fraction: expected less than 0.5, found 0.5"),
         ("shift_pixels", "-1", "augmentation.shift_pixels: expected at least 0.0, found -1"),
         ("seed", "-1", "seed: expected at least 0, found -1"),
+        ("path", "null\n  paht: null", "source.paht: no such key, expected kind, path. Nothing"),
         ("kind", "zip", "kind: expected 'auto', 'archive', 'kaggle' or 'sample', found \"zip\""),
         ("kind", "null", "kind: expected 'auto', 'archive', 'kaggle' or 'sample', found nothing"),
         ("path", "5", "source.path: expected text, found 5"),
@@ -145,10 +154,19 @@ def test_wrong_value_is_named(in_folder: Path, key: str, value: str, expected: s
         (
             "[{architecture: a, preprocessing: skew}]",
             "ensemble.networks.preprocessing: expected 'plain', or one or more of deskew, "
-            "normalize_stroke, normalize_width, each once and joined by '+', found 'skew'",
+            "normalize_stroke, normalize_width, each once and joined by '+', or several such "
+            "forms, each once and joined by ',' without spaces, found 'skew'",
+        ),
+        (
+            "[{architecture: a, preprocessing: plain,deskew}]",
+            "ensemble.networks.deskew: no such key, expected architecture, preprocessing (text "
+            "with a comma needs quotes)",
         ),
         ("[{architecture: a, preprocessing: deskew+deskew}]", "found 'deskew+deskew'"),
         ("[{architecture: a, preprocessing: plain+deskew}]", "found 'plain+deskew'"),
+        ("[{architecture: a, preprocessing: 'plain,plain'}]", "found 'plain,plain'"),
+        ("[{architecture: a, preprocessing: 'plain, deskew'}]", "found 'plain, deskew'"),
+        ("[{architecture: a, preprocessing: 'plain,'}]", "found 'plain,'"),
         (
             "[{architecture: a, preprocessing: plain}, {architecture: a, preprocessing: plain}]",
             "ensemble.networks: expected each value once, found {architecture: a, preprocessing: "

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from pipeline import cli, tables
-from tests.conftest import ONE_NETWORK, ROOT, modules_after, set_params
+from tests.conftest import ROOT, SMALL_NETWORK, modules_after, set_params
 from tests.handdrawn import draw_ink, paint
 
 
@@ -314,23 +314,37 @@ def test_nothing_slow_is_imported(project: Path) -> None:
     assert not imported & (slow | {"requests"})
 
 
+@pytest.mark.parametrize(
+    ("forms", "said"),
+    [
+        ("[[]]", ".tflite\n"),
+        ('[["deskew"]]', ".tflite; its images go through deskew first\n"),
+        (
+            '[[], ["deskew", "normalize_width"]]',
+            ".tflite; ask it for each image in 2 forms (as it is; deskew and normalize_width) and "
+            "average the logarithms of its probabilities\n",
+        ),
+    ],
+)
 def test_export_writes_other_formats(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    forms: str,
+    said: str,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (project / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    set_params(project, ONE_NETWORK)
+    set_params(project, SMALL_NETWORK)
     models = project / "models"
     trained = models.resolve()
     models.unlink()
     folder = models / "0-0-pooled_cnn-plain"
     folder.mkdir(parents=True)
     (folder / "model.keras").write_bytes((trained / folder.name / "model.keras").read_bytes())
-    (folder / "member.json").write_text('{"preprocessing": ["deskew"]}')
+    (folder / "member.json").write_text(f'{{"preprocessing": {forms}}}')
     monkeypatch.setattr("sys.argv", ["digits", "export", "litert", "--to", "out"])
     with pytest.raises(SystemExit) as caught:
         cli.main()
     assert not caught.value.code
-    assert (
-        "0-0-pooled_cnn-plain.tflite; its images go through deskew first" in capsys.readouterr().out
-    )
+    assert f"0-0-pooled_cnn-plain{said}" in capsys.readouterr().out
     assert (project / "out/0-0-pooled_cnn-plain.tflite").read_bytes()[4:8] == b"TFL3"

@@ -45,11 +45,22 @@ def test_probabilities_sum_to_one(reader: Reader) -> None:
 
 def test_members_are_averaged(copy: Path, reader: Reader) -> None:
     path = copy / "exported" / f"{MEMBER}.onnx"
-    networks = [ExportedNetwork(path, ()), ExportedNetwork(path, ("deskew",))]
+    networks = [ExportedNetwork(path, [[]]), ExportedNetwork(path, [["deskew"]])]
     both = Reader(networks, sample=False).probabilities(some_images())
     straight = reader.probabilities(preprocess(some_images(), ["deskew"]))
     expected = average_probabilities([reader.probabilities(some_images()), straight])
     np.testing.assert_allclose(both, expected)
+
+
+def test_forms_of_a_network_are_averaged(copy: Path) -> None:
+    path = copy / "exported" / f"{MEMBER}.onnx"
+
+    def ask(*forms: list[str]) -> NDArray[np.float64]:
+        return ExportedNetwork(path, forms).probabilities(some_images())
+
+    plain, straight, both = ask([]), ask(["deskew"]), ask([], ["deskew"])
+    np.testing.assert_allclose(both, average_probabilities([plain, straight]), rtol=1e-12)
+    assert np.abs(plain - straight).max() > 0.001
 
 
 def test_reading_is_the_mean_of_turned_views(reader: Reader) -> None:
@@ -68,7 +79,7 @@ def test_reading_is_the_mean_of_turned_views(reader: Reader) -> None:
 
 def test_reading_is_the_mean_of_networks(copy: Path) -> None:
     path = copy / "exported" / f"{MEMBER}.onnx"
-    networks = [ExportedNetwork(path, ()), ExportedNetwork(path, ("deskew",))]
+    networks = [ExportedNetwork(path, [[]]), ExportedNetwork(path, [["deskew"]])]
     upright = find_digit(paint(draw_ink(7, np.random.default_rng(3)))).image
     glyph = Glyph(ndimage.rotate(upright, 40, reshape=False, order=1), None)
 
@@ -142,7 +153,7 @@ def test_damaged_record_is_named(content: str, copy: Path) -> None:
 
 
 def test_unknown_preprocessing_is_refused(copy: Path) -> None:
-    change(copy, preprocessing=["sharpen"])
+    change(copy, preprocessing=[["sharpen"]])
     with pytest.raises(ArtifactError, match=r"ensemble.json is damaged"):
         load(copy)
 

@@ -7,7 +7,7 @@ import pytest
 from pipeline import training
 from pipeline.augmentation import Warp, apply_transforms
 from pipeline.backend import keras, make_repeatable, tf
-from pipeline.digits import TrainingDigits
+from pipeline.digits import Images, TrainingDigits
 from pipeline.errors import ArtifactError, PipelineError
 from pipeline.training import EpochPlan, FusedBatchNormalization, Recipe
 from pipeline.training_state import TrainingState, held
@@ -44,15 +44,26 @@ def small_model() -> keras.Model:
     )
 
 
+def two_forms(data: TrainingDigits) -> Images:
+    """The images as they are, and upside down."""
+    return np.stack([data.images, data.images[:, ::-1]])
+
+
 def fit(
-    data: TrainingDigits, folder: Path, recipe: Recipe = RECIPE, *, stopping: bool = True
+    data: TrainingDigits,
+    folder: Path,
+    recipe: Recipe = RECIPE,
+    *,
+    stopping: bool = True,
+    num_forms: int = 1,
 ) -> tuple[keras.Model, TrainingState]:
     model = small_model()
-    judge = (data.images[40:], data.labels[40:]) if stopping else None
+    images = two_forms(data)[:num_forms]
+    judge = (images[:, 40:], data.labels[40:]) if stopping else None
     with held(folder / "lock", "small"):
         state = training.fit(
             model,
-            data.images[:40],
+            images[:, :40],
             data.labels[:40],
             stopping=judge,
             recipe=recipe,
@@ -98,11 +109,11 @@ def test_same_seed_gives_the_same_bits(training_digits: TrainingDigits, tmp_path
 def test_interrupted_fit_ends_like_an_undisturbed_one(
     epoch: int, training_digits: TrainingDigits, tmp_path: Path
 ) -> None:
-    undisturbed = fit(training_digits, tmp_path / "a")
+    undisturbed = fit(training_digits, tmp_path / "a", num_forms=2)
     with pytest.MonkeyPatch.context() as monkeypatch, pytest.raises(Killed):
         kill_after_epoch(epoch, monkeypatch)
-        fit(training_digits, tmp_path / "b")
-    assert_equal_fits(undisturbed, fit(training_digits, tmp_path / "b"))
+        fit(training_digits, tmp_path / "b", num_forms=2)
+    assert_equal_fits(undisturbed, fit(training_digits, tmp_path / "b", num_forms=2))
 
 
 def test_kept_epoch_survives_an_interruption(
@@ -117,14 +128,17 @@ def test_kept_epoch_survives_an_interruption(
     assert state.kept_epoch == 1 + int(np.argmin(losses))
 
 
-def test_model_ends_with_its_kept_weights(training_digits: TrainingDigits, tmp_path: Path) -> None:
-    model, state = fit(training_digits, tmp_path, DIVERGING)
+@pytest.mark.parametrize("num_forms", [1, 2])
+def test_model_ends_with_its_kept_weights(
+    num_forms: int, training_digits: TrainingDigits, tmp_path: Path
+) -> None:
+    model, state = fit(training_digits, tmp_path, DIVERGING, num_forms=num_forms)
     assert state.kept_epoch < len(state.history)
     model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    stopping = training_digits.images[40:], training_digits.labels[40:]
-    loss = model.evaluate(*stopping, verbose=0)
+    stopping = [(images[40:], training_digits.labels[40:]) for images in two_forms(training_digits)]
+    loss = np.mean([model.evaluate(*each, verbose=0) for each in stopping[:num_forms]])
     best = min(row["stopping_loss"] for row in state.history)
-    assert np.ravel(loss)[0] == pytest.approx(best, rel=1e-4)
+    assert loss == pytest.approx(best, rel=1e-4)
 
 
 def test_after_a_fall_of_the_learning_rate_the_last_weights_are_taken(
@@ -182,7 +196,7 @@ def test_learning_rate_rises_stays_and_falls_to_zero(
 def test_epoch_leaves_out_some_learned_images_and_lets_the_others_count_for_more() -> None:
     losses = np.repeat(np.array([0.01, 5], dtype=np.float32), (900, 100))
     recipe = replace(RECIPE, pruned_fraction=0.75)
-    plan = EpochPlan.draw(losses, recipe, np.random.default_rng(0), whole=False)
+    plan = EpochPlan.draw(losses, 1, recipe, np.random.default_rng(0), whole=False)
     assert np.isin(np.arange(900, 1000), plan.rows).all()
     assert len(np.unique(plan.rows)) == len(plan.rows) == len(plan.transforms)
     assert 100 + 900 / 4 * 0.8 < len(plan.rows) < 100 + 900 / 4 * 1.2
@@ -192,7 +206,7 @@ def test_epoch_leaves_out_some_learned_images_and_lets_the_others_count_for_more
 
 def test_whole_epoch_leaves_nothing_out() -> None:
     losses = np.full(50, np.inf, dtype=np.float32)
-    plan = EpochPlan.draw(losses, RECIPE, np.random.default_rng(0), whole=True)
+    plan = EpochPlan.draw(losses, 1, RECIPE, np.random.default_rng(0), whole=True)
     np.testing.assert_array_equal(np.sort(plan.rows), np.arange(50))
     np.testing.assert_array_equal(plan.weights, 1)
 
@@ -201,13 +215,27 @@ def test_batches_of_an_epoch_are_all_its_images_warped_in_its_order(
     training_digits: TrainingDigits,
 ) -> None:
     losses = np.full(60, np.inf, dtype=np.float32)
-    plan = EpochPlan.draw(losses, RECIPE, np.random.default_rng(0), whole=True)
-    batches = list(plan.batches(tf.constant(training_digits.images), training_digits.labels))
+    plan = EpochPlan.draw(losses, 1, RECIPE, np.random.default_rng(0), whole=True)
+    images = tf.constant(training_digits.images[np.newaxis])
+    batches = list(plan.batches(images, training_digits.labels))
     assert [len(labels) for _, labels, _ in batches] == [15, 15, 15, 15]
     labels = np.concatenate([labels for _, labels, _ in batches])
     np.testing.assert_array_equal(labels, training_digits.labels[plan.rows])
     warped = apply_transforms(training_digits.images[plan.rows], plan.transforms)
     np.testing.assert_array_equal(np.concatenate([images for images, _, _ in batches]), warped)
+
+
+def test_epoch_shows_each_image_in_one_of_its_forms(training_digits: TrainingDigits) -> None:
+    losses = np.full(60, np.inf, dtype=np.float32)
+    forms = two_forms(training_digits)
+    plan = EpochPlan.draw(losses, 2, RECIPE, np.random.default_rng(0), whole=True)
+    batches = list(plan.batches(tf.constant(forms), training_digits.labels))
+    assert 15 < plan.forms.sum() < 45
+    warped = apply_transforms(forms[plan.forms, plan.rows], plan.transforms)
+    np.testing.assert_array_equal(np.concatenate([images for images, _, _ in batches]), warped)
+    np.testing.assert_array_equal(
+        np.concatenate([labels for _, labels, _ in batches]), training_digits.labels[plan.rows]
+    )
 
 
 def test_images_left_out_are_those_that_the_history_counts(

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from pipeline.architectures.conv4_normalized import conv4_normalized
 from pipeline.architectures.deep_cnn import deep_cnn
+from pipeline.architectures.deep_pooled_cnn import deep_pooled_cnn
 from pipeline.architectures.dense_baseline import dense_baseline
 from pipeline.architectures.dropout_cnn import dropout_cnn
 from pipeline.architectures.flat_mlp import flat_mlp
@@ -33,6 +34,7 @@ class Architecture(Protocol):
 
 ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
     {
+        "deep_pooled_cnn": deep_pooled_cnn,
         "pooled_cnn": pooled_cnn,
         "deep_cnn": deep_cnn,
         "dense_baseline": dense_baseline,

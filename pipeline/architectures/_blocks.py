@@ -20,6 +20,35 @@ def image_input() -> tuple[keras.KerasTensor, keras.KerasTensor]:
     return images, layers.Rescaling(1 / 255, name="rescaling")(x)
 
 
+def convolve(
+    x: keras.KerasTensor, filters: int, *, size: int, pool: bool, name: str
+) -> keras.KerasTensor:
+    """Convolve, pool to half the size if asked, normalise and rectify.
+
+    Pooling comes before normalising and rectifying, so that these work on a quarter of the values
+    (the order of tuomaso/train_mnist_fast).
+
+    Args:
+        x: feature maps ``(n, height, width, k)``.
+        filters: how many feature maps to make.
+        size: height and width of the filters, in pixels.
+        pool: whether to pool.
+        name: what the names of the layers begin with.
+    """
+    x = layers.Conv2D(
+        filters,
+        size,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=f"{name}_conv",
+    )(x)
+    if pool:
+        x = layers.MaxPooling2D(name=f"{name}_pool")(x)
+    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
 def classifier(images: keras.KerasTensor, x: keras.KerasTensor, *, name: str) -> keras.Model:
     """The model called ``name`` from ``images`` to logits ``(n, 10)`` of features ``(n, k)``."""
     return keras.Model(images, layers.Dense(NUM_CLASSES, name="logits")(x), name=name)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from pipeline import stages
 from pipeline.cli.console import console, print_table
+
+if TYPE_CHECKING:
+    from pipeline.preprocessing import Forms
 
 
 def profile(
@@ -87,5 +90,18 @@ def export(
         network = load_network(stages.MODELS / member.name)
         path = to / f"{member.name}{suffix}"
         write(network.model, path)
-        first = f"; its images go through {' and '.join(network.preprocessing)} first"
-        console.print(f"{path}{first if network.preprocessing else ''}", highlight=False)
+        console.print(f"{path}{_describe(network.forms)}", highlight=False, soft_wrap=True)
+
+
+def _describe(forms: Forms) -> str:
+    """What images go through before the exported network, where they go through anything."""
+    match forms:
+        case [[]]:
+            return ""
+        case [steps]:
+            return f"; its images go through {' and '.join(steps)} first"
+    each = "; ".join(" and ".join(steps) or "as it is" for steps in forms)
+    return (
+        f"; ask it for each image in {len(forms)} forms ({each}) and average the logarithms of its "
+        "probabilities"
+    )

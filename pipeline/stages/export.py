@@ -43,7 +43,7 @@ def export(path: Path, names: list[str], images: Images) -> float:
             differences.append(
                 check_parity(
                     network.model,
-                    ExportedNetwork(exported, network.preprocessing).logits,
+                    ExportedNetwork(exported, network.forms).logits,
                     images,
                     path / exported.name,
                 )
@@ -53,7 +53,7 @@ def export(path: Path, names: list[str], images: Images) -> float:
                 {
                     "name": name,
                     "model_sha256": sha256(source / "model.keras"),
-                    "preprocessing": list(network.preprocessing),
+                    "preprocessing": network.forms,
                 }
             )
         write_json(folder / RECORD, {"sample": sample, "members": members})

@@ -66,7 +66,7 @@ def main() -> None:
     members = {member.name: member for member in settings.ensemble.members()}
     name = arguments.member
     if name not in members:
-        parser.error(f"{name!r} is no member; params.yaml lists {', '.join(members)}")
+        parser.error(f"{name!r} is no member; params.yaml lists {'; '.join(members)}")
     place = list(members).index(name)
     others = [*members.values()][place + 1 :] + [*members.values()][:place]
     use_threads(count_threads(settings))
@@ -107,7 +107,7 @@ def train(member: Member, settings: Params) -> None:
         record = {
             "member": asdict(member),
             "provenance": asdict(data.provenance),
-            "preprocessing": member.steps,
+            "preprocessing": member.forms,
             "epochs": len(state.history),
             "kept_epoch": state.kept_epoch,
             "fitted_images": len(fitted),
@@ -132,15 +132,15 @@ def fit(
 ) -> tuple[keras.Model, TrainingState]:
     """Fit a member, from where an interrupted run left it; the caller holds its lock."""
     fitted, stopping = select_rows(member, settings, data)
-    images = preprocess(data.images, member.steps)
+    images = np.stack([preprocess(data.images, steps) for steps in member.forms])
     seed = derive_seed(member, settings.seed)
     make_repeatable(seed)
     model = architectures.build(member.architecture)
     state = training.fit(
         model,
-        images[fitted],
+        images[:, fitted],
         data.labels[fitted],
-        stopping=(images[stopping], data.labels[stopping]) if stopping.size else None,
+        stopping=(images[:, stopping], data.labels[stopping]) if stopping.size else None,
         recipe=make_recipe(member, settings),
         seed=seed,
         state_path=state_path,
@@ -219,7 +219,7 @@ def describe_conditions(member: Member, settings: Params) -> dict[str, Any]:
             exclude=idle if member.fold == "all" else {"all_rows_epochs"}
         ),
         "augmentation": settings.augmentation.model_dump(),
-        "preprocessing": member.steps,
+        "preprocessing": member.forms,
         "data_sha256": sha256(stages.TRAIN),
         "code_sha256": {name: sha256(package / name) for name in code},
         "versions": {

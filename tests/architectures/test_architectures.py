@@ -17,6 +17,7 @@ from tests.conftest import ROOT
 
 PARAMETERS = {
     "pooled_cnn": 391_594,
+    "deep_pooled_cnn": 576_682,
     "deep_cnn": 138_410,
     "dense_baseline": 101_770,
     "simple_cnn": 225_034,

@@ -29,13 +29,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy(path, folder / "comparison")
     (folder / "comparison/params.yaml").write_text(
         f"fold: 0\nseeds: [0]\narchitectures: {ARCHITECTURES}\n"
+        "baseline: dense_baseline\n"
         "budget: {author_multiply_adds: 1.0, author_min_epochs: 1, author_max_epochs: 1, "
         "our_epochs: 10}\n"
         "robustness: {architectures: [dense_baseline], shift_pixels: [0, 6], "
         "rotation_degrees: [0, 45]}\n"
     )
-    profile = folder / "pipeline/profiles/default.yaml"
-    profile.write_text(profile.read_text().replace("pooled_cnn", "dense_baseline"))
     run(folder, "dvc", "repro", "prepare")
     return folder
 
@@ -80,7 +79,11 @@ def test_comparison_runs_beside_the_main_job_and_survives_a_kill(
 
 
 def kill_during(project: Path, log: Path, line: str) -> None:
-    """Run the comparison until ``line`` is printed; then kill DVC and what it started."""
+    """Run the comparison until ``line`` is printed; then kill DVC and what it started.
+
+    DVC goes first: while its command runs it writes nothing. Killed after the command, it may be
+    about to write the file of its locks, which it does not replace in one step.
+    """
     with log.open("w") as file:
         process = psutil.Popen(
             ["dvc", "repro", PIPELINE],
@@ -95,7 +98,7 @@ def kill_during(project: Path, log: Path, line: str) -> None:
             assert process.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.02)
     finally:
-        left = [*process.children(recursive=True), process] if process.is_running() else []
+        left = [process, *process.children(recursive=True)] if process.is_running() else []
         for each in left:
             each.send_signal(signal.SIGKILL)
         psutil.wait_procs(left, timeout=PATIENCE_SECONDS)

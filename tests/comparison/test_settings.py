@@ -16,10 +16,9 @@ def test_listed_architectures_can_be_built_and_every_reference_is_listed() -> No
     assert len(set(listed)) == len(listed)
 
 
-def test_default_is_compared_and_moved() -> None:
+def test_baseline_is_moved_as_well() -> None:
     chosen = settings.load()
-    assert settings.default_architecture() in chosen.architectures
-    assert settings.default_architecture() in chosen.robustness.architectures
+    assert chosen.baseline in chosen.robustness.architectures
 
 
 @pytest.mark.parametrize(
@@ -33,6 +32,11 @@ def test_default_is_compared_and_moved() -> None:
             "seeds: expected at least one entry, found an empty list",
         ),
         ("fold: 0", "fold: [", "is not valid YAML"),
+        (
+            "baseline: pooled_cnn",
+            "baseline: other",
+            "baseline: expected a name that architectures lists, found 'other'",
+        ),
         (
             "architectures: [dense_baseline,",
             "architectures: [other,",

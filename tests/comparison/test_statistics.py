@@ -114,7 +114,7 @@ def test_miss_by_our_recipe_says_so() -> None:
     assert told == "our recipe, 4 epochs, claimed on other images"
 
 
-def test_table_has_claims_where_there_are_some_and_differences_to_the_default() -> None:
+def test_table_has_claims_where_there_are_some_and_differences_to_the_baseline() -> None:
     runs = {
         ("pooled_cnn", "ours"): (
             [record(architecture="pooled_cnn", recipe="ours")] * 2,
@@ -122,9 +122,11 @@ def test_table_has_claims_where_there_are_some_and_differences_to_the_default() 
         ),
         ("shallow_cnn", "author"): ([record(), record(training_seconds=4.0)], hits("1000", "1100")),
     }
-    default, shallow = tabulate(runs, REFERENCES, default=("pooled_cnn", "ours")).to_dict("records")
-    assert default["reached"] == ""
-    assert math.isnan(default["claim"]) and math.isnan(default["difference"])
+    baseline, shallow = tabulate(runs, REFERENCES, baseline=("pooled_cnn", "ours")).to_dict(
+        "records"
+    )
+    assert baseline["reached"] == ""
+    assert math.isnan(baseline["claim"]) and math.isnan(baseline["difference"])
     assert shallow["claim"] == 0.99
     assert (shallow["reached"], shallow["accuracy"]) == ("no", 0.375)
     assert "3 of 12 epochs" in shallow["why_not"]

@@ -14,7 +14,11 @@ FOLDER = ROOT / "comparison"
 EXEMPT_EVERYWHERE = set(EXEMPT) | {"digits", "profiles"}
 """What the root's stages leave out for the same reasons; of profiles, the YAML file is declared."""
 
-EXEMPT_IN = {"train": {"inference"}, "robustness": set[str](), "summarize": set[str]()}
+EXEMPT_IN = {
+    "train": {"inference", "averaging"},
+    "robustness": set[str](),
+    "summarize": set[str](),
+}
 """Of a training run, inference only takes the most probable digit and saves the model."""
 
 
@@ -52,6 +56,11 @@ def test_stage_declares_the_code_that_shapes_its_result(stage: str) -> None:
             needed.add(f"pipeline/{module.replace('.', '/')}.py")
     declared = {dep for dep in stages()[stage]["deps"] if dep.endswith(".py")}
     assert declared == needed
+
+
+def test_summary_follows_the_baseline() -> None:
+    own, *_ = (each for each in stages()["summarize"]["params"] if isinstance(each, dict))
+    assert "baseline" in own["comparison/params.yaml"]
 
 
 def test_root_has_nothing_to_show_of_the_comparison() -> None:

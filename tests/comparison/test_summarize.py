@@ -16,10 +16,10 @@ from comparison.summarize import load_runs, tabulate_variations, write_markdown
 from pipeline.errors import ArtifactError
 from pipeline.files import write_json
 
-DEFAULT = "pooled_cnn"
+BASELINE = "pooled_cnn"
 LABELS = np.tile(np.arange(10, dtype=np.uint8), 20)
 WRONG = {
-    (DEFAULT, "ours"): 2,
+    (BASELINE, "ours"): 2,
     ("dense_baseline", "author"): 4,
     ("dense_baseline", "ours"): 30,
     ("shallow_cnn", "author"): 5,
@@ -36,6 +36,7 @@ CHOSEN = Settings.model_validate(
         "fold": 0,
         "seeds": [0, 1],
         "architectures": list(dict.fromkeys(name for name, _ in WRONG)),
+        "baseline": BASELINE,
         "budget": {
             "author_multiply_adds": 1.0,
             "author_min_epochs": 1,
@@ -43,7 +44,7 @@ CHOSEN = Settings.model_validate(
             "our_epochs": 1,
         },
         "robustness": {
-            "architectures": ["dense_baseline", DEFAULT],
+            "architectures": ["dense_baseline", BASELINE],
             "shift_pixels": [0, 1],
             "rotation_degrees": [0.0, 5.0],
         },
@@ -78,7 +79,6 @@ def write_run(name: str, recipe: str, seed: int, **changes: Any) -> Path:
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("comparison.settings.load", lambda: CHOSEN)
-    monkeypatch.setattr("comparison.settings.default_architecture", lambda: DEFAULT)
     for name, recipe in WRONG:
         for seed in CHOSEN.seeds:
             write_run(name, recipe, seed)
@@ -114,17 +114,17 @@ def test_markdown_says_what_was_reached_and_why_not(runs: Path) -> None:
     assert "| no: our recipe, 3 epochs, claimed on other images |" in missed
     cut = lines["| `shallow_cnn`", "author"]
     assert "| 99 | no: 3 of 12 epochs, learning rate not published, claimed on other" in cut
-    assert lines[f"| `{DEFAULT}`", "ours"].endswith("| – | – | – |")
+    assert lines[f"| `{BASELINE}`", "ours"].endswith("| – | – | – |")
     assert summarize.SAMPLE_NOTICE not in text
 
 
 def test_variations_are_compared_to_what_they_vary(runs: Path) -> None:
     loaded = load_runs(CHOSEN)
-    table = tabulate(loaded, REFERENCES, default=(DEFAULT, "ours"))
+    table = tabulate(loaded, REFERENCES, baseline=(BASELINE, "ours"))
     variations = tabulate_variations(loaded, table)
     assert variations["difference"].tolist() == pytest.approx([-30 / 200, 1 / 200])
     assert variations["parameters"].tolist() == [0.25, 0.25]
-    text = write_markdown(table, variations, DEFAULT, sample=False)
+    text = write_markdown(table, variations, BASELINE, sample=False)
     (sentence,) = (line for line in text.splitlines() if line.startswith("- "))
     assert sentence.startswith("- Maps: `shallow_cnn_few_maps` costs 15.00 (")
     assert "`shallow_cnn_many_maps` makes no difference that could be told from" in sentence
@@ -132,15 +132,15 @@ def test_variations_are_compared_to_what_they_vary(runs: Path) -> None:
 
 
 def test_results_of_the_sample_say_so(runs: Path) -> None:
-    (RUNS / DEFAULT / "ours-0").rename(RUNS / "old")
-    write_run(DEFAULT, "ours", 0, sample=True)
+    (RUNS / BASELINE / "ours-0").rename(RUNS / "old")
+    write_run(BASELINE, "ours", 0, sample=True)
     summarize.main()
     text = (RESULTS / "comparison.md").read_text(encoding="utf-8")
     assert text.startswith(summarize.SAMPLE_NOTICE)
 
 
 def test_missing_run_is_named(runs: Path) -> None:
-    (RUNS / DEFAULT / "ours-1/predictions.npz").unlink()
+    (RUNS / BASELINE / "ours-1/predictions.npz").unlink()
     with pytest.raises(ArtifactError, match="pooled_cnn/ours-1 is missing or not complete"):
         summarize.main()
 
@@ -149,12 +149,4 @@ def test_run_judged_by_other_images_is_refused(runs: Path) -> None:
     path = RUNS / "shallow_cnn/ours-0/predictions.npz"
     np.savez(path, labels=LABELS[::-1], predicted=LABELS)
     with pytest.raises(ArtifactError, match="shallow_cnn/ours-0 was judged by other images"):
-        summarize.main()
-
-
-def test_default_that_is_not_compared_is_refused(
-    runs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("comparison.settings.default_architecture", lambda: "deep_cnn")
-    with pytest.raises(ArtifactError, match="deep_cnn, which the profile default trains, is not"):
         summarize.main()

@@ -113,8 +113,8 @@ def test_neither_recipe_fits_or_stops_by_an_image_of_the_fold(
 
     monkeypatch.setattr(training, "fit", spy)
     train(NAME, choose(fold=1, budget=BUDGET | {"our_epochs": 8}))  # enough for patience to run out
-    assert [len(images) for images in seen] == [240, 228, 12]
-    assert not any((images[:, 0, 0] == 1).any() for images in seen)
+    assert [images.shape[:2] for images in seen] == [(1, 240), (1, 228), (1, 12)]
+    assert not any((images[:, :, 0, 0] == 1).any() for images in seen)
 
 
 def test_finished_runs_are_not_repeated_and_a_seed_adds_only_its_own(

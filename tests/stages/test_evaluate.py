@@ -18,7 +18,7 @@ from pipeline.files import read_json, sha256, write_json
 from pipeline.inference import load_network, predict_probabilities, save_model
 from pipeline.params import Member
 from pipeline.stages import evaluate
-from tests.conftest import ONE_NETWORK, ROOT, set_params
+from tests.conftest import ROOT, SMALL_NETWORK, set_params
 
 
 def add_member(member: Member, data: TrainingDigits, *preprocessing: str) -> None:
@@ -30,7 +30,7 @@ def add_member(member: Member, data: TrainingDigits, *preprocessing: str) -> Non
         folder / "member.json",
         {
             "provenance": asdict(data.provenance),
-            "preprocessing": preprocessing,
+            "preprocessing": [preprocessing],
             "epochs": 1,
             "kept_epoch": 1,
             "parameters": 138_410,
@@ -52,7 +52,7 @@ def evaluated(
         shutil.copy(ROOT / "params.yaml", "params.yaml")
         set_params(
             Path.cwd(),
-            ONE_NETWORK,
+            SMALL_NETWORK,
             ("folds: [0]", "folds: [0, 2, all]"),
             ("seeds: [0]", "seeds: [0, 1]"),
             ("pooled_cnn", "deep_cnn"),

@@ -10,20 +10,20 @@ from pipeline.files import read_json, write_json
 from pipeline.inference import load_network, predict_probabilities
 from pipeline.reader import Reader
 from pipeline.stages import export
-from tests.conftest import ONE_NETWORK, set_params
+from tests.conftest import SMALL_NETWORK, set_params
 from tests.handdrawn import MEMBER
 
 
 @pytest.fixture
 def project(in_folder: Path, exported: Path, test_digits: UnlabelledDigits) -> Path:
-    """A project with one trained member, whose images are deskewed, and prepared test images."""
-    set_params(in_folder, ONE_NETWORK)
+    """A project with one trained member, that knows two forms, and prepared test images."""
+    set_params(in_folder, SMALL_NETWORK)
     folder = stages.MODELS / MEMBER
     folder.mkdir(parents=True)
     (folder / "model.keras").write_bytes(
         (exported / "models" / MEMBER / "model.keras").read_bytes()
     )
-    record = {"preprocessing": ["deskew"], "provenance": {"sample": True}}
+    record = {"preprocessing": [[], ["deskew"]], "provenance": {"sample": True}}
     write_json(folder / "member.json", record)
     digits.save(stages.TEST, test_digits)
     return in_folder
@@ -44,7 +44,7 @@ def test_record_names_members_and_their_preprocessing(project: Path) -> None:
     export.main()
     record = read_json(stages.EXPORTED / "ensemble.json")
     assert [member["name"] for member in record["members"]] == [MEMBER]
-    assert record["members"][0]["preprocessing"] == ["deskew"]
+    assert record["members"][0]["preprocessing"] == [[], ["deskew"]]
 
 
 def test_missing_member_leaves_the_last_export(project: Path) -> None:

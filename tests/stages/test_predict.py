@@ -14,18 +14,18 @@ from pipeline.errors import ArtifactError
 from pipeline.files import read_json, sha256, write_json
 from pipeline.inference import load_network, predict_probabilities, save_model
 from pipeline.stages import export, predict
-from tests.conftest import ONE_NETWORK, modules_after, set_params
+from tests.conftest import SMALL_NETWORK, modules_after, set_params
 
 
 def write_record(folder: Path, provenance: Provenance, *preprocessing: str) -> None:
-    record = {"provenance": asdict(provenance), "preprocessing": preprocessing}
+    record = {"provenance": asdict(provenance), "preprocessing": [preprocessing]}
     write_json(folder / "member.json", record)
 
 
 @pytest.fixture
 def member(in_folder: Path, test_digits: UnlabelledDigits) -> Path:
     """A folder with params, test images and one untrained, exported member that belongs to them."""
-    set_params(in_folder, ONE_NETWORK)
+    set_params(in_folder, SMALL_NETWORK)
     digits.save(stages.TEST, test_digits)
     keras.utils.set_random_seed(0)
     folder = stages.MODELS / "0-0-pooled_cnn-plain"

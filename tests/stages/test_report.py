@@ -20,7 +20,7 @@ from pipeline.files import read_json, sha256
 from pipeline.report import Findings
 from pipeline.stages import report
 from pipeline.submission_log import Entry
-from tests.conftest import ONE_NETWORK, set_params
+from tests.conftest import SMALL_NETWORK, set_params
 from tests.results import Misread, read_as, write_results
 
 MISREAD = {4: (9, 0.99), 14: (9, 0.7), 7: (1, 0.6), 15: (3, 0.55)}
@@ -95,7 +95,7 @@ def make_report(
     test_digits: UnlabelledDigits,
 ) -> MakeReport:
     """Makes the page from chosen predictions; params.yaml and the data may be changed first."""
-    set_params(in_folder, ONE_NETWORK)
+    set_params(in_folder, SMALL_NETWORK)
 
     def make(
         *changes: tuple[str, str],

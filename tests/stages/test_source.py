@@ -277,7 +277,7 @@ def test_damaged_decision_is_named(content: str) -> None:
     ("old", "new", "expected"),
     [
         ("learning_rate", "learning_rat", "train.learning_rat: no such key, expected"),
-        ("pooled_cnn, preprocessing: plain", "pooled_cn, preprocessing: plain", "names among"),
+        ("deep_pooled_cnn", "deep_pooled_cn", "names among"),
         ("folds: [0]", "folds: [5]", "ensemble.folds: expected 0 to 4"),
         ("kind: auto", "kind: archive", "source.kind in params.yaml is archive, but"),
     ],

@@ -19,7 +19,7 @@ from pipeline.params import PLAIN, Member
 from pipeline.preprocessing import normalize_stroke
 from pipeline.stages import train
 from pipeline.training_state import TrainingState
-from tests.conftest import ONE_NETWORK, ROOT
+from tests.conftest import ROOT, SMALL_NETWORK
 
 MEMBER = Member(0, 0, "deep_cnn", PLAIN)
 
@@ -104,7 +104,7 @@ def test_trained_member_says_what_it_came_from(
     assert record["epochs"] == 2
     assert (record["fitted_images"], record["stopping_images"]) == (30, 10)
     assert record["provenance"] == asdict(training_digits.provenance)
-    assert record["preprocessing"] == []
+    assert record["preprocessing"] == [[]]
     assert len((trained / "history.csv").read_text().splitlines()) == 3
     assert load_model(trained / "model.keras").count_params() == record["parameters"]
 
@@ -165,7 +165,7 @@ def test_networks_share_the_processors(
     seeds: int, threads: int, in_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parallel, "count_processors", lambda: 8)
-    settings = load_params(ONE_NETWORK, ("seeds: [0]", f"seeds: {list(range(seeds))}"))
+    settings = load_params(SMALL_NETWORK, ("seeds: [0]", f"seeds: {list(range(seeds))}"))
     assert train.count_threads(settings) == threads
 
 
@@ -245,13 +245,13 @@ def test_network_trains_on_preprocessed_images_and_remembers_it(
         ("max_epochs: 2", "max_epochs: 1"),
         ("anneal_epochs: 2", "anneal_epochs: 1"),
     )
-    member = replace(MEMBER, preprocessing="normalize_stroke")
+    member = replace(MEMBER, preprocessing="plain,normalize_stroke")
     train.train(member, settings)
     fitted, stopping = train.select_rows(member, settings, training_digits)
-    clean = normalize_stroke(training_digits.images)
-    np.testing.assert_array_equal(given["images"], clean[fitted])
-    np.testing.assert_array_equal(given["stopping"][0], clean[stopping])
-    assert load_network(stages.MODELS / member.name).preprocessing == ("normalize_stroke",)
+    forms = np.stack([training_digits.images, normalize_stroke(training_digits.images)])
+    np.testing.assert_array_equal(given["images"], forms[:, fitted])
+    np.testing.assert_array_equal(given["stopping"][0], forms[:, stopping])
+    assert load_network(stages.MODELS / member.name).forms == [[], ["normalize_stroke"]]
 
 
 def test_missing_training_data_is_named(in_folder: Path) -> None:
