@@ -1,18 +1,21 @@
 """Images per second in training and prediction, as a share of what a matrix product reaches.
 
 A training step is counted as three times the multiply-adds of a prediction, each as two operations.
-Matrix product and network take turns in one process.
+Matrix product (of float32), prediction, and training in either type take turns in one process.
 """
 
 import argparse
 import sys
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.read_tables import measure
 from pipeline.architectures import ARCHITECTURES, build
 from pipeline.backend import make_repeatable, tf
 from pipeline.errors import exit_status
+from pipeline.fast_layers import ComputeDtype
 from pipeline.inference import TrainedNetwork, predict_probabilities
 from pipeline.layers import tabulate_layers
 from pipeline.training import Fitter
@@ -21,6 +24,7 @@ TURNS = 7
 STEPS = 10
 BATCH = 128
 SIDE = 4096
+DTYPES: tuple[ComputeDtype, ...] = "float32", "bfloat16"
 
 
 def main() -> None:
@@ -41,29 +45,36 @@ def main() -> None:
     for name in names:
         model = build(name)
         work = 2 * int(tabulate_layers(model)["multiply_adds"].sum())
-        fitter, network = Fitter(model, 1e-3), TrainedNetwork(model, [[]])
+        fitters = {dtype: Fitter(model, 1e-3, dtype) for dtype in DTYPES}
+        network = TrainedNetwork(model, [[]])
 
-        def fit(fitter: Fitter = fitter) -> None:
+        def fit(fitter: Fitter) -> None:
             for _ in range(STEPS):
                 fitter.fit(batch, 1e-3)
 
         def predict(network: TrainedNetwork = network) -> None:
             predict_probabilities(network, images)
 
-        for warm_up in (fit, predict, multiply):
+        parts = [multiply, predict, *(partial(fit, fitter) for fitter in fitters.values())]
+        for warm_up in parts:
             warm_up()
-        seconds = np.array(
-            [[measure(part) for part in (multiply, fit, predict)] for _ in range(TURNS)]
-        )
+        seconds = np.array([[measure(part) for part in parts] for _ in range(TURNS)])
         product = 2 * SIDE**3 / seconds[:, 0]
-        trained, predicted = (len(images) / seconds[:, column] for column in (1, 2))
-        share = np.percentile(3 * work * trained / product, [0, 50, 100])
+        predicted, *trained = (len(images) / seconds[:, 1:]).T
+        share = describe(3 * work * trained[0] / product)
         print(
-            f"{name}: {work / 2e6:.1f} million multiply-adds; training {np.median(trained):,.0f} "
-            f"and prediction {np.median(predicted):,.0f} images/s; training at {share[1]:.0%} "
-            f"({share[0]:.0%} to {share[2]:.0%}, n = {TURNS}) of a {SIDE}³ matrix product's "
-            f"{np.median(product) / 1e9:.0f} GFLOP/s"
+            f"{name}: {work / 2e6:.1f} million multiply-adds; {np.median(predicted):,.0f} images/s "
+            f"predicted; {np.median(trained[0]):,.0f} trained in float32, {share} of a {SIDE}³ "
+            f"matrix product's {np.median(product) / 1e9:.0f} GFLOP/s; "
+            f"{np.median(trained[1]):,.0f} trained in bfloat16, "
+            f"{describe(trained[1] / trained[0])} times as many"
         )
+
+
+def describe(ratios: NDArray[np.float64]) -> str:
+    """Median, least and most of the turns."""
+    low, median, high = np.percentile(ratios, [0, 50, 100])
+    return f"{median:.2f} ({low:.2f} to {high:.2f}, n = {len(ratios)})"
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from pipeline import architectures, digits, parallel, params, profiles, stages, 
 from pipeline.backend import keras, make_repeatable, tf, use_threads
 from pipeline.digits import TrainingDigits
 from pipeline.errors import ParamsError, exit_status
+from pipeline.fast_layers import choose_compute_dtype
 from pipeline.files import read_json, replacing, sha256, write_json
 from pipeline.folds import split_for_stopping
 from pipeline.inference import TrainedNetwork, predict_probabilities, save_model
@@ -175,6 +176,7 @@ def fit(run: Run, data: TrainingDigits) -> None:
         data.labels[fitted],
         stopping=stopping,
         recipe=plan.recipe,
+        compute_dtype=choose_compute_dtype(),
         seed=run.seed,
         state_path=STATES / f"{run.name}.{run.fingerprint}.npz",
         name=run.name,
@@ -260,6 +262,7 @@ def describe_conditions(plan: Plan, member: Member, seed: int) -> dict[str, Any]
             "tensorflow": tf.__version__,
             "numpy": np.__version__,
         },
+        "compute_dtype": choose_compute_dtype(),
     }
 
 

@@ -22,6 +22,7 @@ from pipeline.augmentation import Transforms, Warp, apply_transforms, draw_trans
 from pipeline.backend import keras, tf
 from pipeline.digits import IMAGE_SIZE, Images, Labels
 from pipeline.errors import PipelineError
+from pipeline.fast_layers import ComputeDtype, speed_up
 from pipeline.training_state import TrainingState
 
 Losses = NDArray[np.float32]
@@ -152,39 +153,19 @@ class EpochPlan:
         return steps.map(gather, num_parallel_calls=2, deterministic=True).prefetch(8)
 
 
-class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
-    """Keras's layer, with TensorFlow's fused kernel while training on feature maps.
-
-    The variables are the same, so that weights can be handed over to the stock layer.
-    """
-
-    def call(
-        self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        """Normalise ``(n, height, width, channels)`` by the batch, or as the stock layer does."""
-        if not training or inputs.shape.rank != 4:
-            return super().call(inputs, training=training, mask=mask)
-        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs, self.gamma, self.beta, epsilon=self.epsilon, is_training=True
-        )
-        size = tf.cast(tf.reduce_prod(tf.shape(inputs)[:-1]), tf.float32)
-        biased = variance * (size - 1) / size
-        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, biased)):
-            moving.assign(moving * self.momentum + batch * (1 - self.momentum))
-        return outputs
-
-
 class Fitter:
     """A model in training: compiled steps around layers that are fast rather than portable.
 
     Args:
         model: uncompiled, uint8 images ``(n, 28, 28)`` to logits ``(n, 10)``; it is not changed.
         learning_rate: of Adam.
+        compute_dtype: of the layers between the images and the logits.
     """
 
-    def __init__(self, model: keras.Model, learning_rate: float) -> None:
-        self.model = keras.models.clone_model(model, clone_function=_speed_up)
-        self.model.set_weights(model.get_weights())
+    def __init__(
+        self, model: keras.Model, learning_rate: float, compute_dtype: ComputeDtype
+    ) -> None:
+        self.model = speed_up(model, compute_dtype)
         self.optimizer = keras.optimizers.Adam(learning_rate)
         self.optimizer.build(self.model.trainable_variables)
         # One trace for all sizes of batches: another one could round otherwise after a resume.
@@ -243,6 +224,7 @@ def fit(
     *,
     stopping: tuple[Images, Labels] | None,
     recipe: Recipe,
+    compute_dtype: ComputeDtype,
     seed: int,
     state_path: Path,
     name: str,
@@ -259,6 +241,8 @@ def fit(
             noise of a high learning rate lends a single epoch on a small slice is luck. Each form
             is judged by itself: the average of the answers, which counts later, errs less.
         recipe: how to fit.
+        compute_dtype: `choose_compute_dtype`'s, unless something depends on it; ``model`` stays
+            float32, and answers as the layers that trained its weights do, but for rounding.
         seed: the member's own; the model's initial weights must come from it as well.
         state_path: the npz where the state lives; it must belong to exactly these arguments, and
             the caller must keep other processes off it (`held`).
@@ -271,7 +255,7 @@ def fit(
         PipelineError: the loss is not finite.
     """
     run = _Run(
-        Fitter(model, recipe.learning_rate),
+        Fitter(model, recipe.learning_rate, compute_dtype),
         tf.constant(images),
         tf.constant(labels),
         _show_all_forms(*stopping) if stopping is not None else None,
@@ -378,13 +362,6 @@ class _Run:
         state.finished = epoch == recipe.max_epochs or (
             state.anneal_after is not None and epoch >= state.anneal_after + recipe.anneal_epochs
         )
-
-
-def _speed_up(layer: keras.Layer) -> keras.Layer:
-    kind = type(layer)
-    if kind is keras.layers.BatchNormalization:
-        kind = FusedBatchNormalization
-    return kind.from_config(layer.get_config())
 
 
 class _Display:

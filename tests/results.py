@@ -103,6 +103,6 @@ def write_member(folder: Path, data: TrainingDigits, *, seed: int) -> None:
             "kept_epoch": len(epochs) - 1,
             "parameters": 138_410,
             "training_seconds": 9.5 * len(epochs),
-            "conditions": {"cpu": "A processor", "threads": 2},
+            "conditions": {"cpu": "A processor", "threads": 2, "compute_dtype": "bfloat16"},
         },
     )

@@ -43,6 +43,7 @@ TIERS = (
         "augmentation",
         "export",
         "training_state",
+        "fast_layers",
         "training",
         "inference",
         "layers",

@@ -9,7 +9,8 @@ from pipeline.augmentation import Warp, apply_transforms
 from pipeline.backend import keras, make_repeatable, tf
 from pipeline.digits import Images, TrainingDigits
 from pipeline.errors import ArtifactError, PipelineError
-from pipeline.training import EpochPlan, FusedBatchNormalization, Recipe
+from pipeline.fast_layers import ComputeDtype
+from pipeline.training import EpochPlan, Recipe
 from pipeline.training_state import TrainingState, held
 
 RECIPE = Recipe(
@@ -22,6 +23,8 @@ RECIPE = Recipe(
     pruned_fraction=0.5,
     warp=Warp(rotation_degrees=5, shift_pixels=1, zoom_fraction=0.05),
 )
+
+BOTH_DTYPES = pytest.mark.parametrize("compute_dtype", ["float32", "bfloat16"])
 
 DIVERGING = replace(RECIPE, learning_rate=0.9, anneal_epochs=0, patience_epochs=2, max_epochs=60)
 """Soon gets worse, so that the best epoch is not the last."""
@@ -56,6 +59,7 @@ def fit(
     *,
     stopping: bool = True,
     num_forms: int = 1,
+    compute_dtype: ComputeDtype = "float32",
 ) -> tuple[keras.Model, TrainingState]:
     model = small_model()
     images = two_forms(data)[:num_forms]
@@ -67,6 +71,7 @@ def fit(
             data.labels[:40],
             stopping=judge,
             recipe=recipe,
+            compute_dtype=compute_dtype,
             seed=7,
             state_path=folder / "state.npz",
             name="small",
@@ -100,20 +105,29 @@ def assert_equal_fits(
     assert one[1].kept_epoch == other[1].kept_epoch
 
 
-def test_same_seed_gives_the_same_bits(training_digits: TrainingDigits, tmp_path: Path) -> None:
-    first, second = fit(training_digits, tmp_path / "a"), fit(training_digits, tmp_path / "b")
+@BOTH_DTYPES
+def test_same_seed_gives_the_same_bits(
+    compute_dtype: ComputeDtype, training_digits: TrainingDigits, tmp_path: Path
+) -> None:
+    first, second = (
+        fit(training_digits, tmp_path / name, compute_dtype=compute_dtype) for name in "ab"
+    )
     assert_equal_fits(first, second)
 
 
+@BOTH_DTYPES
 @pytest.mark.parametrize("epoch", [1, 4, 6])
 def test_interrupted_fit_ends_like_an_undisturbed_one(
-    epoch: int, training_digits: TrainingDigits, tmp_path: Path
+    epoch: int, compute_dtype: ComputeDtype, training_digits: TrainingDigits, tmp_path: Path
 ) -> None:
-    undisturbed = fit(training_digits, tmp_path / "a", num_forms=2)
+    def fit_two_forms(folder: Path) -> tuple[keras.Model, TrainingState]:
+        return fit(training_digits, folder, num_forms=2, compute_dtype=compute_dtype)
+
+    undisturbed = fit_two_forms(tmp_path / "a")
     with pytest.MonkeyPatch.context() as monkeypatch, pytest.raises(Killed):
         kill_after_epoch(epoch, monkeypatch)
-        fit(training_digits, tmp_path / "b", num_forms=2)
-    assert_equal_fits(undisturbed, fit(training_digits, tmp_path / "b", num_forms=2))
+        fit_two_forms(tmp_path / "b")
+    assert_equal_fits(undisturbed, fit_two_forms(tmp_path / "b"))
 
 
 def test_kept_epoch_survives_an_interruption(
@@ -246,26 +260,6 @@ def test_images_left_out_are_those_that_the_history_counts(
     counts = [row["images"] for row in state.history]
     assert counts[0] == counts[-1] == 40
     assert min(counts) < 40
-
-
-def test_fused_normalisation_trains_like_the_stock_layer(training_digits: TrainingDigits) -> None:
-    """Outputs, gradients and moving statistics agree to 1e-4 of their size."""
-    make_repeatable(7)
-    stock, fused = keras.layers.BatchNormalization(), FusedBatchNormalization()
-    features = tf.random.normal((8, 5, 5, 3), mean=2, stddev=3)
-    results = []
-    for layer in (stock, fused):
-        layer.build(features.shape)
-        layer.gamma.assign([0.5, 1, 2])
-        with tf.GradientTape() as tape:
-            tape.watch(features)
-            outputs = layer(features, training=True)
-            loss = tf.reduce_sum(outputs**3)
-        gradients = tape.gradient(loss, [features, layer.gamma, layer.beta])
-        results.append([outputs, *gradients, layer.moving_mean, layer.moving_variance])
-        results[-1].append(layer(features, training=False))
-    for one, other in zip(*results, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-3)
 
 
 def test_infinite_loss_is_explained(training_digits: TrainingDigits, tmp_path: Path) -> None:

@@ -175,6 +175,7 @@ def tabulate_members(
             "training_seconds": record["training_seconds"],
             "cpu": record["conditions"]["cpu"],
             "threads": record["conditions"]["threads"],
+            "compute_dtype": record["conditions"]["compute_dtype"],
         }
         judged = int((data.folds == member.fold).sum()) if member in errors else 0
         if judged:

@@ -26,6 +26,7 @@ from pipeline.augmentation import Warp
 from pipeline.backend import keras, make_repeatable, tf, use_threads
 from pipeline.digits import TrainingDigits
 from pipeline.errors import PipelineError
+from pipeline.fast_layers import choose_compute_dtype
 from pipeline.files import read_json, replacing, sha256, write_json
 from pipeline.folds import split_for_stopping
 from pipeline.inference import save_model
@@ -41,6 +42,7 @@ CODE = (
     "stages/train.py",
     "training.py",
     "training_state.py",
+    "fast_layers.py",
     "architectures/_blocks.py",
     "augmentation.py",
     "folds.py",
@@ -48,7 +50,7 @@ CODE = (
 )
 """What shapes a network besides its architecture; dvc.yaml names the same files."""
 
-_MACHINE = ("versions", "cpu", "threads")
+_MACHINE = ("versions", "cpu", "threads", "compute_dtype")
 """Conditions that DVC does not know, so that it does not train anew when they change."""
 
 
@@ -142,6 +144,7 @@ def fit(
         data.labels[fitted],
         stopping=(images[:, stopping], data.labels[stopping]) if stopping.size else None,
         recipe=make_recipe(member, settings),
+        compute_dtype=choose_compute_dtype(),
         seed=seed,
         state_path=state_path,
         name=member.name,
@@ -230,6 +233,7 @@ def describe_conditions(member: Member, settings: Params) -> dict[str, Any]:
         },
         "cpu": _cpu_model(),
         "threads": count_threads(settings),
+        "compute_dtype": choose_compute_dtype(),
     }
 
 

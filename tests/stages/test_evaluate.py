@@ -25,7 +25,12 @@ def add_member(member: Member, data: TrainingDigits, *preprocessing: str) -> Non
     keras.utils.set_random_seed(member.seed)
     folder = stages.MODELS / member.name
     save_model(build(member.architecture), folder / "model.keras")
-    conditions = {"data_sha256": sha256(stages.TRAIN), "cpu": "A processor", "threads": 2}
+    conditions = {
+        "data_sha256": sha256(stages.TRAIN),
+        "cpu": "A processor",
+        "threads": 2,
+        "compute_dtype": "bfloat16",
+    }
     write_json(
         folder / "member.json",
         {
