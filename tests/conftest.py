@@ -65,8 +65,8 @@ def make_project(folder: Path, *, git: bool = True) -> Path:
     set_params(
         folder,
         SMALL_NETWORK,
-        ("max_epochs: 24", "max_epochs: 8"),
-        ("anneal_epochs: 6", "anneal_epochs: 7"),
+        ("max_epochs: 36", "max_epochs: 8"),
+        ("anneal_epochs: 8", "anneal_epochs: 7"),
         ("learning_rate: 0.001", "learning_rate: 0.003"),
     )
     if git:
@@ -81,7 +81,7 @@ def make_project(folder: Path, *, git: bool = True) -> Path:
 
 
 SMALL_NETWORK = (
-    "    - {architecture: deep_pooled_cnn, preprocessing: 'plain,deskew+normalize_width'}\n",
+    next(line for line in (ROOT / "params.yaml").open() if line.startswith("    - {architecture:")),
     "    - {architecture: pooled_cnn, preprocessing: plain}\n",
 )
 """What makes ``params.yaml`` list a smaller network that knows one form, for `set_params`."""

@@ -41,7 +41,7 @@ def test_file_of_the_project_is_usable(in_folder: Path) -> None:
     settings = params.load()
     assert settings.source.kind == "auto"
     assert settings.ensemble.members() == [
-        Member(0, 0, "deep_pooled_cnn", "plain,deskew+normalize_width")
+        Member(0, 0, "deep_pooled_cnn", "plain,deskew+normalize_width,normalize_stroke")
     ]
 
 
@@ -285,9 +285,9 @@ def test_missing_file_names_the_folder(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("key", ["max_epochs", "all_rows_epochs"])
 def test_schedule_that_does_not_fit_is_refused(key: str, in_folder: Path) -> None:
-    set_value(in_folder, key, "6")
+    set_value(in_folder, key, "8")
     assert_refused(
         in_folder,
-        f"train.{key}: expected at least 7, as warmup_epochs and anneal_epochs together are, "
-        "found 6",
+        f"train.{key}: expected at least 9, as warmup_epochs and anneal_epochs together are, "
+        "found 8",
     )

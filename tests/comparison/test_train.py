@@ -40,11 +40,11 @@ def train(architecture: str, chosen: Settings) -> None:
 
 @pytest.fixture(scope="module")
 def three_folds(training_digits: TrainingDigits) -> TrainingDigits:
-    """Enough images that a twentieth of them holds every digit."""
+    """Enough images that the slice which stops training holds every digit."""
     return TrainingDigits(
-        np.tile(training_digits.images, (6, 1, 1)),
-        np.tile(training_digits.labels, 6),
-        np.tile(training_digits.folds, 6),
+        np.tile(training_digits.images, (8, 1, 1)),
+        np.tile(training_digits.labels, 8),
+        np.tile(training_digits.folds, 8),
         training_digits.provenance,
     )
 
@@ -65,7 +65,7 @@ def trained(
 def test_run_says_what_it_did(trained: Path) -> None:
     author, ours = (read_json(RUNS / NAME / f"{whose}-0/member.json") for whose in WHOSE)
     assert (author["epochs"], author["asked_epochs"]) == (3, 5)
-    assert author["fitted_images"] == 3 * 240  # nothing stops this author: no row is set aside
+    assert author["fitted_images"] == 3 * 320  # nothing stops this author: no row is set aside
     assert ours["epochs"] == 3
     assert ours["fitted_images"] < 3 * 240
     assert author["parameters"] == ours["parameters"] == 101_770
@@ -86,7 +86,7 @@ def test_predictions_are_those_of_the_saved_network_on_the_fold(
         np.testing.assert_array_equal(arrays["labels"], three_folds.labels[judged])
         right = int((arrays["predicted"] == arrays["labels"]).sum())
     record = read_json(folder / "member.json")
-    assert (record["right"], record["judged_images"]) == (right, 120)
+    assert (record["right"], record["judged_images"]) == (right, 160)
 
 
 def test_nothing_is_left_to_be_continued(trained: Path) -> None:
@@ -112,8 +112,10 @@ def test_neither_recipe_fits_or_stops_by_an_image_of_the_fold(
         return fit(model, images, labels, **rest)
 
     monkeypatch.setattr(training, "fit", spy)
-    train(NAME, choose(fold=1, budget=BUDGET | {"our_epochs": 8}))  # enough for patience to run out
-    assert [images.shape[:2] for images in seen] == [(1, 240), (1, 228), (1, 12)]
+    train(
+        NAME, choose(fold=1, budget=BUDGET | {"our_epochs": 12})
+    )  # enough for patience to run out
+    assert [images.shape[:2] for images in seen] == [(1, 320), (1, 310), (1, 10)]
     assert not any((images[:, :, 0, 0] == 1).any() for images in seen)
 
 

@@ -28,11 +28,11 @@ def load_params(*changes: tuple[str, str]) -> params.Params:
     path = Path("params.yaml")
     text = path.read_text()
     shrunk = (
-        ("max_epochs: 24", "max_epochs: 2"),
+        ("max_epochs: 36", "max_epochs: 2"),
         ("warmup_epochs: 1", "warmup_epochs: 0"),
-        ("anneal_epochs: 6", "anneal_epochs: 2"),
+        ("anneal_epochs: 8", "anneal_epochs: 2"),
         ("folds: 5", "folds: 3"),
-        ("stopping_fraction: 0.05", "stopping_fraction: 0.25"),
+        ("stopping_fraction: 0.03", "stopping_fraction: 0.25"),
     )
     for old, new in (*shrunk, *changes):
         assert old in text
@@ -220,8 +220,8 @@ def test_settings_that_a_member_does_not_use_do_not_concern_it(
 ) -> None:
     digits.save(stages.TRAIN, training_digits)
     usual = load_params()
-    more_epochs = load_params(("all_rows_epochs: 24", "all_rows_epochs: 40"))
-    less_patience = load_params(("patience_epochs: 5", "patience_epochs: 4"))
+    more_epochs = load_params(("all_rows_epochs: 36", "all_rows_epochs: 40"))
+    less_patience = load_params(("patience_epochs: 8", "patience_epochs: 4"))
     of_all_rows = Member("all", 0, "deep_cnn", PLAIN)
     for member, other in ((MEMBER, more_epochs), (of_all_rows, less_patience)):
         assert train.describe_conditions(member, usual) == train.describe_conditions(member, other)
