@@ -1,6 +1,7 @@
 """Small seeded digits, and a project folder to run commands in."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -81,7 +82,7 @@ def make_project(folder: Path, *, git: bool = True) -> Path:
 
 
 SMALL_NETWORK = (
-    next(line for line in (ROOT / "params.yaml").open() if line.startswith("    - {architecture:")),
+    re.findall(r"    - {architecture: .*\n", (ROOT / "params.yaml").read_text())[0],
     "    - {architecture: pooled_cnn, preprocessing: plain}\n",
 )
 """What makes ``params.yaml`` list a smaller network that knows one form, for `set_params`."""
