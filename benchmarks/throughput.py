@@ -46,14 +46,11 @@ def main() -> None:
         model = build(name)
         work = 2 * int(tabulate_layers(model)["multiply_adds"].sum())
         fitters = {dtype: Fitter(model, 1e-3, dtype) for dtype in DTYPES}
-        network = TrainedNetwork(model, [[]])
+        predict = partial(predict_probabilities, TrainedNetwork(model, [[]]), images)
 
         def fit(fitter: Fitter) -> None:
             for _ in range(STEPS):
                 fitter.fit(batch, 1e-3)
-
-        def predict(network: TrainedNetwork = network) -> None:
-            predict_probabilities(network, images)
 
         parts = [multiply, predict, *(partial(fit, fitter) for fitter in fitters.values())]
         for warm_up in parts:

@@ -41,7 +41,8 @@ def plan_author(reference: Reference, *, multiply_adds: int, num_rows: int, budg
 
     Deviations: where the author stops early, so do we, but by a slice of the training rows instead
     of the images that judge, and the best epoch's weights are kept. Where nothing stops the
-    author, all rows outside the fold are fitted and the last epoch's weights are kept.
+    author, all rows outside the fold are fitted and the last epoch's weights are kept. Layers
+    compute in the type of the profile `default`, and rates of dropout are rounded to 1/256.
 
     Args:
         reference: what the author published.

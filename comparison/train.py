@@ -28,7 +28,7 @@ from pipeline import architectures, digits, parallel, params, profiles, stages, 
 from pipeline.backend import keras, make_repeatable, tf, use_threads
 from pipeline.digits import TrainingDigits
 from pipeline.errors import ParamsError, exit_status
-from pipeline.fast_layers import choose_compute_dtype
+from pipeline.fast_layers import ComputeDtype, choose_compute_dtype
 from pipeline.files import read_json, replacing, sha256, write_json
 from pipeline.folds import split_for_stopping
 from pipeline.inference import TrainedNetwork, predict_probabilities, save_model
@@ -116,6 +116,7 @@ def list_runs(architecture: str, chosen: Settings, data: TrainingDigits) -> list
             f"found {chosen.fold}. Nothing was run."
         )
     defaults = read_defaults()
+    compute_dtype = choose_compute_dtype(defaults.train.compute_dtype)
     num_rows = int((data.folds != chosen.fold).sum())
     layers = tabulate_layers(architectures.build(architecture))
     multiply_adds = int(layers["multiply_adds"].sum())
@@ -126,7 +127,7 @@ def list_runs(architecture: str, chosen: Settings, data: TrainingDigits) -> list
             member = Member(chosen.fold, number, architecture, PLAIN)
             seed = derive_seed(member, defaults.seed)
             plan = make_plan(recipe, member, multiply_adds, num_rows, chosen, defaults)
-            conditions = describe_conditions(plan, member, seed)
+            conditions = describe_conditions(plan, member, seed, compute_dtype)
             runs.append(Run(recipe, member, plan, seed, multiply_adds, conditions))
     return runs
 
@@ -176,7 +177,7 @@ def fit(run: Run, data: TrainingDigits) -> None:
         data.labels[fitted],
         stopping=stopping,
         recipe=plan.recipe,
-        compute_dtype=choose_compute_dtype(),
+        compute_dtype=run.conditions["compute_dtype"],
         seed=run.seed,
         state_path=STATES / f"{run.name}.{run.fingerprint}.npz",
         name=run.name,
@@ -245,7 +246,9 @@ def make_plan(
     )
 
 
-def describe_conditions(plan: Plan, member: Member, seed: int) -> dict[str, Any]:
+def describe_conditions(
+    plan: Plan, member: Member, seed: int, compute_dtype: ComputeDtype
+) -> dict[str, Any]:
     """Everything that the trained weights follow from."""
     package = Path(stages.__file__).parent.parent
     code = (*CODE, f"architectures/{member.architecture}.py")
@@ -262,7 +265,7 @@ def describe_conditions(plan: Plan, member: Member, seed: int) -> dict[str, Any]
             "tensorflow": tf.__version__,
             "numpy": np.__version__,
         },
-        "compute_dtype": choose_compute_dtype(),
+        "compute_dtype": compute_dtype,
     }
 
 

@@ -1,7 +1,8 @@
 """What makes training fast here: layers that compute as the stock ones do, but with less work.
 
 Their variables are those of the stock layers, float32 ones, so that what is saved is a stock
-model with the trained weights, whatever they were trained by.
+model with the trained weights, whatever they were trained by. Options of a stock layer that no
+faster way is known for are left to it.
 """
 
 import math
@@ -15,24 +16,29 @@ from pipeline.backend import keras, tf
 ComputeDtype = Literal["bfloat16", "float32"]
 Gradients = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
-_NATIVE_ABOVE = 1.2
-_MEASUREMENTS = 7
+_MEASUREMENTS = 15
+_WORTH_IT_FROM = 1.5
+"""Processors with bfloat16 come to 1.9 and more, those that imitate it to 0.3 and less; without
+oneDNN the two types are about as fast, give or take a third from one measurement to the next."""
+
 _SMALL_MAP_PIXELS = 36
+"""Up to here the gradient of the filters is faster as a convolution: benchmarks/RESULTS.md."""
+
+
+def choose_compute_dtype(wanted: Literal["auto", "bfloat16", "float32"]) -> ComputeDtype:
+    """What is wanted; for "auto", bfloat16 where the processor multiplies it natively.
+
+    That is measured: not every system tells what its processor has.
+    """
+    if wanted != "auto":
+        return wanted
+    return "bfloat16" if measure_speedup() >= _WORTH_IT_FROM else "float32"
 
 
 @cache
-def choose_compute_dtype() -> ComputeDtype:
-    """bfloat16 where the processor multiplies it natively, which is about twice as fast.
-
-    Measured, not looked up: processors that have to imitate bfloat16 take several times as long as
-    with float32, so that there is nothing between the two for chance to decide.
-    """
-    return "bfloat16" if measure_speedup() > _NATIVE_ABOVE else "float32"
-
-
 def measure_speedup() -> float:
-    """How many times as fast a convolution is with bfloat16 as with float32."""
-    seconds: dict[str, float] = dict.fromkeys(("bfloat16", "float32"), math.inf)
+    """How many times as fast a convolution is with bfloat16 as with float32; measured once."""
+    seconds = {"bfloat16": math.inf, "float32": math.inf}
     operands = {
         dtype: (tf.ones((128, 12, 12, 32), dtype), tf.ones((3, 3, 32, 64), dtype))
         for dtype in seconds
@@ -48,15 +54,18 @@ def measure_speedup() -> float:
 def speed_up(model: keras.Model, compute_dtype: ComputeDtype) -> keras.Model:
     """A model that trains like ``model`` but faster, with the same weights in the same order.
 
-    With bfloat16 the variables, the statistics of batch normalisation and the last layer remain
-    float32; this is Keras's policy ``mixed_bfloat16`` (Micikevicius et al. 2018, arXiv:1710.03740,
-    without the scaling of losses, which the exponents of bfloat16 make needless).
+    With bfloat16 the variables, the statistics of batch normalisation and the logits remain
+    float32; losses need no scaling (Kalamkar et al. 2019, arXiv:1905.12322).
+
+    Args:
+        model: without models inside it, its last layer giving the logits.
+        compute_dtype: of all layers but the last.
     """
 
     def clone(layer: keras.Layer) -> keras.Layer:
         config = layer.get_config()
-        is_inner = layer is not model.layers[-1] and type(layer) is not keras.layers.InputLayer
-        if compute_dtype == "bfloat16" and is_inner:
+        is_inner = isinstance(layer, keras.Layer) and layer is not model.layers[-1]
+        if compute_dtype == "bfloat16" and is_inner:  # bare operations take their inputs' type
             config["dtype"] = "mixed_bfloat16"
         kind: type[keras.layers.Layer] = _FAST.get(type(layer), type(layer))
         return kind.from_config(config)
@@ -73,7 +82,9 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[
         self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
     ) -> tf.Tensor:
         """Normalise ``(n, height, width, channels)`` by the batch, or as the stock layer does."""
-        if not training or inputs.shape.rank != 4:
+        is_plain = self.scale and self.center and not (self.renorm or self.synchronized)
+        of_maps = inputs.shape.rank == 4 and self.axis in (-1, 3) and mask is None
+        if not (training and self.trainable and is_plain and of_maps):
             return super().call(inputs, training=training, mask=mask)
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs, self.gamma, self.beta, epsilon=self.epsilon, is_training=True
@@ -88,13 +99,14 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[
 class ByteDropout(keras.layers.Dropout):  # type: ignore[misc]
     """Keras's layer, with a random byte per value where that draws a random float.
 
-    The rate is therefore rounded to a multiple of 1/256; what is kept is scaled accordingly.
+    The rate is therefore rounded to a multiple of 1/256. What is kept is scaled accordingly, by a
+    factor that is rounded to the type of the inputs, as the stock layer's is.
     """
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Drop values of ``(n, …)``, each by itself, or give the inputs as they are."""
         dropped = round(256 * self.rate)
-        if not training or not 0 < dropped < 256:
+        if not training or self.noise_shape is not None or not 0 < dropped < 256:
             return super().call(inputs, training=training)
         shape, size = tf.shape(inputs), math.prod(inputs.shape[1:])
         words = tf.random.stateless_uniform(
@@ -109,7 +121,7 @@ class SmallMapConv2D(keras.layers.Conv2D):  # type: ignore[misc]
     """Keras's layer, with another way to the gradient of the filters in bfloat16 on small maps.
 
     That gradient is itself a convolution, of the maps with what comes back, images in the place of
-    channels. oneDNN's own kernel for it takes two to five times as long on maps of up to 6×6.
+    channels. oneDNN's own kernel for it takes 1.7 to 5 times as long on maps of up to 6×6.
     """
 
     def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
@@ -117,6 +129,7 @@ class SmallMapConv2D(keras.layers.Conv2D):  # type: ignore[misc]
         is_plain = (
             (self.padding, self.strides, self.dilation_rate) == ("same", (1, 1), (1, 1))
             and self.groups == 1
+            and self.data_format == "channels_last"
             and all(size % 2 for size in self.kernel_size)
         )
         is_small = math.prod(inputs.shape[1:3]) <= _SMALL_MAP_PIXELS

@@ -146,6 +146,7 @@ class Ensemble(Section):
 class Train(Section):
     """How a member is fitted."""
 
+    compute_dtype: Literal["auto", "bfloat16", "float32"]
     batch_size: int = Field(ge=1, le=4096)
     learning_rate: float = Field(gt=0, le=1)
     max_epochs: int = Field(ge=1, le=10_000)

@@ -202,7 +202,8 @@ class Fitter:
     ) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             losses, right = self._measure(self.model(images, training=True), labels)
-            loss = tf.add_n([tf.reduce_mean(losses * weights), *self.model.losses])
+            penalties = [tf.cast(penalty, tf.float32) for penalty in self.model.losses]
+            loss = tf.add_n([tf.reduce_mean(losses * weights), *penalties])
         variables = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(loss, variables), variables)
         return losses, right
@@ -241,8 +242,7 @@ def fit(
             noise of a high learning rate lends a single epoch on a small slice is luck. Each form
             is judged by itself: the average of the answers, which counts later, errs less.
         recipe: how to fit.
-        compute_dtype: `choose_compute_dtype`'s, unless something depends on it; ``model`` stays
-            float32, and answers as the layers that trained its weights do, but for rounding.
+        compute_dtype: of the layers while they train; ``model`` stays float32.
         seed: the member's own; the model's initial weights must come from it as well.
         state_path: the npz where the state lives; it must belong to exactly these arguments, and
             the caller must keep other processes off it (`held`).

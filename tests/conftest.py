@@ -81,10 +81,10 @@ def make_project(folder: Path, *, git: bool = True) -> Path:
     return folder
 
 
-SMALL_NETWORK = (
-    re.findall(r"    - {architecture: .*\n", (ROOT / "params.yaml").read_text())[0],
-    "    - {architecture: pooled_cnn, preprocessing: plain}\n",
+(LISTED_NETWORK,) = re.findall(
+    r"    - {architecture: .*\n", (ROOT / "params.yaml").read_text(encoding="utf-8")
 )
+SMALL_NETWORK = LISTED_NETWORK, "    - {architecture: pooled_cnn, preprocessing: plain}\n"
 """What makes ``params.yaml`` list a smaller network that knows one form, for `set_params`."""
 
 

@@ -144,7 +144,7 @@ def fit(
         data.labels[fitted],
         stopping=(images[:, stopping], data.labels[stopping]) if stopping.size else None,
         recipe=make_recipe(member, settings),
-        compute_dtype=choose_compute_dtype(),
+        compute_dtype=choose_compute_dtype(settings.train.compute_dtype),
         seed=seed,
         state_path=state_path,
         name=member.name,
@@ -233,7 +233,7 @@ def describe_conditions(member: Member, settings: Params) -> dict[str, Any]:
         },
         "cpu": _cpu_model(),
         "threads": count_threads(settings),
-        "compute_dtype": choose_compute_dtype(),
+        "compute_dtype": choose_compute_dtype(settings.train.compute_dtype),
     }
 
 

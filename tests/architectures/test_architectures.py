@@ -12,6 +12,7 @@ from pipeline.architectures import ARCHITECTURES, build
 from pipeline.backend import keras, tf
 from pipeline.digits import Images
 from pipeline.errors import ParamsError
+from pipeline.fast_layers import ComputeDtype, speed_up
 from pipeline.inference import load_model, save_model
 from tests.conftest import ROOT
 
@@ -66,9 +67,15 @@ def test_architecture_keeps_its_contract(name: str, images: Images, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_every_weight_gets_a_finite_gradient(name: str, images: Images) -> None:
+@pytest.mark.parametrize("compute_dtype", [None, "float32", "bfloat16"])
+def test_every_weight_gets_a_finite_gradient(
+    name: str, compute_dtype: ComputeDtype | None, images: Images
+) -> None:
+    """As it is, and as it is while it trains."""
     keras.utils.set_random_seed(0)
     model = build(name)
+    if compute_dtype:
+        model = speed_up(model, compute_dtype)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(model(images, training=True)[:, 0])
     variables = [variable.value for variable in model.trainable_variables]
