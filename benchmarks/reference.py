@@ -111,6 +111,7 @@ def train_profile(profile: str, fold: int) -> Run:
 
     with tempfile.TemporaryDirectory() as folder:
         settings = read_settings(profile, Path(folder))
+        train.limit_threads(settings)
         network = settings.ensemble.networks[0]
         member = Member(fold, 0, network.architecture, network.preprocessing)
         data = digits.load_training(stages.TRAIN)

@@ -178,6 +178,7 @@ def fit(run: Run, data: TrainingDigits) -> None:
         stopping=stopping,
         recipe=plan.recipe,
         compute_dtype=run.conditions["compute_dtype"],
+        num_parts=1,
         seed=run.seed,
         state_path=STATES / f"{run.name}.{run.fingerprint}.npz",
         name=run.name,

@@ -44,10 +44,16 @@ def make_repeatable(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def use_threads(count: int) -> None:
-    """Bound the threads of TensorFlow; before its first operation only."""
-    tf.config.threading.set_intra_op_parallelism_threads(count)
-    tf.config.threading.set_inter_op_parallelism_threads(count)
+def use_threads(count: int, num_parts: int = 1) -> None:
+    """Bound the threads of TensorFlow; before its first operation only.
+
+    Args:
+        count: of all threads.
+        num_parts: how many independent parts of the work shall be done side by side.
+    """
+    threads_of_a_part = max(1, count // num_parts)
+    tf.config.threading.set_intra_op_parallelism_threads(threads_of_a_part)
+    tf.config.threading.set_inter_op_parallelism_threads(max(num_parts, threads_of_a_part))
 
 
 __all__ = ["keras", "make_repeatable", "quietly", "tf", "use_threads"]

@@ -10,6 +10,7 @@ its images by the losses of the one before.
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -28,6 +29,9 @@ from pipeline.training_state import TrainingState
 Losses = NDArray[np.float32]
 
 _STOPPING_BATCH = 1_000
+_SMALLEST_PART = 64
+"""Images that batch normalisation needs at least for statistics of its own."""
+
 _WHOLE_BELOW = 1 / 8
 """Epochs that begin below this share of the highest learning rate leave no image out."""
 
@@ -160,11 +164,17 @@ class Fitter:
         model: uncompiled, uint8 images ``(n, 28, 28)`` to logits ``(n, 10)``; it is not changed.
         learning_rate: of Adam.
         compute_dtype: of the layers between the images and the logits.
+        num_parts: into which a batch is divided, to go through the model side by side.
     """
 
     def __init__(
-        self, model: keras.Model, learning_rate: float, compute_dtype: ComputeDtype
+        self,
+        model: keras.Model,
+        learning_rate: float,
+        compute_dtype: ComputeDtype,
+        num_parts: int = 1,
     ) -> None:
+        self.num_parts = num_parts
         self.model = speed_up(model, compute_dtype)
         self.optimizer = keras.optimizers.Adam(learning_rate)
         self.optimizer.build(self.model.trainable_variables)
@@ -201,12 +211,24 @@ class Fitter:
         self, images: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
-            losses, right = self._measure(self.model(images, training=True), labels)
+            parts = [
+                self._measure(self.model(part, training=True), part_labels)
+                for part, part_labels in zip(
+                    self._divide(images), self._divide(labels), strict=True
+                )
+            ]
+            losses, right = (tf.concat(values, axis=0) for values in zip(*parts, strict=True))
             penalties = [tf.cast(penalty, tf.float32) for penalty in self.model.losses]
             loss = tf.add_n([tf.reduce_mean(losses * weights), *penalties])
         variables = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(loss, variables), variables)
         return losses, right
+
+    def _divide(self, values: tf.Tensor) -> list[tf.Tensor]:
+        bounds = [
+            tf.shape(values)[0] * part // self.num_parts for part in range(self.num_parts + 1)
+        ]
+        return [values[start:end] for start, end in pairwise(bounds)]
 
     def _judge_batch(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return self._measure(self.model(images, training=False), labels)
@@ -218,6 +240,15 @@ class Fitter:
         return losses, tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), labels)
 
 
+def count_parts(batch_size: int, threads: int) -> int:
+    """Into how many parts a batch is divided that has so many threads.
+
+    The kernels of small networks divide badly among threads, images do not. Each part is normalised
+    by its own statistics (ghost batch normalisation, Hoffer et al. 2017, arXiv:1705.08741).
+    """
+    return max(1, min(threads, batch_size // _SMALLEST_PART))
+
+
 def fit(
     model: keras.Model,
     images: Images,
@@ -226,6 +257,7 @@ def fit(
     stopping: tuple[Images, Labels] | None,
     recipe: Recipe,
     compute_dtype: ComputeDtype,
+    num_parts: int,
     seed: int,
     state_path: Path,
     name: str,
@@ -243,6 +275,7 @@ def fit(
             is judged by itself: the average of the answers, which counts later, errs less.
         recipe: how to fit.
         compute_dtype: of the layers while they train; ``model`` stays float32.
+        num_parts: of a batch, as `count_parts` gives them.
         seed: the member's own; the model's initial weights must come from it as well.
         state_path: the npz where the state lives; it must belong to exactly these arguments, and
             the caller must keep other processes off it (`held`).
@@ -255,7 +288,7 @@ def fit(
         PipelineError: the loss is not finite.
     """
     run = _Run(
-        Fitter(model, recipe.learning_rate, compute_dtype),
+        Fitter(model, recipe.learning_rate, compute_dtype, num_parts),
         tf.constant(images),
         tf.constant(labels),
         _show_all_forms(*stopping) if stopping is not None else None,

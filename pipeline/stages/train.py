@@ -32,7 +32,7 @@ from pipeline.folds import split_for_stopping
 from pipeline.inference import save_model
 from pipeline.params import Member, Params
 from pipeline.preprocessing import preprocess
-from pipeline.training import Recipe
+from pipeline.training import Recipe, count_parts
 from pipeline.training_state import TrainingState, held
 
 STATES = stages.MODELS / ".training"
@@ -71,7 +71,7 @@ def main() -> None:
         parser.error(f"{name!r} is no member; params.yaml lists {'; '.join(members)}")
     place = list(members).index(name)
     others = [*members.values()][place + 1 :] + [*members.values()][:place]
-    use_threads(count_threads(settings))
+    limit_threads(settings)
     if arguments.ahead:
         parallel.end_with_helped()
         with suppress(PipelineError, OSError):  # its own stage will say what is wrong
@@ -145,6 +145,7 @@ def fit(
         stopping=(images[:, stopping], data.labels[stopping]) if stopping.size else None,
         recipe=make_recipe(member, settings),
         compute_dtype=choose_compute_dtype(settings.train.compute_dtype),
+        num_parts=count_parts(settings.train.batch_size, count_threads(settings)),
         seed=seed,
         state_path=state_path,
         name=member.name,
@@ -246,6 +247,12 @@ def discard_states(member: Member, *, keep: Path) -> None:
     for path in (*STATES.glob(f"{member.name}.*.npz"), *unfinished):
         if path != keep:
             path.unlink()
+
+
+def limit_threads(settings: Params) -> None:
+    """Leave TensorFlow the threads of one network; before its first operation only."""
+    threads = count_threads(settings)
+    use_threads(threads, count_parts(settings.train.batch_size, threads))
 
 
 def count_threads(settings: Params) -> int:
