@@ -16,7 +16,7 @@ from pipeline.backend import keras, tf
 ComputeDtype = Literal["bfloat16", "float32"]
 Gradients = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
-_MEASUREMENTS = 15
+_MEASUREMENTS = 50
 _WORTH_IT_FROM = 1.5
 """Processors with bfloat16 come to 1.9 and more, those that imitate it to 0.3 and less; without
 oneDNN the two types are about as fast, give or take a third from one measurement to the next."""

@@ -6,6 +6,7 @@ YAML 1.2, like DVC does, so that ``1e-3`` is a number.
 
 import json
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
@@ -101,17 +102,30 @@ class Network(Section):
     @field_validator("preprocessing")
     @classmethod
     def _check_steps(cls, value: str) -> str:
-        forms = value.split(",")
-        for form in forms:
-            steps = form.split("+")
-            is_known = form == PLAIN or set(steps) <= set(STEP_NAMES)
-            if not is_known or len(set(steps)) < len(steps) or forms.count(form) > 1:
-                raise ValueError(
-                    f"ensemble.networks.preprocessing: expected {PLAIN!r}, or one or more of "
-                    f"{', '.join(STEP_NAMES)}, each once and joined by '+', or several such forms, "
-                    f"each once and joined by ',' without spaces, found {value!r}"
-                )
+        if fault := _find_fault(value.split(",")):
+            raise ValueError(
+                f"ensemble.networks.preprocessing: expected {PLAIN!r}, or one or more of "
+                f"{', '.join(STEP_NAMES)}, each once and joined by '+', or several such forms, "
+                f"each once and joined by ',' without spaces, found {value!r} with {fault}"
+            )
         return value
+
+
+def _find_fault(forms: list[str]) -> str | None:
+    """What is wrong with the forms of a network, if anything."""
+    for form in forms:
+        steps = form.split("+")
+        for step in steps:
+            if step not in (*STEP_NAMES, PLAIN):
+                similar = get_close_matches(step, (*STEP_NAMES, PLAIN), n=1)
+                return f"no such step as {step!r}" + "".join(f"; {each}?" for each in similar)
+            if steps.count(step) > 1:
+                return f"{step!r} twice in one form"
+        if PLAIN in steps and len(steps) > 1:
+            return f"{PLAIN!r} joined to a step"
+        if forms.count(form) > 1:
+            return f"the form {form!r} twice"
+    return None
 
 
 class Ensemble(Section):

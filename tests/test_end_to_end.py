@@ -294,7 +294,7 @@ def test_another_core_trains_what_comes_next_until_the_trainer_is_gone(
             stderr=subprocess.STDOUT,
         )
     try:
-        for name in (MEMBER, following):
+        for name in ("0-0-network0", "0-1-network0"):
             wait_for(log, f"{name}  epoch   1")
         (helper,) = trainer.children()
     finally:

@@ -155,18 +155,25 @@ def test_wrong_value_is_named(in_folder: Path, key: str, value: str, expected: s
             "[{architecture: a, preprocessing: skew}]",
             "ensemble.networks.preprocessing: expected 'plain', or one or more of deskew, "
             "normalize_stroke, normalize_width, each once and joined by '+', or several such "
-            "forms, each once and joined by ',' without spaces, found 'skew'",
+            "forms, each once and joined by ',' without spaces, found 'skew' with no "
+            "such step as 'skew'; deskew?",
         ),
         (
             "[{architecture: a, preprocessing: plain,deskew}]",
             "ensemble.networks.deskew: no such key, expected architecture, preprocessing (text "
             "with a comma needs quotes)",
         ),
-        ("[{architecture: a, preprocessing: deskew+deskew}]", "found 'deskew+deskew'"),
-        ("[{architecture: a, preprocessing: plain+deskew}]", "found 'plain+deskew'"),
-        ("[{architecture: a, preprocessing: 'plain,plain'}]", "found 'plain,plain'"),
-        ("[{architecture: a, preprocessing: 'plain, deskew'}]", "found 'plain, deskew'"),
-        ("[{architecture: a, preprocessing: 'plain,'}]", "found 'plain,'"),
+        ("[{architecture: a, preprocessing: deskew+deskew}]", "'deskew' twice in one form"),
+        (
+            "[{architecture: a, preprocessing: plain+deskew}]",
+            "'plain+deskew' with 'plain' joined to a step",
+        ),
+        ("[{architecture: a, preprocessing: 'plain,plain'}]", "with the form 'plain' twice"),
+        (
+            "[{architecture: a, preprocessing: 'plain, deskew'}]",
+            "with no such step as ' deskew'; deskew?",
+        ),
+        ("[{architecture: a, preprocessing: 'plain,'}]", "found 'plain,' with no such step as ''"),
         (
             "[{architecture: a, preprocessing: plain}, {architecture: a, preprocessing: plain}]",
             "ensemble.networks: expected each value once, found {architecture: a, preprocessing: "

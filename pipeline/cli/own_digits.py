@@ -47,7 +47,7 @@ def predict(
 ) -> None:
     """Read digits that people drew, photographed or scanned.
 
-    All networks that params.yaml lists are asked, and their probabilities averaged. Exit status: 0
+    All networks of the last `dvc repro` are asked, and their probabilities averaged. Exit status: 0
     when everything could be read, also where no digit was found; 1 when something could not; 2
     for a mistyped command.
     """

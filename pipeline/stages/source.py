@@ -68,7 +68,7 @@ def check_architectures(names: list[str]) -> None:
     for name in names:
         if name not in known:
             raise ParamsError(
-                f"params.yaml is not usable: ensemble.networks.architecture: expected names among "
+                f"params.yaml is not usable: ensemble.networks.architecture: expected one of "
                 f"{', '.join(known)}, found {name!r}. Nothing was run."
             )
 

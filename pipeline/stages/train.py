@@ -135,6 +135,11 @@ def fit(
     """Fit a member, from where an interrupted run left it; the caller holds its lock."""
     fitted, stopping = select_rows(member, settings, data)
     images = np.stack([preprocess(data.images, steps) for steps in member.forms])
+    label = name_stage(member, settings)
+    compute_dtype = choose_compute_dtype(settings.train.compute_dtype)
+    training.say(
+        f"{label} is {member.architecture}, {member.preprocessing}; it trains in {compute_dtype}"
+    )
     seed = derive_seed(member, settings.seed)
     make_repeatable(seed)
     model = architectures.build(member.architecture)
@@ -144,13 +149,22 @@ def fit(
         data.labels[fitted],
         stopping=(images[:, stopping], data.labels[stopping]) if stopping.size else None,
         recipe=make_recipe(member, settings),
-        compute_dtype=choose_compute_dtype(settings.train.compute_dtype),
+        compute_dtype=compute_dtype,
         num_parts=count_parts(settings.train.batch_size, count_threads(settings)),
         seed=seed,
         state_path=state_path,
-        name=member.name,
+        name=label,
     )
     return model, state
+
+
+def name_stage(member: Member, settings: Params) -> str:
+    """What follows ``train@`` in DVC's name of the member's stage; shorter than its own."""
+    networks = [
+        (network.architecture, network.preprocessing) for network in settings.ensemble.networks
+    ]
+    place = networks.index((member.architecture, member.preprocessing))
+    return f"{member.fold}-{member.seed}-network{place}"
 
 
 def _lock_path(member: Member) -> Path:

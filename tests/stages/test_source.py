@@ -185,16 +185,14 @@ def test_near_miss_does_not_lead_to_the_sample() -> None:
 
 def test_architecture_must_exist() -> None:
     source.check_architectures(["deep_cnn"])
-    expected = (
-        r"ensemble\.networks\.architecture: expected names among .*deep_cnn.*, found 'deep_cn'"
-    )
+    expected = r"ensemble\.networks\.architecture: expected one of .*deep_cnn.*, found 'deep_cn'"
     with pytest.raises(ParamsError, match=expected):
         source.check_architectures(["deep_cnn", "deep_cn"])
 
 
 @pytest.mark.parametrize("name", ["__init__", "", "../cli", "deep_cnn.py"])
 def test_architecture_is_no_path(name: str) -> None:
-    with pytest.raises(ParamsError, match="expected names among"):
+    with pytest.raises(ParamsError, match="expected one of"):
         source.check_architectures([name])
 
 
@@ -277,7 +275,7 @@ def test_damaged_decision_is_named(content: str) -> None:
     ("old", "new", "expected"),
     [
         ("learning_rate", "learning_rat", "train.learning_rat: no such key, expected"),
-        ("deep_pooled_cnn", "deep_pooled_cn", "names among"),
+        ("deep_pooled_cnn", "deep_pooled_cn", "expected one of"),
         ("folds: [0]", "folds: [5]", "ensemble.folds: expected 0 to 4"),
         ("kind: auto", "kind: archive", "source.kind in params.yaml is archive, but"),
     ],
