@@ -19,7 +19,7 @@ from pipeline.params import PLAIN, Member
 from pipeline.preprocessing import normalize_stroke
 from pipeline.stages import train
 from pipeline.training_state import TrainingState
-from tests.conftest import ROOT, SMALL_NETWORK
+from tests.conftest import LISTED_NETWORK, ROOT
 
 MEMBER = Member(0, 0, "deep_cnn", PLAIN)
 
@@ -28,6 +28,7 @@ def load_params(*changes: tuple[str, str]) -> params.Params:
     path = Path("params.yaml")
     text = path.read_text()
     shrunk = (
+        (LISTED_NETWORK, "    - {architecture: deep_cnn, preprocessing: plain}\n"),
         ("max_epochs: 36", "max_epochs: 2"),
         ("warmup_epochs: 1", "warmup_epochs: 0"),
         ("anneal_epochs: 8", "anneal_epochs: 2"),
@@ -150,14 +151,14 @@ def test_what_is_trained_or_being_trained_is_not_trained_ahead(
     members = [MEMBER, other, third]
     with FileLock(train.STATES / f"{other.name}.lock"):
         train.train_ahead(members, load_params())
-    assert begun == [third.name]
+    assert begun == ["0-2-network0"]
     begun.clear()
     shutil.rmtree(train.STATES)
     train.train_ahead(members, load_params())  # DVC goes by the files in models/
-    assert begun == [other.name, third.name]
+    assert begun == ["0-1-network0", "0-2-network0"]
     begun.clear()
     train.train_ahead(members, load_params(("degrees: 8", "degrees: 9")))
-    assert begun == [MEMBER.name, other.name, third.name]
+    assert begun == ["0-0-network0", "0-1-network0", "0-2-network0"]
 
 
 @pytest.mark.parametrize(("seeds", "threads"), [(1, 8), (2, 4), (3, 2), (8, 1), (30, 1)])
@@ -165,7 +166,7 @@ def test_networks_share_the_processors(
     seeds: int, threads: int, in_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parallel, "count_processors", lambda: 8)
-    settings = load_params(SMALL_NETWORK, ("seeds: [0]", f"seeds: {list(range(seeds))}"))
+    settings = load_params(("seeds: [0]", f"seeds: {list(range(seeds))}"))
     assert train.count_threads(settings) == threads
 
 
@@ -244,6 +245,7 @@ def test_network_trains_on_preprocessed_images_and_remembers_it(
     settings = load_params(
         ("max_epochs: 2", "max_epochs: 1"),
         ("anneal_epochs: 2", "anneal_epochs: 1"),
+        ("preprocessing: plain}", "preprocessing: 'plain,normalize_stroke'}"),
     )
     member = replace(MEMBER, preprocessing="plain,normalize_stroke")
     train.train(member, settings)
