@@ -16,8 +16,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from pipeline.digits import NUM_CLASSES, Labels
-from pipeline.metrics import Probabilities, wilson_interval
+from pipeline.digits import NUM_CLASSES, Labels, Probabilities
+from pipeline.metrics import wilson_interval
 
 _PARTS = 5
 _TEMPERATURES = 0.05, 20.0

@@ -7,8 +7,7 @@ import pandas as pd
 from cleanlab.filter import find_label_issues
 from numpy.typing import NDArray
 
-from pipeline.digits import Labels
-from pipeline.metrics import Probabilities
+from pipeline.digits import Labels, Probabilities
 
 
 def suspect_labels(

@@ -8,12 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import chi2_contingency
 from sklearn.metrics import confusion_matrix, f1_score, log_loss
 
-from pipeline.digits import NUM_CLASSES, Labels
-
-Probabilities = NDArray[np.float64]
+from pipeline.digits import NUM_CLASSES, Labels, Probabilities
 
 _Z_95 = 1.959963984540054
 """The normal quantile that leaves 2.5 % on each side."""
@@ -206,45 +203,6 @@ def _tabulate_readings(
         | {f"p_{digit}": probabilities[:, digit] for digit in range(NUM_CLASSES)}
     )
     return table.sort_values(["loss", "row"], ascending=[False, True], ignore_index=True)
-
-
-def compare_counts(
-    training: NDArray[np.int64], predicted: NDArray[np.int64]
-) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Whether the test images are read as each digit as often as the training images show it.
-
-    Args:
-        training: labels per digit, ``(10,)``.
-        predicted: predictions per digit, ``(10,)``.
-
-    Returns:
-        A table with the columns digit, training, predicted, expected (predictions, if both were
-        drawn alike) and residual (Pearson's, adjusted: beyond ±3 is rare by chance); and the
-        chi-square test of homogeneity: chi_square, degrees_of_freedom and p_value. A digit that
-        neither has is left out of the test.
-
-    Source: A. Agresti, "Categorical data analysis", sections 3.2 and 3.3.
-    """
-    counts = np.array([training, predicted], dtype=np.float64)
-    present = counts.sum(axis=0) > 0
-    result = chi2_contingency(counts[:, present], correction=False)
-    shares = counts.sum(axis=0) / counts.sum()
-    expected = shares * counts[1].sum()
-    spread = np.sqrt(expected * (1 - shares) * counts[0].sum() / counts.sum())
-    table = pd.DataFrame(
-        {
-            "digit": range(NUM_CLASSES),
-            "training": training,
-            "predicted": predicted,
-            "expected": expected,
-            "residual": (counts[1] - expected) / np.where(spread > 0, spread, np.nan),
-        }
-    )
-    return table, {
-        "chi_square": float(result.statistic),
-        "degrees_of_freedom": int(result.dof),
-        "p_value": float(result.pvalue),
-    }
 
 
 def describe_digits(table: pd.DataFrame) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ Which they are is recorded beside it; `inference` and `reader` apply them.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import reduce
+from functools import cache, reduce
 from types import MappingProxyType
 from typing import Any, TypeGuard
 
@@ -140,16 +140,32 @@ def normalize_width(images: Images) -> Images:
     Networks that see digits of another width misread other digits: Ciresan et al., "Multi-column
     deep neural networks for image classification", 2012 (arXiv:1202.2745, section 3.1).
     """
+    down = _resampling(images.max(axis=2), HEIGHT_PIXELS)
+    across = _resampling(images.max(axis=1), WIDTH_PIXELS)
     result = np.zeros_like(images)
     top, left = (IMAGE_SIZE - HEIGHT_PIXELS) // 2, (IMAGE_SIZE - WIDTH_PIXELS) // 2
-    middle = slice(top, top + HEIGHT_PIXELS), slice(left, left + WIDTH_PIXELS)
-    for image, stretched in zip(images, result, strict=True):
-        rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
-        if rows.size:
-            box = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-            size = (WIDTH_PIXELS, HEIGHT_PIXELS)
-            stretched[middle] = Image.fromarray(box).resize(size, Image.Resampling.BILINEAR)
+    middle = np.s_[:, top : top + HEIGHT_PIXELS, left : left + WIDTH_PIXELS]
+    result[middle] = np.rint(down @ images.astype(np.float32) @ across.transpose(0, 2, 1))
     return result
+
+
+def _resampling(brightest: NDArray[np.uint8], size: int) -> Pixels:
+    """Matrices ``(n, size, 28)`` that bring all from the first ink to the last to ``size`` pixels.
+
+    Args:
+        brightest: of each row or column, ``(n, 28)``.
+        size: in pixels.
+    """
+    ink = brightest > 0
+    first, last = ink.argmax(axis=1), IMAGE_SIZE - 1 - ink[:, ::-1].argmax(axis=1)
+    return np.stack([_weights(start, end, size) for start, end in zip(first, last, strict=True)])
+
+
+@cache
+def _weights(first: int, last: int, size: int) -> Pixels:
+    """Of pixels in each resampled one, ``(size, 28)``: Pillow's, by resampling the identity."""
+    identity = Image.fromarray(np.eye(IMAGE_SIZE, dtype=np.float32)[first : last + 1])
+    return np.asarray(identity.resize((IMAGE_SIZE, size), Image.Resampling.BILINEAR))
 
 
 STEPS: Mapping[str, Callable[[Images], Images]] = MappingProxyType(

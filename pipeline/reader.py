@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline import handwriting, pictures
 from pipeline.averaging import average_probabilities, softmax
-from pipeline.digits import IMAGE_SIZE, NUM_CLASSES, Images
+from pipeline.digits import IMAGE_SIZE, NUM_CLASSES, Images, Probabilities
 from pipeline.errors import ArtifactError
 from pipeline.files import missing, read_json, sha256
 from pipeline.handwriting import Problem
@@ -31,8 +31,6 @@ TURNED_DEGREES = 10
 """People lean their digits more than MNIST's writers did: so far they are turned, either way."""
 
 _BATCH = 100
-
-Probabilities = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

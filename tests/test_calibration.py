@@ -5,8 +5,7 @@ import pytest
 from scipy.special import softmax
 
 from pipeline import calibration
-from pipeline.digits import Labels
-from pipeline.metrics import Probabilities
+from pipeline.digits import Labels, Probabilities
 from tests.test_metrics import digits, one_hot
 
 

@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline import metrics
-from pipeline.digits import Labels
-from pipeline.metrics import Probabilities
+from pipeline.digits import Labels, Probabilities
 
 
 def one_hot(predicted: list[int], confidence: float = 1.0) -> Probabilities:
@@ -222,31 +221,6 @@ def test_correct_ones_are_the_least_certain_and_typical_of_each_digit() -> None:
     assert rows == {"least certain": [101, 102, 109], "typical": [105, 106]}
     assert (table["true"] == table["predicted"]).all()
     assert table.loc[table["row"] == 101, "p_3"].item() == pytest.approx(0.55)
-
-
-def test_equal_shares_agree_and_others_do_not() -> None:
-    training = np.arange(100, 110) * 10
-    table, result = metrics.compare_counts(training, training // 10)
-    assert result == {
-        "chi_square": pytest.approx(0),
-        "degrees_of_freedom": 9,
-        "p_value": pytest.approx(1),
-    }
-    np.testing.assert_allclose(table["expected"], training / 10)
-    _, result = metrics.compare_counts(training, np.roll(training, 5) * np.arange(1, 11))
-    assert result["p_value"] < 1e-6
-
-
-def test_counts_are_compared_as_by_hand() -> None:
-    """Two digits, 30 : 70 beside 45 : 55: chi-square 200 (30·55 - 70·45)² / (100² · 75 · 125)."""
-    training, predicted = np.zeros((2, 10), dtype=np.int64)
-    training[[2, 6]], predicted[[2, 6]] = (30, 70), (45, 55)
-    table, result = metrics.compare_counts(training, predicted)
-    assert result["chi_square"] == pytest.approx(4.8)
-    assert result["degrees_of_freedom"] == 1
-    assert table["expected"].tolist() == [0, 0, 37.5, 0, 0, 0, 62.5, 0, 0, 0]
-    assert table.loc[[2, 6], "residual"].tolist() == pytest.approx([4.8**0.5, -(4.8**0.5)])
-    assert np.isnan(table.loc[0, "residual"])
 
 
 def test_errors_and_confusions_count_alike() -> None:

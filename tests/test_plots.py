@@ -13,6 +13,7 @@ from pipeline import metrics
 from pipeline.architectures import build
 from pipeline.calibration import tabulate_calibration
 from pipeline.digits import TrainingDigits
+from pipeline.label_shift import compare_counts
 from pipeline.layers import tabulate_layers
 from pipeline.plots import bars, diagrams, scores, tiles
 from pipeline.stages.evaluate import average_learning_curves
@@ -96,7 +97,7 @@ def test_calibration_of_all_right_some_wrong_and_all_wrong(
 
 
 def test_predicted_counts_with_a_digit_missing(tmp_path: Path) -> None:
-    table, _ = metrics.compare_counts(np.array([0, *range(1, 10)]), np.array([0, *range(9, 0, -1)]))
+    table, _ = compare_counts(np.array([0, *range(1, 10)]), np.array([0, *range(9, 0, -1)]))
     bars.predicted_counts(tmp_path / "counts.svg", table)
     assert_fits_a_page(tmp_path / "counts.svg")
 
@@ -119,7 +120,7 @@ def test_error_gallery_with_and_without_errors(
 def test_picture_of_equal_data_has_equal_bytes(
     training_digits: TrainingDigits, tmp_path: Path
 ) -> None:
-    table, _ = metrics.compare_counts(np.arange(1, 11), np.arange(10, 0, -1))
+    table, _ = compare_counts(np.arange(1, 11), np.arange(10, 0, -1))
     for name in ("one", "two"):
         bars.class_counts(tmp_path / f"{name}.png", training_digits.labels)
         bars.predicted_counts(tmp_path / f"{name}.svg", table)

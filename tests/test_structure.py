@@ -25,6 +25,7 @@ TIERS = (
         "preprocessing",
         "calibration",
         "label_errors",
+        "label_shift",
         "near_duplicates",
         "submission",
     ),
@@ -102,7 +103,6 @@ EXEMPT_HERE = {
         "preprocessing": _COMPARES,
         "reader": _COMPARES,
     },
-    "prepare": {"metrics": "only its types, for the pictures"},
     "train": {"digits": _READS, "inference": _SAVES, "averaging": _SAVES},
     "evaluate": {"digits": _READS},
     "predict": _NO_PICTURES

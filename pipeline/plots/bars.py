@@ -5,7 +5,6 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.ticker import StrMethodFormatter
 
 from pipeline.digits import NUM_CLASSES, Labels
@@ -15,15 +14,16 @@ from pipeline.plots.canvas import RIGHT, WRONG, page_figure, saved
 def class_counts(path: Path, labels: Labels) -> None:
     """How many labelled images there are of each digit."""
     counts = np.bincount(labels, minlength=NUM_CLASSES)
-    with sns.axes_style("whitegrid"):
+    with plt.style.context("seaborn-v0_8-whitegrid"):
         figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
     with saved(path, figure):
-        sns.barplot(x=np.arange(NUM_CLASSES), y=counts, color=RIGHT, ax=axes)
-        axes.bar_label(axes.containers[0], fmt="{:,.0f}", padding=2)  # type: ignore[arg-type]
+        bars = axes.bar(np.arange(NUM_CLASSES), counts, color=RIGHT)
+        axes.bar_label(bars, fmt="{:,.0f}", padding=2)
         axes.set(xlabel="digit", ylabel="labelled images", title=f"{len(labels):,} labelled images")
+        axes.set(xticks=np.arange(NUM_CLASSES))
         axes.margins(y=0.1)
         axes.grid(visible=False, axis="x")
-        sns.despine(ax=axes, left=True)
+        axes.spines[["left", "right", "top"]].set_visible(False)
 
 
 def predicted_counts(path: Path, table: pd.DataFrame) -> None:
@@ -31,7 +31,7 @@ def predicted_counts(path: Path, table: pd.DataFrame) -> None:
 
     Args:
         path: of the SVG.
-        table: from `metrics.compare_counts`.
+        table: from `label_shift.compare_counts`.
     """
     with page_figure(path) as axes:
         axes.bar(table["digit"], table["predicted"], 0.66, color=RIGHT, label="predicted")

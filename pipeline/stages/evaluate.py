@@ -14,13 +14,12 @@ from sklearn.metrics import classification_report
 from pipeline import calibration, digits, metrics, params, stages
 from pipeline.averaging import average_probabilities
 from pipeline.backend import keras, tf
-from pipeline.digits import TrainingDigits
+from pipeline.digits import Probabilities, TrainingDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import missing, read_json, replacing, sha256, write_json, write_text
 from pipeline.inference import load_model, load_network, predict_probabilities
 from pipeline.label_errors import suspect_labels
 from pipeline.layers import describe_layers, tabulate_layers
-from pipeline.metrics import Probabilities
 from pipeline.near_duplicates import find_near_duplicates
 from pipeline.params import Evaluate, Fold, Member
 from pipeline.plots import diagrams, scores, tiles

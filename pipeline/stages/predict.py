@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline import digits, metrics, params, stages, submission
+from pipeline import digits, params, stages, submission
 from pipeline.digits import NUM_CLASSES, Provenance, UnlabelledDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import missing, read_json, replacing, sha256, write_json
+from pipeline.label_shift import compare_counts
 from pipeline.plots import bars, tiles
 from pipeline.reader import Reader
 
@@ -137,7 +138,7 @@ def write_report(
 ) -> None:
     """Show how often each digit was predicted and which images were least certain."""
     counts = np.bincount(probabilities.argmax(axis=1), minlength=NUM_CLASSES)
-    table, comparison = metrics.compare_counts(training_counts, counts)
+    table, comparison = compare_counts(training_counts, counts)
     closest = tabulate_closest_calls(probabilities)
     shown = closest["image_id"].to_numpy() - 1
     with replacing(path) as folder:
