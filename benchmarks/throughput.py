@@ -1,7 +1,8 @@
-"""Images per second in training and prediction, as a share of what a matrix product reaches.
+"""Images trained per second, as a share of what a matrix product reaches.
 
 A training step is counted as three times the multiply-adds of a prediction, each as two operations.
-Matrix product (of float32), prediction, and training in either type take turns in one process.
+Matrix product (of float32) and training in either type take turns in one process, each divided
+among the threads as the train stage divides a batch; steps gather and warp their images as there.
 """
 
 import argparse
@@ -13,12 +14,13 @@ from numpy.typing import NDArray
 
 from benchmarks.read_tables import measure
 from pipeline.architectures import ARCHITECTURES, build
-from pipeline.backend import make_repeatable, tf
+from pipeline.augmentation import Warp, draw_transforms
+from pipeline.backend import make_repeatable, tf, use_threads
 from pipeline.errors import exit_status
 from pipeline.fast_layers import ComputeDtype
-from pipeline.inference import TrainedNetwork, predict_probabilities
 from pipeline.layers import tabulate_layers
-from pipeline.training import Fitter
+from pipeline.parallel import count_processors
+from pipeline.training import Fitter, Step, count_parts
 
 TURNS = 7
 STEPS = 10
@@ -35,36 +37,42 @@ def main() -> None:
     unknown = sorted(set(names) - set(ARCHITECTURES))
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(ARCHITECTURES)}")
+    num_parts = count_parts(BATCH, count_processors())
+    use_threads(count_processors(), num_parts)
     make_repeatable(0)
     generator = np.random.default_rng(0)
-    images = generator.integers(0, 256, (STEPS * BATCH, 28, 28), dtype=np.uint8)
+    images = generator.integers(0, 256, (1, BATCH, 28, 28), dtype=np.uint8)
     labels = generator.integers(0, 10, BATCH, dtype=np.uint8)
-    batch = tf.constant(images[:BATCH]), tf.constant(labels), tf.ones(BATCH)
+    step = Step(
+        np.stack([np.zeros(BATCH, np.int64), np.arange(BATCH)], axis=1),
+        draw_transforms(Warp(8, 1.4, 0.1), BATCH, generator),
+        np.ones(BATCH, np.float32),
+    )
     matrix = tf.random.normal((SIDE, SIDE))
-    multiply = tf.function(lambda: tf.reduce_sum(tf.matmul(matrix, matrix)))
+    multiply = tf.function(
+        lambda: [tf.reduce_sum(rows @ matrix) for rows in tf.split(matrix, num_parts)]
+    )
     for name in names:
         model = build(name)
         work = 2 * int(tabulate_layers(model)["multiply_adds"].sum())
-        fitters = {dtype: Fitter(model, 1e-3, dtype) for dtype in DTYPES}
-        predict = partial(predict_probabilities, TrainedNetwork(model, [[]]), images)
+        fitters = [Fitter(model, images, labels, 1e-3, dtype, num_parts) for dtype in DTYPES]
 
         def fit(fitter: Fitter) -> None:
             for _ in range(STEPS):
-                fitter.fit(batch, 1e-3)
+                fitter.fit(step, 1e-3)
 
-        parts = [multiply, predict, *(partial(fit, fitter) for fitter in fitters.values())]
-        for warm_up in parts:
+        ways = [multiply, *(partial(fit, fitter) for fitter in fitters)]
+        for warm_up in ways:
             warm_up()
-        seconds = np.array([[measure(part) for part in parts] for _ in range(TURNS)])
+        seconds = np.array([[measure(way) for way in ways] for _ in range(TURNS)])
         product = 2 * SIDE**3 / seconds[:, 0]
-        predicted, *trained = (len(images) / seconds[:, 1:]).T
-        share = describe(3 * work * trained[0] / product)
+        in_float32, in_bfloat16 = (STEPS * BATCH / seconds[:, 1:]).T
+        share = describe(3 * work * in_float32 / product)
         print(
-            f"{name}: {work / 2e6:.1f} million multiply-adds; {np.median(predicted):,.0f} images/s "
-            f"predicted; {np.median(trained[0]):,.0f} trained in float32, {share} of a {SIDE}³ "
-            f"matrix product's {np.median(product) / 1e9:.0f} GFLOP/s; "
-            f"{np.median(trained[1]):,.0f} trained in bfloat16, "
-            f"{describe(trained[1] / trained[0])} times as many"
+            f"{name}: {work / 2e6:.1f} million multiply-adds; {np.median(in_float32):,.0f} "
+            f"images/s trained in float32, {share} of a {SIDE}³ matrix product's "
+            f"{np.median(product) / 1e9:.0f} GFLOP/s; {np.median(in_bfloat16):,.0f} trained in "
+            f"bfloat16, {describe(in_bfloat16 / in_float32)} times as many"
         )
 
 

@@ -24,7 +24,7 @@ from comparison import recipes, settings
 from comparison.recipes import Plan, Whose
 from comparison.references import REFERENCES
 from comparison.settings import RUNS, STATES, Settings
-from pipeline import architectures, digits, parallel, params, profiles, stages, training
+from pipeline import architectures, digits, parallel, params, profiles, progress, stages, training
 from pipeline.backend import keras, make_repeatable, tf, use_threads
 from pipeline.digits import TrainingDigits
 from pipeline.errors import ParamsError, exit_status
@@ -103,7 +103,7 @@ def main() -> None:
     left = sum(not run.is_finished for run in runs)
     command = ["-m", "comparison.train", arguments.architecture, "--helping"]
     processes = min(parallel.count_processors(), left) - 1
-    with parallel.helped(command, processes, say=training.say):
+    with parallel.helped(command, processes, say=progress.say):
         fit_free(runs, data)
         fit_all(runs, data)
 

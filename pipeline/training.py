@@ -12,18 +12,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from pipeline.augmentation import Transforms, Warp, apply_transforms, draw_transforms
 from pipeline.backend import keras, tf
 from pipeline.digits import IMAGE_SIZE, Images, Labels
 from pipeline.errors import PipelineError
 from pipeline.fast_layers import ComputeDtype, speed_up
+from pipeline.progress import EpochDisplay, say
 from pipeline.training_state import TrainingState
 
 Losses = NDArray[np.float32]
@@ -34,8 +33,6 @@ _SMALLEST_PART = 64
 
 _WHOLE_BELOW = 1 / 8
 """Epochs that begin below this share of the highest learning rate leave no image out."""
-
-_console = Console()
 
 
 @dataclass(frozen=True)
@@ -76,6 +73,20 @@ class Recipe:
             return share
         annealed = (position - anneal_after) / min(self.anneal_epochs, self.max_epochs)
         return share * max(0.0, 1 - annealed)
+
+
+class Step(NamedTuple):
+    """What one step fits.
+
+    Attributes:
+        shown: ``(m, 2)``, form and row of each image.
+        transforms: float32 ``(m, 8)``, the warp of each.
+        weights: float32 ``(m,)``, how much the loss of each counts.
+    """
+
+    shown: NDArray[np.int64]
+    transforms: Transforms
+    weights: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -127,34 +138,11 @@ class EpochPlan:
         num_steps = -(-len(rows) // recipe.batch_size)
         return cls(rows, forms, weights[rows], transforms, num_steps)
 
-    def batches(self, images: tf.Tensor, labels: tf.Tensor) -> tf.data.Dataset:
-        """Warped images, labels and weights in batches, prepared beside the training step.
-
-        Args:
-            images: uint8 ``(forms, n, 28, 28)``.
-            labels: uint8 ``(n,)``.
-        """
-
-        def draw_steps() -> Iterator[tuple[NDArray[np.generic], ...]]:
-            shown = np.stack([self.forms, self.rows], axis=1)
-            for step in np.array_split(np.arange(len(self.rows)), self.num_steps):
-                yield shown[step], self.weights[step], self.transforms[step]
-
-        def gather(
-            shown: tf.Tensor, weights: tf.Tensor, transforms: tf.Tensor
-        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            warped = apply_transforms(tf.gather_nd(images, shown), transforms)
-            return warped, tf.gather(labels, shown[:, 1]), weights
-
-        steps = tf.data.Dataset.from_generator(
-            draw_steps,
-            output_signature=(
-                tf.TensorSpec([None, 2], tf.int64),
-                tf.TensorSpec([None], tf.float32),
-                tf.TensorSpec([None, 8], tf.float32),
-            ),
-        )
-        return steps.map(gather, num_parallel_calls=2, deterministic=True).prefetch(8)
+    def steps(self) -> Iterator[Step]:
+        """The batches, of all but equal size."""
+        shown = np.stack([self.forms, self.rows], axis=1)
+        for step in np.array_split(np.arange(len(self.rows)), self.num_steps):
+            yield Step(shown[step], self.transforms[step], self.weights[step])
 
 
 class Fitter:
@@ -162,6 +150,8 @@ class Fitter:
 
     Args:
         model: uncompiled, uint8 images ``(n, 28, 28)`` to logits ``(n, 10)``; it is not changed.
+        images: uint8 ``(forms, n, 28, 28)``, of which each step shows some.
+        labels: uint8 ``(n,)``.
         learning_rate: of Adam.
         compute_dtype: of the layers between the images and the logits.
         num_parts: into which a batch is divided, to go through the model side by side.
@@ -170,19 +160,29 @@ class Fitter:
     def __init__(
         self,
         model: keras.Model,
+        images: Images,
+        labels: Labels,
         learning_rate: float,
         compute_dtype: ComputeDtype,
-        num_parts: int = 1,
+        num_parts: int,
     ) -> None:
         self.num_parts = num_parts
+        self._images, self._labels = tf.constant(images), tf.constant(labels)
         self.model = speed_up(model, compute_dtype)
         self.optimizer = keras.optimizers.Adam(learning_rate)
         self.optimizer.build(self.model.trainable_variables)
         # One trace for all sizes of batches: another one could round otherwise after a resume.
-        images = tf.TensorSpec([None, IMAGE_SIZE, IMAGE_SIZE], tf.uint8)
-        labels, weights = tf.TensorSpec([None], tf.uint8), tf.TensorSpec([None], tf.float32)
-        self._fit = tf.function(self._fit_batch, [images, labels, weights], jit_compile=False)
-        self._judge = tf.function(self._judge_batch, [images, labels], jit_compile=False)
+        step = [
+            tf.TensorSpec([None, 2], tf.int64),
+            tf.TensorSpec([None, 8], tf.float32),
+            tf.TensorSpec([None], tf.float32),
+        ]
+        judged = [
+            tf.TensorSpec([None, IMAGE_SIZE, IMAGE_SIZE], tf.uint8),
+            tf.TensorSpec([None], tf.uint8),
+        ]
+        self._fit = tf.function(self._fit_batch, step, jit_compile=False)
+        self._judge = tf.function(self._judge_batch, judged, jit_compile=False)
 
     def reseed_dropout(self, generator: np.random.Generator) -> None:
         """Draw the dropout masks to come from ``generator``."""
@@ -190,12 +190,10 @@ class Fitter:
             if variable.path.endswith("seed_generator_state"):
                 variable.assign(generator.integers(2**32, size=2, dtype=np.uint32))
 
-    def fit(
-        self, batch: tuple[tf.Tensor, ...], learning_rate: float
-    ) -> tuple[Losses, NDArray[np.bool_]]:
+    def fit(self, step: Step, learning_rate: float) -> tuple[Losses, NDArray[np.bool_]]:
         """Take one step; per image, the loss before it and whether the digit was right."""
         self.optimizer.learning_rate = learning_rate
-        losses, right = self._fit(*batch)
+        losses, right = self._fit(*step)
         return losses.numpy(), right.numpy()
 
     def judge(self, images: Images, labels: Labels) -> tuple[float, float]:
@@ -208,21 +206,24 @@ class Fitter:
         return float(losses.mean(dtype=np.float64)), float(right.mean())
 
     def _fit_batch(
-        self, images: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor
+        self, shown: tf.Tensor, transforms: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
-            parts = [
-                self._measure(self.model(part, training=True), part_labels)
-                for part, part_labels in zip(
-                    self._divide(images), self._divide(labels), strict=True
-                )
-            ]
+            parts = []
+            for part in zip(self._divide(shown), self._divide(transforms), strict=True):
+                images, labels = self.show(*part)
+                parts.append(self._measure(self.model(images, training=True), labels))
             losses, right = (tf.concat(values, axis=0) for values in zip(*parts, strict=True))
             penalties = [tf.cast(penalty, tf.float32) for penalty in self.model.losses]
             loss = tf.add_n([tf.reduce_mean(losses * weights), *penalties])
         variables = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(loss, variables), variables)
         return losses, right
+
+    def show(self, shown: tf.Tensor, transforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The warped images ``(m, 28, 28)`` of a `Step`, and their labels."""
+        images = tf.gather_nd(self._images, shown)
+        return apply_transforms(images, transforms), tf.gather(self._labels, shown[:, 1])
 
     def _divide(self, values: tf.Tensor) -> list[tf.Tensor]:
         bounds = [
@@ -288,9 +289,9 @@ def fit(
         PipelineError: the loss is not finite.
     """
     run = _Run(
-        Fitter(model, recipe.learning_rate, compute_dtype, num_parts),
-        tf.constant(images),
-        tf.constant(labels),
+        Fitter(model, images, labels, recipe.learning_rate, compute_dtype, num_parts),
+        len(images),
+        len(labels),
         _show_all_forms(*stopping) if stopping is not None else None,
         recipe,
         seed,
@@ -300,7 +301,7 @@ def fit(
     if state.history:
         say(f"{name}: continuing after epoch {len(state.history)}")
     run.restore()
-    with _Display(name, recipe.max_epochs) as display:
+    with EpochDisplay(name, recipe.max_epochs) as display:
         while not state.finished:
             run.note_epoch(run.run_epoch(display))
             state.save(state_path)
@@ -319,8 +320,8 @@ class _Run:
     """What the epochs of a fit share; they change the fitter's weights and the state alone."""
 
     fitter: Fitter
-    images: tf.Tensor
-    labels: tf.Tensor
+    num_forms: int
+    num_images: int
     stopping: tuple[Images, Labels] | None
     recipe: Recipe
     seed: int
@@ -335,28 +336,28 @@ class _Run:
             ):
                 variable.assign(value)
             return
-        self.state.row_losses = [np.full(len(self.labels), np.inf, dtype=np.float32)]
+        self.state.row_losses = [np.full(self.num_images, np.inf, dtype=np.float32)]
         if self.recipe.max_epochs <= self.recipe.anneal_epochs:
             self.state.anneal_after = 0
 
-    def run_epoch(self, display: "_Display") -> dict[str, float]:
+    def run_epoch(self, display: EpochDisplay) -> dict[str, float]:
         """Run the next epoch, note each image's loss in the state, and describe the epoch."""
         began, epoch, recipe = time.perf_counter(), len(self.state.history), self.recipe
         (row_losses,), anneal_after = self.state.row_losses, self.state.anneal_after
         whole = epoch == 0 or recipe.learning_rate_share(epoch, anneal_after) < _WHOLE_BELOW
         generator = np.random.default_rng([self.seed, epoch])
-        plan = EpochPlan.draw(row_losses, len(self.images), recipe, generator, whole=whole)
+        plan = EpochPlan.draw(row_losses, self.num_forms, recipe, generator, whole=whole)
         self.fitter.reseed_dropout(np.random.default_rng([self.seed, epoch, 1]))
 
         losses, right = [], []
-        for step, batch in enumerate(plan.batches(self.images, self.labels)):
+        for number, step in enumerate(plan.steps()):
             share = recipe.learning_rate_share(
-                epoch + (step + 1 / 2) / plan.num_steps, anneal_after
+                epoch + (number + 1 / 2) / plan.num_steps, anneal_after
             )
-            step_losses, step_right = self.fitter.fit(batch, recipe.learning_rate * share)
+            step_losses, step_right = self.fitter.fit(step, recipe.learning_rate * share)
             losses.append(step_losses)
             right.append(step_right)
-            display.advance(epoch, (step + 1) / plan.num_steps)
+            display.advance(epoch, (number + 1) / plan.num_steps)
         row_losses[plan.rows] = np.concatenate(losses)
         row = {
             "epoch": epoch + 1,
@@ -395,53 +396,3 @@ class _Run:
         state.finished = epoch == recipe.max_epochs or (
             state.anneal_after is not None and epoch >= state.anneal_after + recipe.anneal_epochs
         )
-
-
-class _Display:
-    """A bar with an estimate of the longest possible wait; in a log, a line per epoch."""
-
-    def __init__(self, name: str, max_epochs: int) -> None:
-        self._name, self._max_epochs = name, max_epochs
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("· at most"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
-            console=_console,
-            transient=True,
-            disable=not _console.is_terminal,
-        )
-
-    def __enter__(self) -> Self:
-        self._task = self._bar.add_task(self._name, total=self._max_epochs)
-        self._bar.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.stop()
-
-    def advance(self, epoch: int, share: float) -> None:
-        """Show that ``share`` of an epoch, counted from 0, is done."""
-        description = f"{self._name} · epoch {epoch + 1} of at most {self._max_epochs}"
-        self._bar.update(self._task, completed=epoch + share, description=description)
-
-    def finish_epoch(self, state: TrainingState) -> None:
-        """Print the line of the last epoch."""
-        row, epoch = state.history[-1], len(state.history)
-        figures = [f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}"]
-        if "stopping_loss" in row:
-            falling = state.anneal_after is not None and epoch > state.anneal_after
-            best = " ← best" if state.kept_epoch == epoch else ""
-            marker = " ↓ learning rate" if falling else best
-            figures.append(
-                f"stopping slice: loss {row['stopping_loss']:.4f}  "
-                f"accuracy {row['stopping_accuracy']:.4f}{marker}"
-            )
-        say(f"{self._name}  epoch {epoch:3}  {row['seconds']:5.1f} s  {'  '.join(figures)}")
-
-
-def say(line: str) -> None:
-    """Print a line above the bar, if there is one."""
-    _console.print(line, highlight=False, soft_wrap=True)

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from pipeline import training
-from pipeline.augmentation import Warp, apply_transforms
-from pipeline.backend import keras, make_repeatable, tf
-from pipeline.digits import Images, TrainingDigits
+from pipeline.augmentation import Warp, apply_transforms, draw_transforms
+from pipeline.backend import keras, make_repeatable
+from pipeline.digits import Images, Labels, TrainingDigits
 from pipeline.errors import ArtifactError, PipelineError
 from pipeline.fast_layers import ComputeDtype
-from pipeline.training import EpochPlan, Fitter, Recipe, count_parts
+from pipeline.training import EpochPlan, Fitter, Recipe, Step, count_parts
 from pipeline.training_state import TrainingState, held
 
 RECIPE = Recipe(
@@ -234,30 +234,22 @@ def test_whole_epoch_leaves_nothing_out() -> None:
     np.testing.assert_array_equal(plan.weights, 1)
 
 
-def test_batches_of_an_epoch_are_all_its_images_warped_in_its_order(
-    training_digits: TrainingDigits,
+@pytest.mark.parametrize("num_forms", [1, 2])
+def test_steps_of_an_epoch_show_all_its_images_warped_in_its_order(
+    num_forms: int, training_digits: TrainingDigits
 ) -> None:
     losses = np.full(60, np.inf, dtype=np.float32)
-    plan = EpochPlan.draw(losses, 1, RECIPE, np.random.default_rng(0), whole=True)
-    images = tf.constant(training_digits.images[np.newaxis])
-    batches = list(plan.batches(images, training_digits.labels))
-    assert [len(labels) for _, labels, _ in batches] == [15, 15, 15, 15]
-    labels = np.concatenate([labels for _, labels, _ in batches])
-    np.testing.assert_array_equal(labels, training_digits.labels[plan.rows])
-    warped = apply_transforms(training_digits.images[plan.rows], plan.transforms)
-    np.testing.assert_array_equal(np.concatenate([images for images, _, _ in batches]), warped)
-
-
-def test_epoch_shows_each_image_in_one_of_its_forms(training_digits: TrainingDigits) -> None:
-    losses = np.full(60, np.inf, dtype=np.float32)
-    forms = two_forms(training_digits)
-    plan = EpochPlan.draw(losses, 2, RECIPE, np.random.default_rng(0), whole=True)
-    batches = list(plan.batches(tf.constant(forms), training_digits.labels))
-    assert 15 < plan.forms.sum() < 45
+    forms = two_forms(training_digits)[:num_forms]
+    plan = EpochPlan.draw(losses, num_forms, RECIPE, np.random.default_rng(0), whole=True)
+    assert (15 < plan.forms.sum() < 45) if num_forms == 2 else not plan.forms.any()
+    steps = list(plan.steps())
+    assert [len(step.weights) for step in steps] == [15, 15, 15, 15]
+    fitter = fitter_of(dense_network(), forms, training_digits.labels)
+    batches = [fitter.show(step.shown, step.transforms) for step in steps]
     warped = apply_transforms(forms[plan.forms, plan.rows], plan.transforms)
-    np.testing.assert_array_equal(np.concatenate([images for images, _, _ in batches]), warped)
+    np.testing.assert_array_equal(np.concatenate([images for images, _ in batches]), warped)
     np.testing.assert_array_equal(
-        np.concatenate([labels for _, labels, _ in batches]), training_digits.labels[plan.rows]
+        np.concatenate([labels for _, labels in batches]), training_digits.labels[plan.rows]
     )
 
 
@@ -281,24 +273,33 @@ def test_batch_is_divided_among_threads_into_parts_that_can_be_normalised(
     assert count_parts(batch_size, threads) == parts
 
 
+def dense_network() -> keras.Model:
+    make_repeatable(7)
+    layers = keras.layers
+    return keras.Sequential(
+        [keras.Input((28, 28)), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(10)]
+    )
+
+
+def fitter_of(model: keras.Model, images: Images, labels: Labels, num_parts: int = 1) -> Fitter:
+    return Fitter(model, images, labels, 0.01, "float32", num_parts)
+
+
 @pytest.mark.parametrize("size", [7, 8])
 def test_parts_of_a_batch_take_the_step_of_the_whole(
     size: int, training_digits: TrainingDigits
 ) -> None:
     """Where nothing mixes images or is drawn; weights agree to a thousandth of a step."""
-    layers = keras.layers
-    make_repeatable(7)
-    model = keras.Sequential(
-        [keras.Input((28, 28)), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(10)]
+    model = dense_network()
+    step = Step(
+        np.stack([np.zeros(size, np.int64), np.arange(size)], axis=1),
+        draw_transforms(RECIPE.warp, size, np.random.default_rng(0)),
+        np.linspace(0.5, 1.5, size, dtype=np.float32),
     )
-    batch = (
-        tf.constant(training_digits.images[:size]),
-        tf.constant(training_digits.labels[:size]),
-        tf.linspace(0.5, 1.5, size),
-    )
-    whole, divided = (Fitter(model, 0.01, "float32", num_parts) for num_parts in (1, 3))
+    images, labels = training_digits.images[np.newaxis], training_digits.labels
+    whole, divided = (fitter_of(model, images, labels, num_parts) for num_parts in (1, 3))
     (losses, right), (other_losses, other_right) = (
-        fitter.fit(batch, 0.01) for fitter in (whole, divided)
+        fitter.fit(step, 0.01) for fitter in (whole, divided)
     )
     np.testing.assert_allclose(losses, other_losses, rtol=1e-5)
     np.testing.assert_array_equal(right, other_right)
@@ -311,10 +312,11 @@ def test_parts_of_a_batch_are_normalised_each_by_itself(training_digits: Trainin
     model = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten()])
     model.add(keras.layers.BatchNormalization(momentum=0.5))
     model.add(keras.layers.Dense(10))
-    fitter = Fitter(model, 0.01, "float32", num_parts=2)
     images = np.concatenate([np.zeros((4, 28, 28)), np.full((4, 28, 28), 100)]).astype(np.uint8)
-    labels = training_digits.labels[:8]
-    fitter.fit((tf.constant(images), tf.constant(labels), tf.ones(8)), 0.01)
+    fitter = fitter_of(model, images[np.newaxis], training_digits.labels[:8], num_parts=2)
+    rows = np.stack([np.zeros(8, np.int64), np.arange(8)], axis=1)
+    as_they_are = np.tile(np.array([1, 0, 0, 0, 1, 0, 0, 0], np.float32), (8, 1))
+    fitter.fit(Step(rows, as_they_are, np.ones(8, np.float32)), 0.01)
     normalisation = fitter.model.layers[1]
     np.testing.assert_array_equal(normalisation.moving_mean, np.full(784, 50))
     np.testing.assert_array_equal(normalisation.moving_variance, np.full(784, 0.25))

@@ -21,7 +21,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from pipeline import architectures, digits, parallel, params, stages, training
+from pipeline import architectures, digits, parallel, params, progress, stages, training
 from pipeline.augmentation import Warp
 from pipeline.backend import keras, make_repeatable, tf, use_threads
 from pipeline.digits import TrainingDigits
@@ -80,7 +80,7 @@ def main() -> None:
     left = [each for each in others if not _is_current(each, settings)]
     free = parallel.count_processors() // count_threads(settings) - 1
     command = ["-m", "pipeline.stages.train", name, "--ahead"]
-    with parallel.helped(command, min(free, len(left)), say=training.say):
+    with parallel.helped(command, min(free, len(left)), say=progress.say):
         train(members[name], settings)
 
 
@@ -137,7 +137,7 @@ def fit(
     images = np.stack([preprocess(data.images, steps) for steps in member.forms])
     label = name_stage(member, settings)
     compute_dtype = choose_compute_dtype(settings.train.compute_dtype)
-    training.say(
+    progress.say(
         f"{label} is {member.architecture}, {member.preprocessing}; it trains in {compute_dtype}"
     )
     seed = derive_seed(member, settings.seed)
