@@ -128,7 +128,7 @@ def measure_strokes(images: Images) -> Pixels:
     pixels = np.pad(images.astype(np.float32), ((0, 0), (1, 1), (1, 1)))
     across = (pixels[:, 1:, 1:] + pixels[:, :-1, 1:] - pixels[:, 1:, :-1] - pixels[:, :-1, :-1]) / 2
     down = (pixels[:, 1:, 1:] + pixels[:, 1:, :-1] - pixels[:, :-1, 1:] - pixels[:, :-1, :-1]) / 2
-    outline = np.hypot(across, down).sum(axis=(1, 2))
+    outline = np.sqrt(across**2 + down**2).sum(axis=(1, 2))
     widths: Pixels = 2 * pixels.sum(axis=(1, 2)) / np.maximum(outline, 1)
     return widths
 
