@@ -118,7 +118,7 @@ def _find_fault(forms: list[str]) -> str | None:
         for step in steps:
             if step not in (*STEP_NAMES, PLAIN):
                 similar = get_close_matches(step, (*STEP_NAMES, PLAIN), n=1)
-                return f"no such step as {step!r}" + "".join(f"; {each}?" for each in similar)
+                return f"no such step as {step!r}" + "".join(f" ({each}?)" for each in similar)
             if steps.count(step) > 1:
                 return f"{step!r} twice in one form"
         if PLAIN in steps and len(steps) > 1:

@@ -156,7 +156,7 @@ def test_wrong_value_is_named(in_folder: Path, key: str, value: str, expected: s
             "ensemble.networks.preprocessing: expected 'plain', or one or more of deskew, "
             "normalize_stroke, normalize_width, each once and joined by '+', or several such "
             "forms, each once and joined by ',' without spaces, found 'skew' with no "
-            "such step as 'skew'; deskew?",
+            "such step as 'skew' (deskew?). ",
         ),
         (
             "[{architecture: a, preprocessing: plain,deskew}]",
@@ -171,7 +171,7 @@ def test_wrong_value_is_named(in_folder: Path, key: str, value: str, expected: s
         ("[{architecture: a, preprocessing: 'plain,plain'}]", "with the form 'plain' twice"),
         (
             "[{architecture: a, preprocessing: 'plain, deskew'}]",
-            "with no such step as ' deskew'; deskew?",
+            "with no such step as ' deskew' (deskew?)",
         ),
         ("[{architecture: a, preprocessing: 'plain,'}]", "found 'plain,' with no such step as ''"),
         (
