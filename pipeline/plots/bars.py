@@ -21,6 +21,7 @@ def class_counts(path: Path, labels: Labels) -> None:
         axes.bar_label(bars, fmt="{:,.0f}", padding=2)
         axes.set(xlabel="digit", ylabel="labelled images", title=f"{len(labels):,} labelled images")
         axes.set(xticks=np.arange(NUM_CLASSES))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.margins(y=0.1)
         axes.grid(visible=False, axis="x")
         axes.spines[["left", "right", "top"]].set_visible(False)
