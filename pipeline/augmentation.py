@@ -1,7 +1,7 @@
 """Random warps of training images: rotation, zoom and shift fused into one resampling per batch.
 
 The draw is NumPy's, so that an epoch's warps depend on nothing but its generator; the resampling is
-TensorFlow's, so that it runs inside the input pipeline, beside the training step.
+TensorFlow's, so that it is part of the training step, on the same threads.
 """
 
 from dataclasses import dataclass
