@@ -25,6 +25,7 @@ from pipeline.training import Fitter, Step, count_parts
 TURNS = 7
 STEPS = 10
 BATCH = 128
+FORMS, IMAGES = 3, 33_600
 SIDE = 4096
 DTYPES: tuple[ComputeDtype, ...] = "float32", "bfloat16"
 
@@ -41,10 +42,10 @@ def main() -> None:
     use_threads(count_processors(), num_parts)
     make_repeatable(0)
     generator = np.random.default_rng(0)
-    images = generator.integers(0, 256, (1, BATCH, 28, 28), dtype=np.uint8)
-    labels = generator.integers(0, 10, BATCH, dtype=np.uint8)
+    images = generator.integers(0, 256, (FORMS, IMAGES, 28, 28), dtype=np.uint8)
+    labels = generator.integers(0, 10, IMAGES, dtype=np.uint8)
     step = Step(
-        np.stack([np.zeros(BATCH, np.int64), np.arange(BATCH)], axis=1),
+        generator.integers([FORMS, IMAGES], size=(BATCH, 2)),
         draw_transforms(Warp(8, 1.4, 0.1), BATCH, generator),
         np.ones(BATCH, np.float32),
     )

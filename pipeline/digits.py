@@ -21,7 +21,7 @@ NUM_CLASSES = 10
 Images = NDArray[np.uint8]
 Labels = NDArray[np.uint8]
 Probabilities = NDArray[np.float64]
-"""``(n, 10)``, rows with a sum of 1."""
+"""``(…, 10)``, with a sum of 1 over the digits."""
 
 
 @dataclass(frozen=True)

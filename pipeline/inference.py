@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.averaging import average_probabilities, softmax
 from pipeline.backend import keras
-from pipeline.digits import Images
+from pipeline.digits import Images, Probabilities
 from pipeline.errors import ArtifactError
 from pipeline.files import missing, read_json, replacing, tells_of_damage
 from pipeline.preprocessing import STEPS, Forms, are_forms, preprocess
@@ -77,7 +76,7 @@ def load_network(folder: Path) -> TrainedNetwork:
     )
 
 
-def predict_probabilities(network: TrainedNetwork, images: Images) -> NDArray[np.float64]:
+def predict_probabilities(network: TrainedNetwork, images: Images) -> Probabilities:
     """Class probabilities for uint8 images ``(n, 28, 28)`` as they are before any preprocessing.
 
     Returns:

@@ -23,9 +23,14 @@ def compare_counts(
         chi-square test of homogeneity: chi_square, degrees_of_freedom and p_value. A digit that
         neither has is left out of the test; with a single one the p-value is 1.
 
+    Raises:
+        ValueError: one of the two has no images.
+
     Source: A. Agresti, "Categorical data analysis", sections 3.2 and 3.3.
     """
     counts = np.array([training, predicted], dtype=np.float64)
+    if not counts.any(axis=1).all():
+        raise ValueError(f"expected images on both sides, found {training} and {predicted}")
     shares = counts.sum(axis=0) / counts.sum()
     expected = shares * counts.sum(axis=1, keepdims=True)
     present = shares > 0
@@ -44,5 +49,5 @@ def compare_counts(
     return table, {
         "chi_square": float(chi_square),
         "degrees_of_freedom": int(degrees_of_freedom),
-        "p_value": float(chdtrc(degrees_of_freedom, chi_square)) if degrees_of_freedom else 1.0,
+        "p_value": float(chdtrc(degrees_of_freedom, chi_square)) if degrees_of_freedom > 0 else 1.0,
     }

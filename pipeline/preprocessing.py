@@ -136,9 +136,10 @@ def measure_strokes(images: Images) -> Pixels:
 def normalize_width(images: Images) -> Images:
     """Stretch each digit's box to `WIDTH_PIXELS` by `HEIGHT_PIXELS`, in the middle of the image.
 
-    The aspect ratio is not kept. Resampling is bilinear, and antialiased where the box shrinks.
-    Networks that see digits of another width misread other digits: Ciresan et al., "Multi-column
-    deep neural networks for image classification", 2012 (arXiv:1202.2745, section 3.1).
+    The aspect ratio is not kept. Resampling is bilinear, and antialiased where the box shrinks:
+    Pillow's but for its rounding between rows and columns, a grey level at most. Networks that see
+    digits of another width misread other digits: Ciresan et al., "Multi-column deep neural networks
+    for image classification", 2012 (arXiv:1202.2745, section 3.1).
     """
     down = _resampling(images.max(axis=2), HEIGHT_PIXELS)
     across = _resampling(images.max(axis=1), WIDTH_PIXELS)
@@ -150,20 +151,28 @@ def normalize_width(images: Images) -> Images:
 
 
 def _resampling(brightest: NDArray[np.uint8], size: int) -> Pixels:
-    """Matrices ``(n, size, 28)`` that bring all from the first ink to the last to ``size`` pixels.
+    """Matrices that bring all from the first ink to the last, or a blank side, to ``size`` pixels.
 
     Args:
-        brightest: of each row or column, ``(n, 28)``.
+        brightest: pixel of each row or column, ``(n, 28)``.
         size: in pixels.
+
+    Returns:
+        ``(n, size, 28)``, from `_weights`.
     """
     ink = brightest > 0
     first, last = ink.argmax(axis=1), IMAGE_SIZE - 1 - ink[:, ::-1].argmax(axis=1)
-    return np.stack([_weights(start, end, size) for start, end in zip(first, last, strict=True)])
+    each = [_weights(start, end, size) for start, end in zip(first, last, strict=True)]
+    return np.array(each, dtype=np.float32).reshape(-1, size, IMAGE_SIZE)
 
 
 @cache
 def _weights(first: int, last: int, size: int) -> Pixels:
-    """Of pixels in each resampled one, ``(size, 28)``: Pillow's, by resampling the identity."""
+    """What each pixel from ``first`` to ``last`` counts for in each of ``size`` resampled ones.
+
+    Returns:
+        ``(size, 28)``: what Pillow makes of the identity.
+    """
     identity = Image.fromarray(np.eye(IMAGE_SIZE, dtype=np.float32)[first : last + 1])
     return np.asarray(identity.resize((IMAGE_SIZE, size), Image.Resampling.BILINEAR))
 

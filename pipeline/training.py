@@ -79,7 +79,7 @@ class Step(NamedTuple):
     """What one step fits.
 
     Attributes:
-        shown: ``(m, 2)``, form and row of each image.
+        shown: int64 ``(m, 2)``, form and row of each image.
         transforms: float32 ``(m, 8)``, the warp of each.
         weights: float32 ``(m,)``, how much the loss of each counts.
     """
@@ -141,12 +141,14 @@ class EpochPlan:
     def steps(self) -> Iterator[Step]:
         """The batches, of all but equal size."""
         shown = np.stack([self.forms, self.rows], axis=1)
-        for step in np.array_split(np.arange(len(self.rows)), self.num_steps):
-            yield Step(shown[step], self.transforms[step], self.weights[step])
+        for places in np.array_split(np.arange(len(self.rows)), self.num_steps):
+            yield Step(shown[places], self.transforms[places], self.weights[places])
 
 
 class Fitter:
     """A model in training: compiled steps around layers that are fast rather than portable.
+
+    A step gathers and warps its own images, each of its parts on a thread of its own.
 
     Args:
         model: uncompiled, uint8 images ``(n, 28, 28)`` to logits ``(n, 10)``; it is not changed.
@@ -205,6 +207,11 @@ class Fitter:
         losses, right = (np.concatenate(part) for part in zip(*parts, strict=True))
         return float(losses.mean(dtype=np.float64)), float(right.mean())
 
+    def show(self, shown: tf.Tensor, transforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The warped images ``(m, 28, 28)`` of a `Step`, and their labels."""
+        images = tf.gather_nd(self._images, shown)
+        return apply_transforms(images, transforms), tf.gather(self._labels, shown[:, 1])
+
     def _fit_batch(
         self, shown: tf.Tensor, transforms: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -219,11 +226,6 @@ class Fitter:
         variables = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(loss, variables), variables)
         return losses, right
-
-    def show(self, shown: tf.Tensor, transforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The warped images ``(m, 28, 28)`` of a `Step`, and their labels."""
-        images = tf.gather_nd(self._images, shown)
-        return apply_transforms(images, transforms), tf.gather(self._labels, shown[:, 1])
 
     def _divide(self, values: tf.Tensor) -> list[tf.Tensor]:
         bounds = [

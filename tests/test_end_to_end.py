@@ -282,7 +282,10 @@ def test_trainer_that_outlived_dvc_is_waited_for(
 def test_another_core_trains_what_comes_next_until_the_trainer_is_gone(
     untrained: Path, tmp_path: Path
 ) -> None:
-    endless = ("max_epochs: 8", "max_epochs: 1000"), ("patience_epochs: 8", "patience_epochs: 1000")
+    endless = (
+        ("max_epochs: 8", "max_epochs: 1000"),
+        ("patience_epochs: 12", "patience_epochs: 1000"),
+    )
     set_params(untrained, ("seeds: [0]", "seeds: [0, 1]"), *endless)
     log, following = tmp_path / "log", MEMBER.replace("0-0", "0-1")
     with log.open("w") as file:

@@ -46,6 +46,11 @@ def test_the_test_of_homogeneity_is_scipys() -> None:
     )
 
 
+def test_no_images_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected images on both sides"):
+        compare_counts(np.arange(10), np.zeros(10, dtype=np.int64))
+
+
 def test_a_single_digit_agrees() -> None:
     training, predicted = np.zeros((2, 10), dtype=np.int64)
     training[4], predicted[4] = 20, 5

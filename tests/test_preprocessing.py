@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from pipeline.digits import Images
 from pipeline.preprocessing import (
@@ -105,6 +106,18 @@ def test_box_is_stretched_to_one_size_in_the_middle(width: int, height: int) -> 
     expected = np.zeros_like(image)
     expected[0, 4:24, 5:23] = 200
     np.testing.assert_array_equal(normalize_width(image), expected)
+
+
+def test_stretching_is_pillows_bilinear_to_a_grey_level() -> None:
+    generator = np.random.default_rng(0)
+    for height, width in generator.integers(1, 29, (200, 2)):
+        top, left = generator.integers(29 - height), generator.integers(29 - width)
+        image = np.zeros((1, 28, 28), dtype=np.uint8)
+        box = image[0, top : top + height, left : left + width]
+        box[:] = generator.integers(1, 256, box.shape)
+        theirs = Image.fromarray(box).resize((18, 20), Image.Resampling.BILINEAR)
+        stretched = normalize_width(image)[0, 4:24, 5:23]
+        np.testing.assert_allclose(stretched.astype(int), np.asarray(theirs), atol=1)
 
 
 def test_stretching_keeps_what_is_left_and_what_is_above() -> None:

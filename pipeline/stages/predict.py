@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline import digits, params, stages, submission
-from pipeline.digits import NUM_CLASSES, Provenance, UnlabelledDigits
+from pipeline.digits import NUM_CLASSES, Probabilities, Provenance, UnlabelledDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import missing, read_json, replacing, sha256, write_json
 from pipeline.label_shift import compare_counts
@@ -89,7 +89,7 @@ def write_submission(
     path: Path,
     hashes: dict[str, str],
     provenance: Provenance,
-    probabilities: NDArray[np.float64],
+    probabilities: Probabilities,
 ) -> None:
     """Write the CSV, checked before it replaces the last one, and the JSON that explains it.
 
@@ -133,7 +133,7 @@ def describe_commit() -> str | None:
 def write_report(
     path: Path,
     test: UnlabelledDigits,
-    probabilities: NDArray[np.float64],
+    probabilities: Probabilities,
     training_counts: NDArray[np.int64],
 ) -> None:
     """Show how often each digit was predicted and which images were least certain."""
@@ -153,7 +153,7 @@ def write_report(
         )
 
 
-def tabulate_closest_calls(probabilities: NDArray[np.float64]) -> pd.DataFrame:
+def tabulate_closest_calls(probabilities: Probabilities) -> pd.DataFrame:
     """The images whose two most probable digits are closest, the closest first.
 
     Returns:
