@@ -67,6 +67,9 @@ def test_errors_are_readable_in_a_terminal(project: Path) -> None:
     summary = read_json(project / "reports/evaluation/metrics.json")
     assert f"{summary['errors']} of 288 held-back images misread" in output
     assert re.findall(r"^│ +(\d) │", output, re.MULTILINE) == list("0123456789")
+    assert "other networks" not in output
+    set_params(project, ("seeds: [0]", "seeds: [1]"))
+    assert "params.yaml lists other networks than those judged" in run(project, "digits", "errors")
 
 
 def test_errors_against_an_equal_revision_are_none(project: Path) -> None:

@@ -25,7 +25,7 @@ def errors(
     ] = None,
 ) -> None:
     """Show the errors per digit on held-back images."""
-    from pipeline import metrics
+    from pipeline import metrics, params
     from pipeline.files import missing, read_json
 
     path = stages.EVALUATION / "out_of_fold.npz"
@@ -46,6 +46,9 @@ def errors(
         f"{summary['accuracy']:.2%}, 95 % interval {interval}"
     )
     print_table(rows, title)
+    listed = {member.name for member in params.load().ensemble.members() if member.fold != "all"}
+    if listed != set(read_json(stages.EVALUATION / "members.json")):
+        console.print("params.yaml lists other networks than those judged here: dvc repro")
 
 
 def _show_changes(path: Path, revision: str) -> None:
