@@ -66,8 +66,8 @@ def make_project(folder: Path, *, git: bool = True) -> Path:
     set_params(
         folder,
         SMALL_NETWORK,
-        ("max_epochs: 60", "max_epochs: 8"),
-        ("anneal_epochs: 12", "anneal_epochs: 7"),
+        ("max_epochs: 36", "max_epochs: 8"),
+        ("anneal_epochs: 8", "anneal_epochs: 7"),
         ("learning_rate: 0.001", "learning_rate: 0.003"),
     )
     if git:

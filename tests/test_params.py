@@ -295,6 +295,6 @@ def test_schedule_that_does_not_fit_is_refused(key: str, in_folder: Path) -> Non
     set_value(in_folder, key, "8")
     assert_refused(
         in_folder,
-        f"train.{key}: expected at least 13, as warmup_epochs and anneal_epochs together are, "
+        f"train.{key}: expected at least 9, as warmup_epochs and anneal_epochs together are, "
         "found 8",
     )

@@ -29,9 +29,9 @@ def load_params(*changes: tuple[str, str]) -> params.Params:
     text = path.read_text()
     shrunk = (
         (LISTED_NETWORK, "    - {architecture: deep_cnn, preprocessing: plain}\n"),
-        ("max_epochs: 60", "max_epochs: 2"),
+        ("max_epochs: 36", "max_epochs: 2"),
         ("warmup_epochs: 1", "warmup_epochs: 0"),
-        ("anneal_epochs: 12", "anneal_epochs: 2"),
+        ("anneal_epochs: 8", "anneal_epochs: 2"),
         ("folds: 5", "folds: 3"),
         ("stopping_fraction: 0.03", "stopping_fraction: 0.25"),
     )
@@ -221,8 +221,8 @@ def test_settings_that_a_member_does_not_use_do_not_concern_it(
 ) -> None:
     digits.save(stages.TRAIN, training_digits)
     usual = load_params()
-    more_epochs = load_params(("all_rows_epochs: 60", "all_rows_epochs: 40"))
-    less_patience = load_params(("patience_epochs: 24", "patience_epochs: 4"))
+    more_epochs = load_params(("all_rows_epochs: 36", "all_rows_epochs: 40"))
+    less_patience = load_params(("patience_epochs: 8", "patience_epochs: 4"))
     of_all_rows = Member("all", 0, "deep_cnn", PLAIN)
     for member, other in ((MEMBER, more_epochs), (of_all_rows, less_patience)):
         assert train.describe_conditions(member, usual) == train.describe_conditions(member, other)
