@@ -26,7 +26,7 @@ _MOST_CHOICES = 200
 def main() -> None:
     """Print a row per member and per kind of member, then averages of more and more of them."""
     data = digits.load_training(stages.TRAIN)
-    members = [each for each in params.load().ensemble.members() if each.fold != "all"]
+    members = params.load().ensemble.judges()
     probabilities, hits, rows = {}, {}, []
     for member in members:
         folder = stages.MODELS / member.name

@@ -97,6 +97,7 @@ def write_findings(share: float) -> None:
     judgement = evaluate.Judgement(
         np.arange(len(data.labels)),
         probabilities,
+        probabilities,
         {member: int(wrong[data.folds == member.fold].sum()) for member in members},
         0.998,
     )

@@ -1,13 +1,14 @@
 """Trained members: saved, loaded, and asked for probabilities."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.averaging import average_probabilities, softmax
-from pipeline.backend import keras
-from pipeline.digits import Images, Probabilities
+from pipeline.backend import keras, tf
+from pipeline.digits import IMAGE_SIZE, Images, Probabilities
 from pipeline.errors import ArtifactError
 from pipeline.files import missing, read_json, replacing, tells_of_damage
 from pipeline.preprocessing import STEPS, Forms, are_forms, preprocess
@@ -82,10 +83,12 @@ def predict_probabilities(network: TrainedNetwork, images: Images) -> Probabilit
     Returns:
         float64 ``(n, 10)``, rows sum to 1; of several forms, the average.
     """
+    batch_of_any_size = [tf.TensorSpec([None, IMAGE_SIZE, IMAGE_SIZE], tf.uint8)]
+    ask = tf.function(partial(network.model, training=False), batch_of_any_size, jit_compile=False)
     each = []
     for steps in network.forms:
         form = preprocess(images, steps)
         batches = (form[start : start + _BATCH] for start in range(0, len(form), _BATCH))
-        logits = np.concatenate([network.model(batch, training=False) for batch in batches])
+        logits = np.concatenate([ask(batch) for batch in batches])
         each.append(softmax(logits))
     return average_probabilities(each)

@@ -156,6 +156,10 @@ class Ensemble(Section):
             for network in self.networks
         ]
 
+    def judges(self) -> list[Member]:
+        """The members that hold a fold back, by which they are judged."""
+        return [member for member in self.members() if member.fold != "all"]
+
 
 class Train(Section):
     """How a member is fitted."""
@@ -183,6 +187,13 @@ class Train(Section):
         return self
 
 
+class Neighbours(Section):
+    """When and how much the known images that are most alike have a say."""
+
+    unsure_below: float = Field(ge=0, le=1)
+    weight: float = Field(ge=0, le=100)
+
+
 class Evaluate(Section):
     """How predictions are judged and shown."""
 
@@ -203,6 +214,7 @@ class Params(Section):
     ensemble: Ensemble
     augmentation: Augmentation
     train: Train
+    neighbours: Neighbours
     evaluate: Evaluate
 
     @model_validator(mode="after")

@@ -51,16 +51,16 @@ def write_results(
             lists are taken.
     """
     settings = params.load()
-    members = settings.ensemble.members()
+    members, judges = settings.ensemble.members(), settings.ensemble.judges()
     digits.save(stages.TRAIN, data)
     digits.save(stages.TEST, test)
     for place, member in enumerate(members):
         write_member(stages.MODELS / member.name, data, seed=place)
-    judges = [member for member in members if member.fold != "all"]
     right = probabilities.argmax(axis=1) == data.labels
     rows = np.flatnonzero(np.isin(data.folds, [judge.fold for judge in judges]))
     judgement = Judgement(
         rows=rows,
+        averages=np.roll(probabilities[rows], 1, axis=0),
         probabilities=probabilities[rows],
         errors={judge: int((~right[data.folds == judge.fold]).sum()) for judge in judges},
         train_accuracy=0.998,

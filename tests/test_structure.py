@@ -27,6 +27,7 @@ TIERS = (
         "label_errors",
         "label_shift",
         "near_duplicates",
+        "neighbours",
         "submission",
     ),
     (

@@ -35,6 +35,7 @@ def errors(
         _show_changes(path, against)
         return
     current = _read_predictions(path)
+    listed = {member.name for member in params.load().ensemble.judges()}
     confusions = metrics.count_confusions(
         current["predicted"].to_numpy(), current["true"].to_numpy()
     )
@@ -46,7 +47,6 @@ def errors(
         f"{summary['accuracy']:.2%}, 95 % interval {interval}"
     )
     print_table(rows, title)
-    listed = {member.name for member in params.load().ensemble.members() if member.fold != "all"}
     if listed != set(read_json(stages.EVALUATION / "members.json")):
         console.print("params.yaml lists other networks than those judged here: dvc repro")
 

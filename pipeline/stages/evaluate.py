@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import classification_report
 
-from pipeline import calibration, digits, metrics, params, stages
+from pipeline import calibration, digits, metrics, neighbours, params, stages
 from pipeline.averaging import average_probabilities
 from pipeline.backend import keras, tf
 from pipeline.digits import Probabilities, TrainingDigits
@@ -21,7 +21,7 @@ from pipeline.inference import load_model, load_network, predict_probabilities
 from pipeline.label_errors import suspect_labels
 from pipeline.layers import describe_layers, tabulate_layers
 from pipeline.near_duplicates import find_near_duplicates
-from pipeline.params import Evaluate, Fold, Member
+from pipeline.params import Evaluate, Fold, Member, Neighbours
 from pipeline.plots import diagrams, scores, tiles
 
 Rows = NDArray[np.intp]
@@ -36,13 +36,15 @@ class Judgement:
 
     Attributes:
         rows: of the training data that were judged, in their order.
-        probabilities: float64 ``(rows, 10)``, averaged over the members that hold a row back.
+        averages: float64 ``(rows, 10)``, over the members that hold a row back.
+        probabilities: the same after neighbours outside the fold were asked.
         errors: of each member, among the images of its fold.
-        train_accuracy: the members' mean accuracy on the images outside their folds, as they are,
-            not warped.
+        train_accuracy: the members' mean accuracy on as many images outside their folds, as they
+            are, not warped.
     """
 
     rows: Rows
+    averages: Probabilities
     probabilities: Probabilities
     errors: dict[Member, int]
     train_accuracy: float
@@ -52,10 +54,9 @@ def main() -> None:
     """Entry point of the stage."""
     settings = params.load()
     data = digits.load_training(stages.TRAIN)
-    members = settings.ensemble.members()
-    judges = [member for member in members if member.fold != "all"]
+    members, judges = settings.ensemble.members(), settings.ensemble.judges()
     check_members(judges)
-    judgement = judge(judges, data)
+    judgement = judge(judges, data, settings.neighbours)
     with replacing(stages.EVALUATION / "out_of_fold.npz") as temporary:
         np.savez(
             temporary,
@@ -95,23 +96,32 @@ def check_members(members: list[Member]) -> None:
             )
 
 
-def judge(members: list[Member], data: TrainingDigits) -> Judgement:
-    """Ask each member for the images that its fold holds back, and average what they say."""
+def judge(members: list[Member], data: TrainingDigits, settings: Neighbours) -> Judgement:
+    """Ask each member about the images that its fold holds back, then neighbours outside it."""
     of_fold: dict[Fold, list[Probabilities]] = {}
     errors, train_accuracies = {}, []
     for member in members:
         network = load_network(stages.MODELS / member.name)
-        probabilities = predict_probabilities(network, data.images)
-        held_back = data.folds == member.fold
-        of_fold.setdefault(member.fold, []).append(probabilities[held_back])
-        right = probabilities.argmax(axis=1) == data.labels
-        errors[member] = int((~right[held_back]).sum())
-        train_accuracies.append(right[~held_back].mean())
-    averages = np.zeros((len(data.labels), digits.NUM_CLASSES))
+        held_back = np.flatnonzero(data.folds == member.fold)
+        probabilities = predict_probabilities(network, data.images[held_back])
+        of_fold.setdefault(member.fold, []).append(probabilities)
+        errors[member] = int((probabilities.argmax(axis=1) != data.labels[held_back]).sum())
+        others = np.flatnonzero(data.folds != member.fold)[: len(held_back)]
+        answers = predict_probabilities(network, data.images[others]).argmax(axis=1)
+        train_accuracies.append(np.mean(answers == data.labels[others]))
+    averages, probabilities = np.zeros((2, len(data.labels), digits.NUM_CLASSES))
     for fold, each in of_fold.items():
-        averages[data.folds == fold] = average_probabilities(each)
+        held_back = data.folds == fold
+        averages[held_back] = average_probabilities(each)
+        probabilities[held_back] = neighbours.decide(
+            averages[held_back],
+            data.images[held_back],
+            (data.images[~held_back], data.labels[~held_back]),
+            **settings.model_dump(),
+        )
     rows = np.flatnonzero(np.isin(data.folds, list(of_fold)))
-    return Judgement(rows, averages[rows], errors, float(np.mean(train_accuracies)))
+    train_accuracy = float(np.mean(train_accuracies))
+    return Judgement(rows, averages[rows], probabilities[rows], errors, train_accuracy)
 
 
 def write_findings(
@@ -129,6 +139,7 @@ def write_findings(
     summary |= write_calibration(folder, probabilities, labels, settings.calibration_bins)
     summary |= summarize_members(table)
     summary["train_accuracy"] = judgement.train_accuracy
+    summary |= summarize_neighbours(judgement, labels)
     write_digit_tables(folder, probabilities, labels)
     write_errors(folder, data, judgement, settings)
     summary["suspected_label_errors"] = write_label_errors(folder, judgement, labels)
@@ -203,6 +214,19 @@ def summarize_members(table: pd.DataFrame) -> dict[str, Any]:
     if len(judges) > 1:
         summary["member_accuracy_sd"] = float(judges["accuracy"].std(ddof=1))
     return summary
+
+
+def summarize_neighbours(judgement: Judgement, labels: digits.Labels) -> dict[str, int]:
+    """Of how many images neighbours were asked, and how many became right or wrong by it."""
+    before, after = (
+        each.argmax(axis=1) == labels for each in (judgement.averages, judgement.probabilities)
+    )
+    asked = (judgement.averages != judgement.probabilities).any(axis=1)
+    return {
+        "neighbours_asked": int(asked.sum()),
+        "neighbours_mended": int((~before & after).sum()),
+        "neighbours_broke": int((before & ~after).sum()),
+    }
 
 
 def write_calibration(

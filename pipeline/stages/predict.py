@@ -1,4 +1,4 @@
-"""Label the test images with all members together and write the submission.
+"""Label the test images with all members together, and neighbours, and write the submission.
 
 The exported members are asked, so that nothing waits for TensorFlow: the export stage compared
 their logits with those of the trained ones.
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline import digits, params, stages, submission
+from pipeline import digits, neighbours, params, stages, submission
 from pipeline.digits import NUM_CLASSES, Probabilities, Provenance, UnlabelledDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import missing, read_json, replacing, sha256, write_json
@@ -31,7 +31,11 @@ def main() -> None:
     folders = [stages.MODELS / name for name in names]
     check_provenance(folders, test.provenance)
     hashes = hash_models(folders)
-    probabilities = load_reader(names).probabilities(test.images)
+    averages = load_reader(names).probabilities(test.images)
+    train = digits.load_training(stages.TRAIN)
+    probabilities = neighbours.decide(
+        averages, test.images, (train.images, train.labels), **settings.neighbours.model_dump()
+    )
     training_counts = read_json(stages.DATA_REPORT / "summary.json")["training_images_by_digit"]
     write_report(stages.TEST_REPORT, test, probabilities, np.array(training_counts))
     write_submission(stages.SUBMISSION, hashes, test.provenance, probabilities)

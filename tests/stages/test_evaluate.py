@@ -16,6 +16,7 @@ from pipeline.digits import TrainingDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json, sha256, write_json
 from pipeline.inference import load_network, predict_probabilities, save_model
+from pipeline.neighbours import decide
 from pipeline.params import Member
 from pipeline.stages import evaluate
 from tests.conftest import ROOT, SMALL_NETWORK, set_params
@@ -69,17 +70,39 @@ def evaluated(
         yield training_digits
 
 
-def test_every_judged_image_was_held_back_by_its_judges(evaluated: TrainingDigits) -> None:
+def test_every_judged_image_was_held_back_by_its_judges_and_neighbours(
+    evaluated: TrainingDigits,
+) -> None:
     with np.load(stages.EVALUATION / "out_of_fold.npz") as arrays:
         rows, labels, probabilities = (arrays[k] for k in ("rows", "labels", "probabilities"))
     np.testing.assert_array_equal(rows, np.flatnonzero(evaluated.folds != 1))
     np.testing.assert_array_equal(labels, evaluated.labels[rows])
     for fold in (0, 2):
         judges = [load_network(stages.MODELS / f"{fold}-{s}-deep_cnn-plain") for s in (0, 1)]
-        held_back = evaluated.images[evaluated.folds == fold]
-        each = [predict_probabilities(judge, held_back) for judge in judges]
+        held_back, others = evaluated.folds == fold, evaluated.folds != fold
+        images = evaluated.images[held_back]
+        average = average_probabilities([predict_probabilities(judge, images) for judge in judges])
+        known = evaluated.images[others], evaluated.labels[others]
+        expected = decide(average, images, known, unsure_below=0.7, weight=4)
+        assert not np.allclose(expected, average)
         written = probabilities[evaluated.folds[rows] == fold]
-        np.testing.assert_allclose(written, average_probabilities(each), rtol=1e-5)
+        np.testing.assert_allclose(written, expected, rtol=1e-4)
+
+
+def test_what_neighbours_did_is_counted(evaluated: TrainingDigits) -> None:
+    """The averages of untrained networks are undecided; bars are told apart by their places."""
+    summary = read_json(stages.EVALUATION / "metrics.json")
+    labels, rows = evaluated.labels[evaluated.folds != 1], np.arange(40)
+    right, wrong = np.eye(10)[labels], np.eye(10)[(labels + 1) % 10]
+    averages, probabilities = wrong.copy(), wrong.copy()
+    averages[:3], probabilities[2:8] = right[:3], right[2:8]
+    judgement = evaluate.Judgement(rows, averages, probabilities, {}, 1.0)
+    assert evaluate.summarize_neighbours(judgement, labels) == {
+        "neighbours_asked": 7,
+        "neighbours_mended": 5,
+        "neighbours_broke": 2,
+    }
+    assert summary["neighbours_asked"] == 40
 
 
 def test_tables_agree_with_the_metrics(evaluated: TrainingDigits) -> None:

@@ -9,12 +9,15 @@ from pipeline import digits, stages, submission
 from pipeline.architectures import build
 from pipeline.averaging import average_probabilities
 from pipeline.backend import keras
-from pipeline.digits import Provenance, UnlabelledDigits
+from pipeline.digits import Provenance, TrainingDigits, UnlabelledDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json, sha256, write_json
 from pipeline.inference import load_network, predict_probabilities, save_model
+from pipeline.neighbours import decide
 from pipeline.stages import export, predict
 from tests.conftest import SMALL_NETWORK, modules_after, set_params
+
+ASK_NO_NEIGHBOURS = "unsure_below: 0.7", "unsure_below: 0"
 
 
 def write_record(folder: Path, provenance: Provenance, *preprocessing: str) -> None:
@@ -23,9 +26,10 @@ def write_record(folder: Path, provenance: Provenance, *preprocessing: str) -> N
 
 
 @pytest.fixture
-def member(in_folder: Path, test_digits: UnlabelledDigits) -> Path:
-    """A folder with params, test images and one untrained, exported member that belongs to them."""
+def member(in_folder: Path, training_digits: TrainingDigits, test_digits: UnlabelledDigits) -> Path:
+    """A folder with params, digits and one untrained, exported member that belongs to them."""
     set_params(in_folder, SMALL_NETWORK)
+    digits.save(stages.TRAIN, training_digits)
     digits.save(stages.TEST, test_digits)
     keras.utils.set_random_seed(0)
     folder = stages.MODELS / "0-0-pooled_cnn-plain"
@@ -39,10 +43,11 @@ def member(in_folder: Path, test_digits: UnlabelledDigits) -> Path:
 def test_submission_holds_the_likeliest_digits_and_where_they_come_from(
     member: Path, test_digits: UnlabelledDigits
 ) -> None:
+    set_params(Path.cwd(), ASK_NO_NEIGHBOURS)
     predict.main()
-    expected = predict_probabilities(load_network(member), test_digits.images)
+    probabilities = predict_probabilities(load_network(member), test_digits.images)
     written = submission.read(stages.SUBMISSION, expected_rows=20)
-    np.testing.assert_array_equal(written, expected.argmax(axis=1))
+    np.testing.assert_array_equal(written, probabilities.argmax(axis=1))
 
     record = read_json(stages.SUBMISSION.with_suffix(".json"))
     assert record["sha256"] == sha256(stages.SUBMISSION)
@@ -74,7 +79,21 @@ def test_missing_member_is_named_and_the_last_submission_stays(member: Path, nam
     assert stages.SUBMISSION.read_text() == "the last one"
 
 
+def test_training_images_have_a_say_where_networks_waver(
+    member: Path, training_digits: TrainingDigits, test_digits: UnlabelledDigits
+) -> None:
+    predict.main()
+    probabilities = predict_probabilities(load_network(member), test_digits.images)
+    assert probabilities.max() < 0.7
+    known = training_digits.images, training_digits.labels
+    expected = decide(probabilities, test_digits.images, known, unsure_below=0.7, weight=4)
+    written = submission.read(stages.SUBMISSION, expected_rows=20)
+    np.testing.assert_array_equal(written, expected.argmax(axis=1))
+    assert (written != probabilities.argmax(axis=1)).any()
+
+
 def test_members_are_averaged(in_folder: Path, member: Path, test_digits: UnlabelledDigits) -> None:
+    set_params(in_folder, ASK_NO_NEIGHBOURS)
     text = Path("params.yaml").read_text().replace("seeds: [0]", "seeds: [0, 1]")
     Path("params.yaml").write_text(text)
     other = stages.MODELS / "0-1-pooled_cnn-plain"
