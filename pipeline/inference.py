@@ -5,13 +5,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pipeline.averaging import average_probabilities, softmax
+from pipeline.averaging import ask_in_forms
 from pipeline.backend import keras, tf
 from pipeline.digits import IMAGE_SIZE, Images, Probabilities
 from pipeline.errors import ArtifactError
 from pipeline.files import missing, read_json, replacing, tells_of_damage
-from pipeline.preprocessing import STEPS, Forms, are_forms, preprocess
+from pipeline.preprocessing import STEPS, Forms, are_forms
 
 _BATCH = 1_000
 
@@ -81,14 +82,13 @@ def predict_probabilities(network: TrainedNetwork, images: Images) -> Probabilit
     """Class probabilities for uint8 images ``(n, 28, 28)`` as they are before any preprocessing.
 
     Returns:
-        float64 ``(n, 10)``, rows sum to 1; of several forms, the average.
+        float64 ``(n, 10)``, rows sum to 1; of several forms, as `ask_in_forms` averages them.
     """
     batch_of_any_size = [tf.TensorSpec([None, IMAGE_SIZE, IMAGE_SIZE], tf.uint8)]
     ask = tf.function(partial(network.model, training=False), batch_of_any_size, jit_compile=False)
-    each = []
-    for steps in network.forms:
-        form = preprocess(images, steps)
-        batches = (form[start : start + _BATCH] for start in range(0, len(form), _BATCH))
-        logits = np.concatenate([ask(batch) for batch in batches])
-        each.append(softmax(logits))
-    return average_probabilities(each)
+
+    def ask_in_batches(images: Images) -> NDArray[np.float32]:
+        batches = (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
+        return np.concatenate([ask(batch) for batch in batches])
+
+    return ask_in_forms(ask_in_batches, images, network.forms)

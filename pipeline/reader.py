@@ -12,13 +12,13 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from pipeline import handwriting, pictures
-from pipeline.averaging import average_probabilities, softmax
+from pipeline.averaging import ask_in_forms, average_probabilities
 from pipeline.digits import IMAGE_SIZE, NUM_CLASSES, Images, Probabilities
 from pipeline.errors import ArtifactError
 from pipeline.files import missing, read_json, sha256
 from pipeline.handwriting import Problem
 from pipeline.parallel import count_processors
-from pipeline.preprocessing import Forms, are_forms, preprocess
+from pipeline.preprocessing import Forms, are_forms
 
 RECORD = "ensemble.json"
 """Beside the exported networks: which they are, and what they were made from."""
@@ -114,9 +114,7 @@ class ExportedNetwork:
 
     def probabilities(self, images: Images) -> Probabilities:
         """Class probabilities ``(n, 10)`` for uint8 images ``(n, 28, 28)`` as they are."""
-        return average_probabilities(
-            [softmax(self.logits(preprocess(images, steps))) for steps in self._forms]
-        )
+        return ask_in_forms(self.logits, images, self._forms)
 
 
 class Reader:

@@ -3,7 +3,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import gmean
 
-from pipeline.averaging import average_probabilities
+from pipeline.averaging import ask_in_forms, average_probabilities
+from pipeline.digits import Images
+from pipeline.preprocessing import preprocess
 
 Probabilities = NDArray[np.float64]
 
@@ -37,3 +39,33 @@ def test_what_one_network_holds_for_impossible_loses() -> None:
 def test_probability_of_zero_gives_no_infinity() -> None:
     averaged = average_probabilities([[[1.0, 0.0]], [[0.0, 1.0]]])
     np.testing.assert_array_equal(averaged, [[0.5, 0.5]])
+
+
+def test_other_forms_are_asked_only_about_what_the_first_leaves_in_doubt() -> None:
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (4, 28, 28), dtype=np.uint8)
+    logits = {
+        image.tobytes(): generator.normal(0, 3, 10)
+        for steps in ((), ("deskew",), ("normalize_width",))
+        for image in preprocess(images, steps)
+    }
+    for row in (1, 3):
+        logits[images[row].tobytes()] = np.where(np.arange(10) == row, 16.0, 0.0)
+    asked = []
+
+    def ask(shown: Images) -> NDArray[np.float64]:
+        asked.append(len(shown))
+        return np.stack([logits[image.tobytes()] for image in shown])
+
+    forms = [[], ["deskew"], ["normalize_width"]]
+    each = [ask_in_forms(ask, images, [form]) for form in forms]
+    asked.clear()
+    probabilities = ask_in_forms(ask, images, forms)
+    assert asked == [4, 2, 2]
+    np.testing.assert_array_equal(probabilities[[1, 3]], each[0][[1, 3]])
+    average = average_probabilities(each)
+    np.testing.assert_allclose(probabilities[[0, 2]], average[[0, 2]], rtol=1e-12)
+    asked.clear()
+    sure = ask_in_forms(ask, images[[1, 3]], forms)
+    assert asked == [2]
+    np.testing.assert_array_equal(sure, each[0][[1, 3]])
