@@ -21,7 +21,7 @@ _CANDIDATES = 100
 """Images of a digit, the nearest by their pixels, that the finer distance is measured to."""
 
 _NEAREST = 3
-"""Of these, so many count."""
+"""Of these, so many count. How little either number matters: benchmarks/RESULTS.md, Neighbours."""
 
 _REACH = 2
 """Pixels that a place may move in either direction."""
@@ -45,7 +45,8 @@ def decide(
     Args:
         probabilities: what the networks say, ``(n, 10)``.
         images: uint8 ``(n, 28, 28)``.
-        known: other images, uint8 ``(m, 28, 28)``, every digit among them, and their labels.
+        known: other images, uint8 ``(m, 28, 28)``, and their labels. A digit that none of them
+            shows is farther than any.
         unsure_below: probability of the most probable digit from which it stands.
         weight: of the neighbours; with 0 they change nothing.
 
@@ -59,6 +60,8 @@ def decide(
     shrunk = [_shrink(each) for each in of_digit]
 
     def measure(row: int, digit: int) -> float:
+        if not len(of_digit[digit]):
+            return float(np.finfo(np.float32).max)
         differences = np.square(shrunk[digit] - _shrink(images[row : row + 1])).sum(axis=1)
         nearest = np.argsort(differences, kind="stable")[:_CANDIDATES]
         distances = measure_distortion(images[row], of_digit[digit][nearest])

@@ -108,3 +108,14 @@ def test_a_copy_among_the_known_decides_without_a_warning(
     after = decide(waver(8, 3), images[[3]], copies, unsure_below=0.7, weight=4)
     assert after[0, 3] == pytest.approx(0.92)
     assert np.isfinite(after).all()
+
+
+def test_digit_that_none_of_the_known_shows_is_farther_than_any(
+    training_digits: TrainingDigits,
+) -> None:
+    images, labels = training_digits.images, training_digits.labels
+    known = images[labels < 8], labels[labels < 8]
+    after = decide(waver(8, 3), images[[3]], known, unsure_below=0.7, weight=4)
+    assert after[0, 3] == pytest.approx(0.92)
+    neither = decide(waver(8, 9), images[[3]], known, unsure_below=0.7, weight=4)
+    np.testing.assert_allclose(neither, waver(8, 9))
