@@ -9,8 +9,8 @@ from pipeline.digits import Images, Probabilities
 from pipeline.preprocessing import Forms, preprocess
 
 _BEYOND_DOUBT = 0.99999
-"""Probability in the first form from which a network is not asked in the others. Of the 42,000
-training images they change the digit of none above it, and 86 of 100 are (benchmarks/RESULTS.md).
+"""Probability in the first form from which a network is not asked in the others: six of seven
+images have it, and no digit changes by leaving the others out (benchmarks/RESULTS.md, Neighbours).
 """
 
 

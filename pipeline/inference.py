@@ -87,8 +87,8 @@ def predict_probabilities(network: TrainedNetwork, images: Images) -> Probabilit
     batch_of_any_size = [tf.TensorSpec([None, IMAGE_SIZE, IMAGE_SIZE], tf.uint8)]
     ask = tf.function(partial(network.model, training=False), batch_of_any_size, jit_compile=False)
 
-    def ask_in_batches(images: Images) -> NDArray[np.float32]:
-        batches = (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
+    def ask_in_batches(shown: Images) -> NDArray[np.float32]:
+        batches = (shown[start : start + _BATCH] for start in range(0, len(shown), _BATCH))
         return np.concatenate([ask(batch) for batch in batches])
 
     return ask_in_forms(ask_in_batches, images, network.forms)

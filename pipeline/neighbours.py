@@ -1,8 +1,8 @@
 """A second opinion on images that the networks waver over: the images most like them.
 
-Networks of whatever kind err alike, so that the average of more of them soon gains nothing. Nearest
-neighbours under a distance that forgives small distortions err otherwise, but are slow to ask: so
-they are asked only which of the two most probable digits an undecided image is.
+Beyond a few, networks of whatever kind misread the same images, so that an average of more gains
+nothing. Nearest neighbours under a distance that forgives small distortions err otherwise, but are
+slow to ask: so they are asked only which of the two most probable digits an undecided image is.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ Gradients = NDArray[np.float32]
 """Of n images, ``(2, 28, 28, n)``: across and down."""
 
 _CANDIDATES = 100
-"""Images of a digit, the nearest by their pixels, that the finer distance is measured to."""
+"""Images of a digit, the nearest by means of 2×2 pixels, to which the distance is measured."""
 
 _NEAREST = 3
 """Of these, so many count. How little either number matters: benchmarks/RESULTS.md, Neighbours."""
@@ -33,22 +33,23 @@ def decide(
     known: tuple[Images, Labels],
     *,
     unsure_below: float,
-    weight: float,
+    power: float,
 ) -> Probabilities:
     """Have the nearest known images help to decide between an image's two most probable digits.
 
-    The probability of each of the two is divided by its distance to the power of ``weight``, and
-    both are brought to the sum that they had. That is Bayes' rule with a density that falls with
-    the distance to the nearest neighbours (Loftsgaarden and Quesenberry, Annals of Mathematical
-    Statistics 36(3), 1965); the true power would be half the dimension in which images vary.
+    The probability of each of the two is divided by a power of its mean distance to the nearest
+    images of that digit, and both are brought to the sum that they had: as if the networks' answer
+    were a prior and the neighbours other evidence, whose density falls with a power of the distance
+    (Loftsgaarden and Quesenberry, Annals of Mathematical Statistics 36(3), 1965). As both have seen
+    the same image, the power follows from no dimension; it is chosen.
 
     Args:
         probabilities: what the networks say, ``(n, 10)``.
         images: uint8 ``(n, 28, 28)``.
         known: other images, uint8 ``(m, 28, 28)``, and their labels. A digit that none of them
             shows is farther than any.
-        unsure_below: probability of the most probable digit from which it stands.
-        weight: of the neighbours; with 0 they change nothing.
+        unsure_below: an image is undecided if its most probable digit has less than this.
+        power: of the distances.
 
     Returns:
         Probabilities ``(n, 10)``; those of decided images, and of other digits, as they were.
@@ -71,7 +72,7 @@ def decide(
     with ThreadPoolExecutor(count_processors()) as pool:
         distances = list(pool.map(measure, np.repeat(undecided, 2), pairs.ravel()))
     both = probabilities[undecided[:, np.newaxis], pairs]
-    scores = _logarithm(both) - weight * _logarithm(distances).reshape(-1, 2)
+    scores = _logarithm(both) - power * _logarithm(distances).reshape(-1, 2)
     result = probabilities.copy()
     result[undecided[:, np.newaxis], pairs] = softmax(scores) * both.sum(axis=1, keepdims=True)
     return result

@@ -77,7 +77,7 @@ class Network(Section):
     """An architecture, and what images go through before it sees them.
 
     Where ``preprocessing`` names several forms, training shows the network each image in one of
-    them, drawn anew in each epoch, and later it is asked in all.
+    them, drawn anew in each epoch, and later it is asked in the first and, in doubt, in the others.
     """
 
     architecture: str
@@ -188,10 +188,10 @@ class Train(Section):
 
 
 class Neighbours(Section):
-    """When and how much the known images that are most alike have a say."""
+    """Where, and by what power of its distances, the most similar training images have a say."""
 
     unsure_below: float = Field(ge=0, le=1)
-    weight: float = Field(ge=0, le=100)
+    power: float = Field(gt=0, le=20)
 
 
 class Evaluate(Section):

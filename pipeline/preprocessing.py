@@ -2,7 +2,7 @@
 
 Each step takes uint8 images ``(n, 28, 28)`` and gives as many, and treats every image by itself.
 A form is what a sequence of steps makes of an image; that of no step is the image as it is. A
-network may know several forms: it is trained on all, asked in each, and its answers are averaged.
+network may know several forms: it is trained on all, and its answers in several are averaged.
 Which they are is recorded beside it; `inference` and `reader` apply them.
 """
 

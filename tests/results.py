@@ -40,7 +40,10 @@ def read_as(labels: Labels, misread: Misread, confidence: float = 0.95) -> NDArr
 
 
 def write_results(
-    data: TrainingDigits, test: UnlabelledDigits, probabilities: NDArray[np.float64]
+    data: TrainingDigits,
+    test: UnlabelledDigits,
+    probabilities: NDArray[np.float64],
+    averages: NDArray[np.float64] | None = None,
 ) -> None:
     """Write into the current folder what ``report`` reads, by the code that does so in earnest.
 
@@ -49,6 +52,7 @@ def write_results(
         test: images to label; they are read as ``probabilities`` says of the first ones.
         probabilities: of all labelled images, ``(n, 10)``; those of the folds that params.yaml
             lists are taken.
+        averages: the same before neighbours were asked; None if they were not.
     """
     settings = params.load()
     members, judges = settings.ensemble.members(), settings.ensemble.judges()
@@ -60,7 +64,7 @@ def write_results(
     rows = np.flatnonzero(np.isin(data.folds, [judge.fold for judge in judges]))
     judgement = Judgement(
         rows=rows,
-        averages=np.roll(probabilities[rows], 1, axis=0),
+        averages=(probabilities if averages is None else averages)[rows],
         probabilities=probabilities[rows],
         errors={judge: int((~right[data.folds == judge.fold]).sum()) for judge in judges},
         train_accuracy=0.998,

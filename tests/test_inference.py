@@ -59,7 +59,7 @@ def test_network_is_given_what_it_was_trained_with(
     assert np.array_equal(probabilities, raw) == (not steps)
 
 
-def test_answer_is_the_average_over_the_forms_that_a_network_knows(
+def test_answer_in_doubt_is_the_average_over_the_forms_that_a_network_knows(
     model: keras.Model, training_digits: TrainingDigits, tmp_path: Path
 ) -> None:
     save_model(model, tmp_path / "model.keras")

@@ -3,6 +3,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import sobel
 
+from pipeline import neighbours
 from pipeline.digits import Images, Labels, TrainingDigits
 from pipeline.neighbours import decide, measure_distortion
 
@@ -65,7 +66,7 @@ def test_nearest_neighbours_turn_the_balance(
 ) -> None:
     images = training_digits.images[[digit]]
     before = waver(other, digit)
-    after = decide(before, images, known, unsure_below=0.7, weight=4)
+    after = decide(before, images, known, unsure_below=0.7, power=4)
     assert after.argmax() == digit
     assert after[0, [digit, other]].sum() == pytest.approx(0.92)
     rest = np.delete(np.arange(10), [digit, other])
@@ -81,10 +82,8 @@ def test_the_two_are_weighed_by_a_power_of_their_distances(
         np.sort(measure_distortion(images[0], known[0][known[1] == digit]))[:3].mean()
         for digit in (3, 8)
     )
-    after = decide(waver(8, 3), images, known, unsure_below=0.7, weight=0.5)
+    after = decide(waver(8, 3), images, known, unsure_below=0.7, power=0.5)
     assert after[0, 3] / after[0, 8] == pytest.approx(0.42 / 0.5 * (far / near) ** 0.5, rel=1e-5)
-    unweighted = decide(waver(8, 3), images, known, unsure_below=0.7, weight=0)
-    np.testing.assert_allclose(unweighted, waver(8, 3), rtol=1e-12)
 
 
 def test_only_the_undecided_are_asked_about(
@@ -93,10 +92,10 @@ def test_only_the_undecided_are_asked_about(
     sure = np.full((1, 10), 0.02)
     sure[0, 8] = 0.82
     before = np.concatenate([sure, waver(8, 3), sure])
-    after = decide(before, training_digits.images[[3, 3, 3]], known, unsure_below=0.7, weight=4)
+    after = decide(before, training_digits.images[[3, 3, 3]], known, unsure_below=0.7, power=4)
     assert after.argmax(axis=1).tolist() == [8, 3, 8]
     np.testing.assert_array_equal(after[[0, 2]], before[[0, 2]])
-    never = decide(before, training_digits.images[[3, 3, 3]], known, unsure_below=0, weight=4)
+    never = decide(before, training_digits.images[[3, 3, 3]], known, unsure_below=0, power=4)
     np.testing.assert_array_equal(never, before)
 
 
@@ -105,7 +104,7 @@ def test_a_copy_among_the_known_decides_without_a_warning(
 ) -> None:
     images, labels = training_digits.images, training_digits.labels
     copies = np.concatenate([images, *[images[[3]]] * 3]), np.append(labels, [3, 3, 3])
-    after = decide(waver(8, 3), images[[3]], copies, unsure_below=0.7, weight=4)
+    after = decide(waver(8, 3), images[[3]], copies, unsure_below=0.7, power=4)
     assert after[0, 3] == pytest.approx(0.92)
     assert np.isfinite(after).all()
 
@@ -115,7 +114,24 @@ def test_digit_that_none_of_the_known_shows_is_farther_than_any(
 ) -> None:
     images, labels = training_digits.images, training_digits.labels
     known = images[labels < 8], labels[labels < 8]
-    after = decide(waver(8, 3), images[[3]], known, unsure_below=0.7, weight=4)
+    after = decide(waver(8, 3), images[[3]], known, unsure_below=0.7, power=4)
     assert after[0, 3] == pytest.approx(0.92)
-    neither = decide(waver(8, 9), images[[3]], known, unsure_below=0.7, weight=4)
+    neither = decide(waver(8, 9), images[[3]], known, unsure_below=0.7, power=4)
     np.testing.assert_allclose(neither, waver(8, 9))
+
+
+def test_distance_is_measured_to_the_nearest_by_means_of_four_pixels(
+    monkeypatch: pytest.MonkeyPatch, training_digits: TrainingDigits, known: tuple[Images, Labels]
+) -> None:
+    monkeypatch.setattr(neighbours, "_CANDIDATES", 2)
+    images = training_digits.images[[3]]
+    means = {}
+    for digit in (3, 8):
+        others = known[0][known[1] == digit]
+        shrunk, mine = (each.reshape(-1, 14, 2, 14, 2).mean((2, 4)) for each in (others, images))
+        nearest = ((shrunk - mine) ** 2).sum((1, 2)).argsort()[:2]
+        means[digit] = measure_distortion(images[0], others[nearest]).mean()
+        assert means[digit] != np.sort(measure_distortion(images[0], others))[:2].mean()
+    after = decide(waver(8, 3), images, known, unsure_below=0.7, power=0.5)
+    expected = 0.42 / 0.5 * (means[8] / means[3]) ** 0.5
+    assert after[0, 3] / after[0, 8] == pytest.approx(expected, rel=1e-5)

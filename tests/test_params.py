@@ -222,7 +222,9 @@ def test_unknown_key_is_named_with_the_known_ones(in_folder: Path) -> None:
 @pytest.mark.parametrize("key", ["trian", "5", "? [1]\n"])
 def test_unknown_section_is_named_with_the_known_ones(in_folder: Path, key: str) -> None:
     set_params(in_folder, ("seed: 0", f"{key}: 1\nseed: 0"))
-    assert_refused(in_folder, ": no such key, expected augmentation, ensemble, evaluate, ")
+    assert_refused(
+        in_folder, ": no such key, expected augmentation, ensemble, evaluate, neighbours, "
+    )
 
 
 @pytest.mark.parametrize("key", ["max_epochs", "calibration_bins", "kind"])

@@ -39,8 +39,8 @@ class Judgement:
         averages: float64 ``(rows, 10)``, over the members that hold a row back.
         probabilities: the same after neighbours outside the fold were asked.
         errors: of each member, among the images of its fold.
-        train_accuracy: the members' mean accuracy on as many images outside their folds, as they
-            are, not warped.
+        train_accuracy: the members' mean accuracy on the first images outside their folds, as many
+            as they hold back, as they are, not warped.
     """
 
     rows: Rows
@@ -103,12 +103,13 @@ def judge(members: list[Member], data: TrainingDigits, settings: Neighbours) -> 
     for member in members:
         network = load_network(stages.MODELS / member.name)
         held_back = np.flatnonzero(data.folds == member.fold)
-        probabilities = predict_probabilities(network, data.images[held_back])
-        of_fold.setdefault(member.fold, []).append(probabilities)
-        errors[member] = int((probabilities.argmax(axis=1) != data.labels[held_back]).sum())
         others = np.flatnonzero(data.folds != member.fold)[: len(held_back)]
-        answers = predict_probabilities(network, data.images[others]).argmax(axis=1)
-        train_accuracies.append(np.mean(answers == data.labels[others]))
+        asked = np.concatenate([held_back, others])
+        answers = predict_probabilities(network, data.images[asked])
+        right = answers.argmax(axis=1) == data.labels[asked]
+        of_fold.setdefault(member.fold, []).append(answers[: len(held_back)])
+        errors[member] = int((~right[: len(held_back)]).sum())
+        train_accuracies.append(right[len(held_back) :].mean())
     averages, probabilities = np.zeros((2, len(data.labels), digits.NUM_CLASSES))
     for fold, each in of_fold.items():
         held_back = data.folds == fold

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline import digits, neighbours, params, stages, submission
-from pipeline.digits import NUM_CLASSES, Probabilities, Provenance, UnlabelledDigits
+from pipeline.digits import NUM_CLASSES, Probabilities, Provenance, TrainingDigits, UnlabelledDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import missing, read_json, replacing, sha256, write_json
 from pipeline.label_shift import compare_counts
@@ -31,8 +31,8 @@ def main() -> None:
     folders = [stages.MODELS / name for name in names]
     check_provenance(folders, test.provenance)
     hashes = hash_models(folders)
+    train = load_neighbours(test.provenance)
     averages = load_reader(names).probabilities(test.images)
-    train = digits.load_training(stages.TRAIN)
     probabilities = neighbours.decide(
         averages, test.images, (train.images, train.labels), **settings.neighbours.model_dump()
     )
@@ -58,6 +58,22 @@ def check_provenance(folders: list[Path], provenance: Provenance) -> None:
                 f"{provenance}: expected a network that saw the training images beside them and "
                 f"nothing else. Delete {folder}, then train it again with: dvc repro"
             )
+
+
+def load_neighbours(provenance: Provenance) -> TrainingDigits:
+    """The training images, which must belong to the test images, for the same reason.
+
+    Raises:
+        ArtifactError: they belong to others, are missing or damaged.
+    """
+    train = digits.load_training(stages.TRAIN)
+    if train.provenance != provenance:
+        raise ArtifactError(
+            f"{stages.TRAIN} holds {train.provenance}, but the test images belong to {provenance}: "
+            "expected the training images beside them. Prepare both again with: "
+            "dvc repro --force prepare"
+        )
+    return train
 
 
 def hash_models(folders: list[Path]) -> dict[str, str]:

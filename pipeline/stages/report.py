@@ -77,6 +77,7 @@ def main() -> None:
         | sprite_geometry(),
         "sprite": sprite,
         "suspected_shown": SUSPECTED_SHOWN,
+        "unsure_below": settings.neighbours.unsure_below,
         "upload": submission_log.find(
             submission_log.read(stages.SUBMISSION.with_name("log.csv")), record["sha256"]
         ),

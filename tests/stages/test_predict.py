@@ -69,6 +69,16 @@ def test_member_trained_on_other_data_is_refused_and_the_last_submission_stays(
     assert stages.SUBMISSION.read_text() == "the last one"
 
 
+def test_neighbours_of_other_data_are_refused(
+    member: Path, training_digits: TrainingDigits
+) -> None:
+    foreign = replace(training_digits.provenance, test_sha256="c" * 64)
+    digits.save(stages.TRAIN, replace(training_digits, provenance=foreign))
+    with pytest.raises(ArtifactError, match="train.npz holds .*cccccccc.* --force prepare"):
+        predict.main()
+    assert not stages.SUBMISSION.exists()
+
+
 @pytest.mark.parametrize("name", ["member.json", "model.keras"])
 def test_missing_member_is_named_and_the_last_submission_stays(member: Path, name: str) -> None:
     stages.SUBMISSION.parent.mkdir()
@@ -86,7 +96,7 @@ def test_training_images_have_a_say_where_networks_waver(
     probabilities = predict_probabilities(load_network(member), test_digits.images)
     assert probabilities.max() < 0.7
     known = training_digits.images, training_digits.labels
-    expected = decide(probabilities, test_digits.images, known, unsure_below=0.7, weight=4)
+    expected = decide(probabilities, test_digits.images, known, unsure_below=0.7, power=4)
     written = submission.read(stages.SUBMISSION, expected_rows=20)
     np.testing.assert_array_equal(written, expected.argmax(axis=1))
     assert (written != probabilities.argmax(axis=1)).any()

@@ -101,12 +101,14 @@ def make_report(
         *changes: tuple[str, str],
         data: TrainingDigits = training_digits,
         misread: Misread = MISREAD,
+        alone: Misread | None = None,
     ) -> Page:
         set_params(in_folder, *changes)
-        key = repr((changes, data, misread))
+        key = repr((changes, data, misread, alone))
         if key not in written:
             test = replace(test_digits, provenance=data.provenance)
-            write_results(data, test, read_as(data.labels, misread))
+            averages = None if alone is None else read_as(data.labels, alone)
+            write_results(data, test, read_as(data.labels, misread), averages)
             written[key] = written[""] / str(len(written))
             shutil.copytree(in_folder, written[key])
         shutil.copytree(written[key], in_folder, dirs_exist_ok=True)
@@ -228,6 +230,29 @@ def test_one_network_of_one_fold_says_what_it_cannot_know(make_report: MakeRepor
     assert "there is no spread between networks" in page.words
     assert "Only images that were judged can fall under suspicion" in page.words
     assert "a single network, mean of" not in page.words
+
+
+def test_page_and_card_tell_what_neighbours_did(make_report: MakeReport) -> None:
+    """Networks alone misread rows 4, 5 and 7; with neighbours row 4 and, less surely, row 8."""
+    page = make_report(
+        misread={4: (9, 0.9), 8: (3, 0.6)},
+        alone={4: (9, 0.9), 5: (3, 0.6), 7: (1, 0.6)},
+    )
+    assert "where it was unsure, similar images of other folds had a say" in page.words
+    assert (
+        "For 3 images without a digit of more than 70 %, the most similar images of other folds "
+        "helped to decide between the two most probable ones (image distortion model, Keysers et "
+        "al. 2007): 2 became right by it, 1 wrong." in page.words
+    )
+    card = stages.MODEL_CARD.read_text()
+    assert "of 3 such held-back images 2 became right and 1 wrong" in card
+
+
+def test_page_and_card_are_silent_about_neighbours_that_nobody_asked(
+    make_report: MakeReport,
+) -> None:
+    assert "similar images" not in make_report().words
+    assert "most similar training images" not in stages.MODEL_CARD.read_text()
 
 
 def test_all_folds_and_seeds_judge_all_images(make_report: MakeReport) -> None:
