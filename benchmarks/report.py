@@ -105,7 +105,7 @@ def write_findings(share: float) -> None:
     evaluate.write_findings(stages.EVALUATION, data, members, judgement, settings.evaluate)
     labelled = probabilities[: len(test.images)]
     counts = np.bincount(data.labels, minlength=NUM_CLASSES)
-    predict.write_report(stages.TEST_REPORT, test, labelled, counts)
+    predict.write_report(stages.TEST_REPORT, test, labelled, labelled, counts)
     hashes = predict.hash_models([stages.MODELS / member.name for member in members])
     predict.write_submission(stages.SUBMISSION, hashes, test.provenance, labelled)
 

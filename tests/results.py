@@ -83,7 +83,8 @@ def write_results(
     evaluate.write_learning_curves(stages.EVALUATION, members)
     evaluate.write_findings(stages.EVALUATION, data, members, judgement, settings.evaluate)
     labelled = probabilities[: len(test.images)]
-    predict.write_report(stages.TEST_REPORT, test, labelled, counts)
+    before = labelled if averages is None else averages[: len(test.images)]
+    predict.write_report(stages.TEST_REPORT, test, before, labelled, counts)
     hashes = predict.hash_models([stages.MODELS / member.name for member in members])
     predict.write_submission(stages.SUBMISSION, hashes, test.provenance, labelled)
 

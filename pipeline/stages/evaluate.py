@@ -62,6 +62,7 @@ def main() -> None:
             temporary,
             rows=judgement.rows,
             labels=data.labels[judgement.rows],
+            averages=judgement.averages,
             probabilities=judgement.probabilities,
             train_sha256=np.array(data.provenance.train_sha256),
         )

@@ -37,7 +37,7 @@ def main() -> None:
         averages, test.images, (train.images, train.labels), **settings.neighbours.model_dump()
     )
     training_counts = read_json(stages.DATA_REPORT / "summary.json")["training_images_by_digit"]
-    write_report(stages.TEST_REPORT, test, probabilities, np.array(training_counts))
+    write_report(stages.TEST_REPORT, test, averages, probabilities, np.array(training_counts))
     write_submission(stages.SUBMISSION, hashes, test.provenance, probabilities)
     print(f"{stages.SUBMISSION}: {len(probabilities):,} rows, checked")
 
@@ -153,20 +153,31 @@ def describe_commit() -> str | None:
 def write_report(
     path: Path,
     test: UnlabelledDigits,
+    averages: Probabilities,
     probabilities: Probabilities,
     training_counts: NDArray[np.int64],
 ) -> None:
-    """Show how often each digit was predicted and which images were least certain."""
+    """Show how often each digit was predicted and which images were least certain.
+
+    Args:
+        path: of the folder.
+        test: the images.
+        averages: over the networks, ``(n, 10)``.
+        probabilities: the same after neighbours were asked.
+        training_counts: training images of each digit, ``(10,)``.
+    """
     counts = np.bincount(probabilities.argmax(axis=1), minlength=NUM_CLASSES)
     table, comparison = compare_counts(training_counts, counts)
     closest = tabulate_closest_calls(probabilities)
     shown = closest["image_id"].to_numpy() - 1
     with replacing(path) as folder:
         folder.mkdir()
-        np.savez(folder / "probabilities.npz", probabilities=probabilities)
+        np.savez(folder / "probabilities.npz", averages=averages, probabilities=probabilities)
         table.to_csv(folder / "class_counts.csv", index=False)
         closest.to_csv(folder / "least_certain.csv", index=False)
-        write_json(folder / "summary.json", {"n": len(probabilities)} | comparison)
+        asked = int((averages != probabilities).any(axis=1).sum())
+        counted = {"n": len(probabilities), "neighbours_asked": asked}
+        write_json(folder / "summary.json", counted | comparison)
         bars.predicted_counts(folder / "class_counts.svg", table)
         tiles.least_certain(
             folder / "least_certain.png", test.images[shown], probabilities[shown], shown + 1

@@ -112,7 +112,7 @@ def test_neither_recipe_fits_or_stops_by_an_image_of_the_fold(
         return fit(model, images, labels, **rest)
 
     monkeypatch.setattr(training, "fit", spy)
-    enough_for_patience_to_run_out = BUDGET | {"our_epochs": 12}
+    enough_for_patience_to_run_out = BUDGET | {"our_epochs": 22}
     train(NAME, choose(fold=1, budget=enough_for_patience_to_run_out))
     assert [images.shape[:2] for images in seen] == [(1, 320), (1, 310), (1, 10)]
     assert not any((images[:, :, 0, 0] == 1).any() for images in seen)

@@ -141,6 +141,7 @@ def test_test_report_counts_and_lists_what_was_predicted(member: Path) -> None:
     assert counts["training"].tolist() == [6] * 10
     summary = read_json(stages.TEST_REPORT / "summary.json")
     assert summary["n"] == 20 == counts["predicted"].sum()
+    assert summary["neighbours_asked"] == 20
     assert 0 <= summary["p_value"] <= 1
 
     closest = pd.read_csv(stages.TEST_REPORT / "least_certain.csv")

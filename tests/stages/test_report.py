@@ -240,9 +240,13 @@ def test_page_and_card_tell_what_neighbours_did(make_report: MakeReport) -> None
     )
     assert "where it was unsure, similar images of other folds had a say" in page.words
     assert (
-        "For 3 images without a digit of more than 70 %, the most similar images of other folds "
+        "For 3 images without a digit of 70 % or more, the most similar images of other folds "
         "helped to decide between the two most probable ones (image distortion model, Keysers et "
         "al. 2007): 2 became right by it, 1 wrong." in page.words
+    )
+    assert (
+        "20 images were labelled by 1 network, and 3 of them with the help of the most similar "
+        "training images." in page.words
     )
     card = stages.MODEL_CARD.read_text()
     assert "of 3 such held-back images 2 became right and 1 wrong" in card

@@ -222,7 +222,7 @@ def test_settings_that_a_member_does_not_use_do_not_concern_it(
     digits.save(stages.TRAIN, training_digits)
     usual = load_params()
     more_epochs = load_params(("all_rows_epochs: 36", "all_rows_epochs: 40"))
-    less_patience = load_params(("patience_epochs: 8", "patience_epochs: 4"))
+    less_patience = load_params(("patience_epochs: 16", "patience_epochs: 4"))
     of_all_rows = Member("all", 0, "deep_cnn", PLAIN)
     for member, other in ((MEMBER, more_epochs), (of_all_rows, less_patience)):
         assert train.describe_conditions(member, usual) == train.describe_conditions(member, other)
