@@ -287,7 +287,7 @@ def test_another_core_trains_what_comes_next_until_the_trainer_is_gone(
 ) -> None:
     endless = (
         ("max_epochs: 8", "max_epochs: 1000"),
-        ("patience_epochs: 8", "patience_epochs: 1000"),
+        ("patience_epochs: 16", "patience_epochs: 1000"),
     )
     set_params(untrained, ("seeds: [0]", "seeds: [0, 1]"), *endless)
     log, following = tmp_path / "log", MEMBER.replace("0-0", "0-1")

@@ -5,7 +5,7 @@ import pytest
 from pipeline import params, profiles
 from pipeline.errors import ParamsError
 
-WHOLE_SECTIONS = {"prepare", "ensemble", "augmentation", "train"}
+WHOLE_SECTIONS = {"prepare", "ensemble", "augmentation", "neighbours", "train"}
 
 
 @pytest.mark.parametrize("name", profiles.names())
