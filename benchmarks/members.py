@@ -1,4 +1,4 @@
-"""How each trained member does on the images it never saw, and what averaging them gains."""
+"""How each trained member does on the images it never saw; what averages and neighbours gain."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from comparison.statistics import mean_accuracy, paired_difference
+from comparison.statistics import Interval, mean_accuracy, paired_difference
 from pipeline import digits, params, stages
 from pipeline.averaging import average_probabilities
 from pipeline.errors import exit_status
@@ -24,7 +24,7 @@ _MOST_CHOICES = 200
 
 
 def main() -> None:
-    """Print a row per member and per kind of member, then averages of more and more of them."""
+    """Print a row per member and per kind, then averages of more and more, then neighbours."""
     data = digits.load_training(stages.TRAIN)
     members = params.load().ensemble.judges()
     probabilities, hits, rows = {}, {}, []
@@ -60,6 +60,7 @@ def main() -> None:
     if len(members) > len(by_fold):
         print_shared_errors(by_fold, hits)
         print_averages(by_fold, probabilities, hits, data)
+    print_gain_of_neighbours()
 
 
 def describe(accuracy: "pd.Series[float]") -> str:
@@ -122,14 +123,31 @@ def print_averages(
     print(
         f"all {count} averaged: {averaged.size - averaged.sum():,} of {averaged.size:,} wrong, "
         f"{accuracy.value:.3%} ({accuracy.low:.3%} to {accuracy.high:.3%}); gain over one, paired: "
-        f"{100 * gain.value:+.3f} points ({100 * gain.low:+.3f} to {100 * gain.high:+.3f})"
+        f"{describe_gain(gain)}"
     )
-    gain = paired_difference(averaged, arithmetic)
     print(
-        f"by means of probabilities, not of their logarithms: {(~arithmetic).sum():,} wrong; "
-        f"gain of the logarithms, paired: {100 * gain.value:+.3f} points "
-        f"({100 * gain.low:+.3f} to {100 * gain.high:+.3f})"
+        f"by means of probabilities, not of their logarithms: {(~arithmetic).sum():,} wrong; gain "
+        f"of the logarithms, paired: {describe_gain(paired_difference(averaged, arithmetic))}"
     )
+
+
+def print_gain_of_neighbours() -> None:
+    """What the last ``dvc repro evaluate`` found that they mended and broke."""
+    with np.load(stages.EVALUATION / "out_of_fold.npz", allow_pickle=False) as arrays:
+        alone, helped = (
+            (arrays[name].argmax(axis=1) == arrays["labels"])[np.newaxis]
+            for name in ("averages", "probabilities")
+        )
+    print(
+        f"with neighbours: {(~helped).sum():,} of {helped.size:,} wrong in place of "
+        f"{(~alone).sum():,}, {(helped & ~alone).sum()} mended, {(alone & ~helped).sum()} broken; "
+        f"gain, paired: {describe_gain(paired_difference(helped, alone))}"
+    )
+
+
+def describe_gain(gain: Interval) -> str:
+    """In percentage points, with its interval."""
+    return f"{100 * gain.value:+.3f} points ({100 * gain.low:+.3f} to {100 * gain.high:+.3f})"
 
 
 if __name__ == "__main__":
