@@ -1,8 +1,9 @@
 """Trained members: saved, loaded, and asked for probabilities."""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,17 @@ class TrainedNetwork:
 
     model: keras.Model
     forms: Forms
+
+    def logits(self, images: Images) -> NDArray[np.float32]:
+        """Logits ``(n, 10)`` for preprocessed uint8 images ``(n, 28, 28)``."""
+        batches = (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
+        return np.concatenate([self._compiled(batch) for batch in batches])
+
+    @cached_property
+    def _compiled(self) -> Any:
+        """The model as a function of batches of any size, traced once."""
+        batch = [tf.TensorSpec([None, IMAGE_SIZE, IMAGE_SIZE], tf.uint8)]
+        return tf.function(partial(self.model, training=False), batch, jit_compile=False)
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -84,11 +96,4 @@ def predict_probabilities(network: TrainedNetwork, images: Images) -> Probabilit
     Returns:
         float64 ``(n, 10)``, rows sum to 1; of several forms, as `ask_in_forms` averages them.
     """
-    batch_of_any_size = [tf.TensorSpec([None, IMAGE_SIZE, IMAGE_SIZE], tf.uint8)]
-    ask = tf.function(partial(network.model, training=False), batch_of_any_size, jit_compile=False)
-
-    def ask_in_batches(shown: Images) -> NDArray[np.float32]:
-        batches = (shown[start : start + _BATCH] for start in range(0, len(shown), _BATCH))
-        return np.concatenate([ask(batch) for batch in batches])
-
-    return ask_in_forms(ask_in_batches, images, network.forms)
+    return ask_in_forms(network.logits, images, network.forms)

@@ -78,6 +78,11 @@ def decide(
     return result
 
 
+def count_asked(before: Probabilities, after: Probabilities) -> int:
+    """Of how many images `decide` changed the probabilities."""
+    return int((before != after).any(axis=1).sum())
+
+
 def measure_distortion(image: Images, others: Images) -> NDArray[np.float32]:
     """How far an image ``(28, 28)`` is from each of others ``(n, 28, 28)``: float32 ``(n,)``.
 

@@ -223,7 +223,7 @@ def test_unknown_key_is_named_with_the_known_ones(in_folder: Path) -> None:
 def test_unknown_section_is_named_with_the_known_ones(in_folder: Path, key: str) -> None:
     set_params(in_folder, ("seed: 0", f"{key}: 1\nseed: 0"))
     assert_refused(
-        in_folder, ": no such key, expected augmentation, ensemble, evaluate, neighbours, "
+        in_folder, ": no such key, expected augmentation, ensemble, evaluate, neighbours, prepare,"
     )
 
 

@@ -223,9 +223,8 @@ def summarize_neighbours(judgement: Judgement, labels: digits.Labels) -> dict[st
     before, after = (
         each.argmax(axis=1) == labels for each in (judgement.averages, judgement.probabilities)
     )
-    asked = (judgement.averages != judgement.probabilities).any(axis=1)
     return {
-        "neighbours_asked": int(asked.sum()),
+        "neighbours_asked": neighbours.count_asked(judgement.averages, judgement.probabilities),
         "neighbours_mended": int((~before & after).sum()),
         "neighbours_broke": int((before & ~after).sum()),
     }

@@ -61,7 +61,7 @@ def check_provenance(folders: list[Path], provenance: Provenance) -> None:
 
 
 def load_neighbours(provenance: Provenance) -> TrainingDigits:
-    """The training images, which must belong to the test images, for the same reason.
+    """The training images, which must belong to the test images: others may be copies of these.
 
     Raises:
         ArtifactError: they belong to others, are missing or damaged.
@@ -175,7 +175,7 @@ def write_report(
         np.savez(folder / "probabilities.npz", averages=averages, probabilities=probabilities)
         table.to_csv(folder / "class_counts.csv", index=False)
         closest.to_csv(folder / "least_certain.csv", index=False)
-        asked = int((averages != probabilities).any(axis=1).sum())
+        asked = neighbours.count_asked(averages, probabilities)
         counted = {"n": len(probabilities), "neighbours_asked": asked}
         write_json(folder / "summary.json", counted | comparison)
         bars.predicted_counts(folder / "class_counts.svg", table)
