@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline import digits, stages
+from pipeline import stages
+from pipeline.data import dataset
 from pipeline.errors import exit_status
 
 REPEATS = 7
@@ -25,7 +26,7 @@ def measure(*arguments: str) -> float:
 
 def main() -> None:
     """Print medians, ranges and the ratio; then the time for a folder of 1,000 pictures."""
-    images = digits.load_test(stages.TEST).images
+    images = dataset.load_test(stages.TEST).images
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for index in range(FOLDER_IMAGES):

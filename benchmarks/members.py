@@ -9,11 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from comparison.statistics import Interval, mean_accuracy, paired_difference
-from pipeline import digits, params, stages
-from pipeline.averaging import average_probabilities
+from pipeline import params, stages
+from pipeline.data import dataset
+from pipeline.ensemble.averaging import average_probabilities
 from pipeline.errors import exit_status
 from pipeline.files import read_json
-from pipeline.inference import load_network, predict_probabilities
+from pipeline.networks.trained import load_network, predict_probabilities
 from pipeline.params import Fold, Member
 
 Hits = NDArray[np.bool_]
@@ -25,7 +26,7 @@ _MOST_CHOICES = 200
 
 def main() -> None:
     """Print a row per member and per kind, then averages of more and more, then neighbours."""
-    data = digits.load_training(stages.TRAIN)
+    data = dataset.load_training(stages.TRAIN)
     members = params.load().ensemble.judges()
     probabilities, hits, rows = {}, {}, []
     for member in members:
@@ -90,7 +91,7 @@ def print_averages(
     by_fold: dict[Fold, list[Member]],
     probabilities: dict[Member, NDArray[np.float64]],
     hits: dict[Member, Hits],
-    data: digits.TrainingDigits,
+    data: dataset.TrainingDigits,
 ) -> None:
     """Accuracy of k members averaged, over choices of k; then what all gain over one."""
     count = len(next(iter(by_fold.values())))

@@ -17,12 +17,13 @@ from PIL import Image, ImageDraw
 from rich.console import Console
 from rich.table import Table
 
-from pipeline import pictures, predicting, stages
-from pipeline.digits import IMAGE_SIZE, Images
+from pipeline import stages
+from pipeline.data.dataset import IMAGE_SIZE, Images
 from pipeline.errors import exit_status
-from pipeline.metrics import wilson_interval
-from pipeline.predicting import Outcome
-from pipeline.reader import SURE_FROM, Reader
+from pipeline.evaluation.metrics import wilson_interval
+from pipeline.handwriting import batch, pictures
+from pipeline.handwriting.batch import Outcome
+from pipeline.handwriting.reader import SURE_FROM, Reader
 
 
 def main() -> None:
@@ -33,8 +34,8 @@ def main() -> None:
     chosen = parser.parse_args()
     reader = Reader.load(stages.EXPORTED, stages.MODELS)
     began = time.perf_counter()
-    items = predicting.gather([str(chosen.folder)], lambda: b"")
-    outcomes = predicting.read_all(items, reader, advance=lambda: None)
+    items = batch.gather([str(chosen.folder)], lambda: b"")
+    outcomes = batch.read_all(items, reader, advance=lambda: None)
     seconds = time.perf_counter() - began
     paths = [Path(item.name) for item in items]
     naive = reader.probabilities(np.stack([resize_naively(path) for path in paths])).argmax(axis=1)

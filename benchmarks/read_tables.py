@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from pipeline import stages, tables
+from pipeline import stages
+from pipeline.data import tables
+from pipeline.data.folds import find_duplicates
 from pipeline.errors import exit_status
-from pipeline.folds import find_duplicates
 
 REPEATS = 9
 

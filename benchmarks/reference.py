@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline import digits, params, profiles, stages
+from pipeline import params, profiles, stages
+from pipeline.data import dataset
 from pipeline.errors import exit_status
 from pipeline.params import Member
 
@@ -56,9 +57,9 @@ class Run:
 def train_reference(fold: int, to_the_end: bool) -> Run:
     """Train until the threshold is crossed, or until patience ends the run."""
     from pipeline.architectures import build
-    from pipeline.backend import keras, make_repeatable, tf
+    from pipeline.networks.backend import keras, make_repeatable, tf
 
-    data = digits.load_training(stages.TRAIN)
+    data = dataset.load_training(stages.TRAIN)
     fitted, judged = data.folds != fold, data.folds == fold
     make_repeatable(fold)
     model = build("deep_cnn")
@@ -66,8 +67,8 @@ def train_reference(fold: int, to_the_end: bool) -> Run:
     model.compile("adam", loss, metrics=["accuracy"], jit_compile=False)
     generator = tf.keras.preprocessing.image.ImageDataGenerator(
         rotation_range=8,
-        width_shift_range=1.4 / digits.IMAGE_SIZE,
-        height_shift_range=1.4 / digits.IMAGE_SIZE,
+        width_shift_range=1.4 / dataset.IMAGE_SIZE,
+        height_shift_range=1.4 / dataset.IMAGE_SIZE,
         zoom_range=0.1,
     )
     images = data.images[fitted][..., np.newaxis]
@@ -106,7 +107,7 @@ def train_reference(fold: int, to_the_end: bool) -> Run:
 
 def train_profile(profile: str, fold: int) -> Run:
     """Train the first network of a profile as the train stage does; read the fold once."""
-    from pipeline.inference import TrainedNetwork, predict_probabilities
+    from pipeline.networks.trained import TrainedNetwork, predict_probabilities
     from pipeline.stages import train
 
     with tempfile.TemporaryDirectory() as folder:
@@ -114,7 +115,7 @@ def train_profile(profile: str, fold: int) -> Run:
         train.limit_threads(settings)
         network = settings.ensemble.networks[0]
         member = Member(fold, 0, network.architecture, network.preprocessing)
-        data = digits.load_training(stages.TRAIN)
+        data = dataset.load_training(stages.TRAIN)
         model, state = train.fit(member, settings, data, Path(folder) / "state.npz")
     judged = data.folds == fold
     trained = TrainedNetwork(model, member.forms)

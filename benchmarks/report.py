@@ -22,8 +22,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import digits, params, stages
-from pipeline.digits import NUM_CLASSES, Labels
+from pipeline import params, stages
+from pipeline.data import dataset
+from pipeline.data.dataset import NUM_CLASSES, Labels
 
 MOST_SECONDS, MOST_GIGABYTES, MOST_MEGABYTES_OF_PAGE = 20, 1.5, 5
 SEEDS = 3
@@ -74,7 +75,7 @@ def measure(work: Callable[[float], None], share: float) -> tuple[float, float, 
 
     Keras is there already, as after asking networks.
     """
-    import_module("pipeline.inference")
+    import_module("pipeline.networks.trained")
     start, start_of_processors = time.perf_counter(), time.process_time()
     work(share)
     seconds, of_processors = time.perf_counter() - start, time.process_time() - start_of_processors
@@ -87,14 +88,14 @@ def write_findings(share: float) -> None:
     from pipeline.stages import evaluate, predict
     from tests.results import write_member
 
-    data, test = digits.load_training(stages.TRAIN), digits.load_test(stages.TEST)
+    data, test = dataset.load_training(stages.TRAIN), dataset.load_test(stages.TEST)
     settings = params.load()
     members = settings.ensemble.members()
     for place, member in enumerate(members):
         write_member(stages.MODELS / member.name, data, seed=place)
     probabilities = predict_badly(data.labels, share)
     wrong = probabilities.argmax(axis=1) != data.labels
-    judgement = evaluate.Judgement(
+    judgement = evaluate.OutOfFoldPredictions(
         np.arange(len(data.labels)),
         probabilities,
         probabilities,

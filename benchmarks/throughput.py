@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from benchmarks.read_tables import measure
 from pipeline.architectures import ARCHITECTURES, build
-from pipeline.augmentation import Warp, draw_transforms
-from pipeline.backend import make_repeatable, tf, use_threads
 from pipeline.errors import exit_status
-from pipeline.fast_layers import ComputeDtype
-from pipeline.layers import tabulate_layers
+from pipeline.networks.backend import make_repeatable, tf, use_threads
+from pipeline.networks.summary import tabulate_layers
 from pipeline.parallel import count_processors
-from pipeline.training import Fitter, Step, count_parts
+from pipeline.training.augmentation import Warp, draw_transforms
+from pipeline.training.fast_layers import ComputeDtype
+from pipeline.training.loop import Fitter, Step, count_parts
 
 TURNS = 7
 STEPS = 10

@@ -11,8 +11,8 @@ from typing import Literal
 
 from comparison.references import Reference
 from comparison.settings import Budget
-from pipeline.augmentation import Warp
-from pipeline.training import Recipe
+from pipeline.training.augmentation import Warp
+from pipeline.training.loop import Recipe
 
 Whose = Literal["author", "ours"]
 

@@ -15,11 +15,12 @@ from scipy import ndimage
 
 from comparison import settings
 from comparison.settings import ROBUSTNESS, RUNS, Settings
-from pipeline import digits, stages
-from pipeline.digits import IMAGE_SIZE, Images
+from pipeline import stages
+from pipeline.data import dataset
+from pipeline.data.dataset import IMAGE_SIZE, Images
 from pipeline.errors import exit_status
-from pipeline.files import replacing
-from pipeline.inference import load_network, predict_probabilities
+from pipeline.files import atomic_path
+from pipeline.networks.trained import load_network, predict_probabilities
 
 DIRECTIONS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 """Up, down, left, right, as steps along the rows and along the columns."""
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument("architecture", choices=chosen.robustness.architectures)
     architecture = parser.parse_args().architecture
     table = measure(architecture, chosen)
-    with replacing(ROBUSTNESS / f"{architecture}.csv") as temporary:
+    with atomic_path(ROBUSTNESS / f"{architecture}.csv") as temporary:
         table.to_csv(temporary, index=False)
 
 
@@ -43,7 +44,7 @@ def measure(architecture: str, chosen: Settings) -> pd.DataFrame:
         Columns architecture, seed, moved (shift or rotation), amount (pixels or degrees),
         accuracy, and images, the number judged.
     """
-    data = digits.load_training(stages.TRAIN)
+    data = dataset.load_training(stages.TRAIN)
     judged = data.folds == chosen.fold
     images, labels = data.images[judged], data.labels[judged]
     amounts = chosen.robustness

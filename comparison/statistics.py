@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from comparison.references import Reference
-from pipeline.metrics import wilson_interval
+from pipeline.evaluation.metrics import wilson_interval
 
 _Z_95 = 1.959963984540054
 

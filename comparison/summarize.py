@@ -14,7 +14,7 @@ from comparison.settings import RESULTS, ROBUSTNESS, RUNS, Settings
 from comparison.statistics import Hits
 from pipeline import profiles
 from pipeline.errors import ArtifactError, exit_status
-from pipeline.files import read_json, replacing, write_text
+from pipeline.files import atomic_path, read_json, write_text
 
 Runs = dict[tuple[str, str], tuple[list[dict[str, Any]], Hits]]
 
@@ -42,7 +42,7 @@ def main() -> None:
     title += " – THE EMBEDDED SAMPLE" if sample else ""
     warp = profiles.read("default")["augmentation"]
 
-    with replacing(RESULTS) as folder:
+    with atomic_path(RESULTS) as folder:
         folder.mkdir()
         table.to_csv(folder / "comparison.csv", index=False)
         variations.to_csv(folder / "variations.csv", index=False)

@@ -24,18 +24,20 @@ from comparison import recipes, settings
 from comparison.recipes import Plan, Whose
 from comparison.references import REFERENCES
 from comparison.settings import RUNS, STATES, Settings
-from pipeline import architectures, digits, parallel, params, profiles, progress, stages, training
-from pipeline.backend import keras, make_repeatable, tf, use_threads
-from pipeline.digits import TrainingDigits
+from pipeline import architectures, parallel, params, profiles, progress, stages
+from pipeline.data import dataset
+from pipeline.data.dataset import TrainingDigits
+from pipeline.data.folds import split_for_stopping
 from pipeline.errors import ParamsError, exit_status
-from pipeline.fast_layers import ComputeDtype, choose_compute_dtype
-from pipeline.files import read_json, replacing, sha256, write_json
-from pipeline.folds import split_for_stopping
-from pipeline.inference import TrainedNetwork, predict_probabilities, save_model
-from pipeline.layers import tabulate_layers
+from pipeline.files import atomic_path, read_json, sha256, write_json
+from pipeline.networks.backend import keras, make_repeatable, tf, use_threads
+from pipeline.networks.summary import tabulate_layers
+from pipeline.networks.trained import TrainedNetwork, predict_probabilities, save_model
 from pipeline.params import PLAIN, Augmentation, Member, Params, Train
 from pipeline.stages.train import CODE, derive_seed, make_recipe
-from pipeline.training_state import held
+from pipeline.training import loop as training
+from pipeline.training.fast_layers import ComputeDtype, choose_compute_dtype
+from pipeline.training.state import training_lock
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     use_threads(1)
-    data = digits.load_training(stages.TRAIN)
+    data = dataset.load_training(stages.TRAIN)
     runs = list_runs(arguments.architecture, settings.load(), data)
     if arguments.helping:
         parallel.end_with_helped()
@@ -103,7 +105,7 @@ def main() -> None:
     left = sum(not run.is_finished for run in runs)
     command = ["-m", "comparison.train", arguments.architecture, "--helping"]
     processes = min(parallel.count_processors(), left) - 1
-    with parallel.helped(command, processes, say=progress.say):
+    with parallel.helper_processes(command, processes, say=progress.print_line):
         fit_free(runs, data)
         fit_all(runs, data)
 
@@ -146,7 +148,7 @@ def fit_free(runs: Sequence[Run], data: TrainingDigits) -> None:
 def fit_all(runs: Sequence[Run], data: TrainingDigits) -> None:
     """Fit what is left, waiting for what other processes do, and say how each run ended."""
     for run in runs:
-        with held(run.lock, run.name):
+        with training_lock(run.lock, run.name):
             fit(run, data)
         record = read_json(run.folder / "member.json")
         print(
@@ -205,7 +207,7 @@ def fit(run: Run, data: TrainingDigits) -> None:
         "fingerprint": run.fingerprint,
         "conditions": run.conditions,
     }
-    with replacing(run.folder) as temporary:
+    with atomic_path(run.folder) as temporary:
         save_model(model, temporary / "model.keras")
         pd.DataFrame(state.history).to_csv(temporary / "history.csv", index=False)
         np.savez(temporary / "predictions.npz", labels=labels, predicted=predicted)

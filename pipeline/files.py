@@ -17,7 +17,7 @@ from pipeline.errors import ArtifactError
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; rename it to ``path`` if the block succeeds.
 
     The block may write a file or make a folder there. After an error the temporary one is
@@ -62,7 +62,7 @@ def _remove(path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 ``text`` with line ends as they are."""
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="")
 
 
@@ -80,21 +80,21 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise missing(path) from None
+        raise missing_artifact(path) from None
     except ValueError as error:
         raise ArtifactError(
             f"{path} is damaged: expected JSON, but {error}. Delete it and run: dvc repro"
         ) from None
 
 
-def missing(path: Path) -> ArtifactError:
+def missing_artifact(path: Path) -> ArtifactError:
     """The error for an artifact that no stage has written yet."""
     return ArtifactError(
         f"{path} is missing: an earlier stage writes it. In the project's folder, run: dvc repro"
     )
 
 
-def tells_of_damage(error: Exception) -> bool:
+def is_corruption(error: Exception) -> bool:
     """Whether an exception, raised while a zip archive was read (npz is one), is of its bytes.
 
     Damage in an archive's own tables surfaces as any of these; errors of the disk are not among

@@ -29,7 +29,7 @@ def count_processors() -> int:
 
 
 @contextmanager
-def helped(
+def helper_processes(
     arguments: Sequence[str], processes: int, *, say: Callable[[str], None]
 ) -> Iterator[None]:
     """Have other Pythons run meanwhile, which call `end_with_helped`; end them with the block.
@@ -79,7 +79,7 @@ def _exit_at_end_of_input() -> None:
 
 
 @contextmanager
-def spread(
+def parallel_map(
     function: Callable[[Argument], Result], arguments: Sequence[Argument]
 ) -> Iterator[Iterator[Result]]:
     """The results of calls in order: few calls by threads, many by a process on each processor.

@@ -5,7 +5,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from pipeline.training_state import TrainingState
+from pipeline.training.state import TrainingState
 
 _console = Console()
 
@@ -52,9 +52,9 @@ class EpochDisplay:
                 f"stopping slice: loss {row['stopping_loss']:.4f}  "
                 f"accuracy {row['stopping_accuracy']:.4f}{marker}"
             )
-        say(f"{self._name}  epoch {epoch:3}  {row['seconds']:5.1f} s  {'  '.join(figures)}")
+        print_line(f"{self._name}  epoch {epoch:3}  {row['seconds']:5.1f} s  {'  '.join(figures)}")
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Print a line above the bar, if there is one."""
     _console.print(line, highlight=False, soft_wrap=True)

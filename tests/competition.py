@@ -6,8 +6,8 @@ import zipfile
 from io import BytesIO
 from pathlib import Path
 
-from pipeline.sources import sample
-from pipeline.tables import TEST_COLUMNS, TEST_ROWS, TRAIN_COLUMNS, TRAIN_ROWS
+from pipeline.data.sources import sample
+from pipeline.data.tables import TEST_COLUMNS, TEST_ROWS, TRAIN_COLUMNS, TRAIN_ROWS
 
 _MIB = 1 << 20
 

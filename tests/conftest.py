@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.digits import Provenance, TrainingDigits, UnlabelledDigits
+from pipeline.data.dataset import Provenance, TrainingDigits, UnlabelledDigits
 
 pytest_plugins = ["tests.browser", "tests.handdrawn", "tests.kaggle_fixtures"]
 

@@ -11,13 +11,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from pipeline.backend import keras
-from pipeline.export import to_onnx
 from pipeline.files import sha256
-from pipeline.handwriting import find_digit
-from pipeline.inference import save_model
-from pipeline.pictures import Pixels
-from pipeline.reader import RECORD, Reader
+from pipeline.handwriting.find_digit import find_digit
+from pipeline.handwriting.pictures import Pixels
+from pipeline.handwriting.reader import RECORD, Reader
+from pipeline.networks.backend import keras
+from pipeline.networks.export import to_onnx
+from pipeline.networks.trained import save_model
 
 Line = list[tuple[float, float]]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import exit_status
-from pipeline.sources.kaggle_client import Patience
+from pipeline.kaggle.client import Timeouts
 from tests.competition import make_archive, make_blank_archive
 from tests.kaggle_server import (
     KEY,
@@ -27,7 +27,7 @@ from tests.kaggle_server import (
 )
 
 REPOSITORY = Path(__file__).parent.parent
-QUICK = Patience(
+QUICK = Timeouts(
     timeout_seconds=10, tries=3, delay_seconds=0.01, scoring_seconds=5, polling_seconds=0.01
 )
 GOOD_KEY = {"KAGGLE_USERNAME": USERNAME, "KAGGLE_KEY": KEY}

@@ -9,11 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline import digits, params, stages
-from pipeline.digits import Labels, TrainingDigits, UnlabelledDigits
+from pipeline import params, stages
+from pipeline.data import dataset
+from pipeline.data.dataset import Labels, TrainingDigits, UnlabelledDigits
 from pipeline.files import write_json
 from pipeline.stages import evaluate, predict
-from pipeline.stages.evaluate import Judgement
+from pipeline.stages.evaluate import OutOfFoldPredictions
 
 PREVIEW = stages.DATA_REPORT / "augmentation_preview.png"
 
@@ -56,20 +57,20 @@ def write_results(
     """
     settings = params.load()
     members, judges = settings.ensemble.members(), settings.ensemble.judges()
-    digits.save(stages.TRAIN, data)
-    digits.save(stages.TEST, test)
+    dataset.save(stages.TRAIN, data)
+    dataset.save(stages.TEST, test)
     for place, member in enumerate(members):
         write_member(stages.MODELS / member.name, data, seed=place)
     right = probabilities.argmax(axis=1) == data.labels
     rows = np.flatnonzero(np.isin(data.folds, [judge.fold for judge in judges]))
-    judgement = Judgement(
+    judgement = OutOfFoldPredictions(
         rows=rows,
         averages=(probabilities if averages is None else averages)[rows],
         probabilities=probabilities[rows],
         errors={judge: int((~right[data.folds == judge.fold]).sum()) for judge in judges},
         train_accuracy=0.998,
     )
-    counts = np.bincount(data.labels, minlength=digits.NUM_CLASSES)
+    counts = np.bincount(data.labels, minlength=dataset.NUM_CLASSES)
     write_json(stages.SOURCE, {"kind": "sample" if data.provenance.sample else "archive"})
     write_json(
         stages.DATA_REPORT / "summary.json",

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import cli, submission
+from pipeline import cli
 from pipeline.architectures import ARCHITECTURES
-from pipeline.tables import TEST_ROWS
+from pipeline.data.tables import TEST_ROWS
+from pipeline.submissions import file as submission
 
 
 def digits(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

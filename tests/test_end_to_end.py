@@ -15,11 +15,11 @@ import numpy as np
 import psutil
 import pytest
 
-from pipeline import tables
-from pipeline.digits import load_test
+from pipeline.data import tables
+from pipeline.data.dataset import load_test
 from pipeline.files import read_json
-from pipeline.inference import load_network, predict_probabilities
-from pipeline.training_state import TrainingState
+from pipeline.networks.trained import load_network, predict_probabilities
+from pipeline.training.state import TrainingState
 from tests.conftest import ROOT, add_network, environment, make_project, run, set_params
 
 MEMBER = "0-0-pooled_cnn-plain"
@@ -100,7 +100,7 @@ def test_colours_and_messages_retrain_nothing(project: Path) -> None:
     assert "up to date" in run(project, "dvc", "status", STAGE)
     with (package / "training.py").open("a") as file:
         file.write("\nCHANGED = True\n")
-    assert "pipeline/training.py" in run(project, "dvc", "status", STAGE)
+    assert "pipeline/training/loop.py" in run(project, "dvc", "status", STAGE)
 
 
 def test_new_member_trains_only_itself(project: Path) -> None:
@@ -118,8 +118,9 @@ def test_contributed_architecture_trains_only_itself(project: Path) -> None:
     mapping = (folder / "__init__.py").read_text()
     (folder / "__init__.py").write_text(
         mapping.replace("    }\n)", f"{line}    }}\n)").replace(
-            "from pipeline.backend",
-            "from pipeline.architectures.wide_view import wide_view\nfrom pipeline.backend",
+            "from pipeline.networks.backend",
+            "from pipeline.architectures.wide_view import wide_view\n"
+            "from pipeline.networks.backend",
         )
     )
     shown = run(project, "python", "-m", "pipeline.cli", "architectures", "wide_view")
@@ -150,8 +151,8 @@ def test_typing_mistake_stops_before_anything_is_deleted(project: Path) -> None:
 
 def test_failed_stage_names_what_brings_its_results_back(project: Path) -> None:
     (project / "pipeline/stages/report.py").write_text(
-        "from pipeline import stages\nfrom pipeline.files import missing\n"
-        "def main():\n    raise missing(stages.EVALUATION)\n"
+        "from pipeline import stages\nfrom pipeline.files import missing_artifact\n"
+        "def main():\n    raise missing_artifact(stages.EVALUATION)\n"
         "stages.run(main)\n"
     )
     output = run(project, "dvc", "repro", status=255)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ArtifactError, exit_status
-from pipeline.files import read_json, replacing, sha256, write_json, write_text
+from pipeline.files import atomic_path, read_json, sha256, write_json, write_text
 
 WRITE_TOO_MUCH = """
 import resource
@@ -41,7 +41,7 @@ def test_text_is_utf8_with_its_own_line_ends(tmp_path: Path) -> None:
 def test_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_text("new")
         assert path.read_text() == "old"
         assert (temporary.parent, temporary.suffix) == (path.parent, path.suffix)
@@ -52,7 +52,7 @@ def test_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
 def test_old_file_stays_after_an_error(tmp_path: Path, error: BaseException) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(type(error), match="stop"), replacing(path) as temporary:
+    with pytest.raises(type(error), match="stop"), atomic_path(path) as temporary:
         temporary.write_text("new")
         raise error
     assert contents(tmp_path) == {"a.txt": "old"}
@@ -60,7 +60,7 @@ def test_old_file_stays_after_an_error(tmp_path: Path, error: BaseException) -> 
 
 def test_folder_replaces_folder_whole(tmp_path: Path) -> None:
     for names in (["a", "b"], ["b", "c"]):
-        with replacing(tmp_path / "folder") as temporary:
+        with atomic_path(tmp_path / "folder") as temporary:
             temporary.mkdir()
             for name in names:
                 (temporary / name).write_text(str(names))
@@ -69,7 +69,7 @@ def test_folder_replaces_folder_whole(tmp_path: Path) -> None:
 
 def test_old_folder_stays_after_an_error(tmp_path: Path) -> None:
     write_text(tmp_path / "folder/a", "old")
-    with pytest.raises(RuntimeError), replacing(tmp_path / "folder") as temporary:
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / "folder") as temporary:
         temporary.mkdir()
         (temporary / "a").write_text("new")
         raise RuntimeError
@@ -78,7 +78,7 @@ def test_old_folder_stays_after_an_error(tmp_path: Path) -> None:
 
 def test_remains_of_a_killed_process_of_the_same_number_do_not_matter(tmp_path: Path) -> None:
     write_text(tmp_path / f".folder.{os.getpid()}.partial/a", "left behind")
-    with replacing(tmp_path / "folder") as temporary:
+    with atomic_path(tmp_path / "folder") as temporary:
         temporary.mkdir()
     assert contents(tmp_path) == {}
 
@@ -91,26 +91,26 @@ def test_link_is_replaced_and_not_what_it_points_to(tmp_path: Path) -> None:
 
 
 def test_nothing_written_names_the_final_path(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError) as caught, replacing(tmp_path / "a.txt"):
+    with pytest.raises(FileNotFoundError) as caught, atomic_path(tmp_path / "a.txt"):
         pass
     assert caught.value.filename == str(tmp_path / "a.txt")
 
 
 def test_file_inside_a_new_folder_names_the_final_path(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError) as caught, replacing(tmp_path / "folder") as temporary:
+    with pytest.raises(FileNotFoundError) as caught, atomic_path(tmp_path / "folder") as temporary:
         temporary.mkdir()
         (temporary / "absent").read_text()
     assert caught.value.filename == str(tmp_path / "folder")
 
 
 def test_error_of_another_file_keeps_its_name(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError) as caught, replacing(tmp_path / "a.txt"):
+    with pytest.raises(FileNotFoundError) as caught, atomic_path(tmp_path / "a.txt"):
         (tmp_path / "other").read_text()
     assert caught.value.filename == str(tmp_path / "other")
 
 
 def test_error_of_no_file_keeps_its_message(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match=r"^the network is down$"), replacing(tmp_path / "a.txt"):
+    with pytest.raises(OSError, match=r"^the network is down$"), atomic_path(tmp_path / "a.txt"):
         raise OSError("the network is down")
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import SMALL_NETWORK, set_params
 from tests.kaggle_fixtures import GOOD_KEY, REPOSITORY, Shell
 from tests.kaggle_server import TOKEN, Fault, Kaggle, wait_until
-from tests.submissions import place_submission
+from tests.submission_files import place_submission
 
 COMPETITION = ("-c", "digit-recognizer")
 _COPIED = ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", "pipeline")

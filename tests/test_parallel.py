@@ -30,24 +30,27 @@ def test_many_calls_are_spread_and_their_results_come_in_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(parallel, "count_processors", lambda: 2)
-    with parallel.spread(square, MANY) as results:
+    with parallel.parallel_map(square, MANY) as results:
         assert list(results) == [number**2 for number in MANY]
-    with parallel.spread(where, MANY) as results:
+    with parallel.parallel_map(where, MANY) as results:
         assert os.getpid() not in set(results)
 
 
 def test_few_calls_and_one_processor_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "count_processors", lambda: 2)
-    with parallel.spread(where, MANY[:60]) as results:
+    with parallel.parallel_map(where, MANY[:60]) as results:
         assert set(results) == {os.getpid()}
     monkeypatch.setattr(parallel, "count_processors", lambda: 1)
-    with parallel.spread(where, MANY) as results:
+    with parallel.parallel_map(where, MANY) as results:
         assert set(results) == {os.getpid()}
 
 
 def test_what_a_call_raises_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "count_processors", lambda: 2)
-    with pytest.raises(ValueError, match="-1"), parallel.spread(square, [*MANY, -1]) as results:
+    with (
+        pytest.raises(ValueError, match="-1"),
+        parallel.parallel_map(square, [*MANY, -1]) as results,
+    ):
         list(results)
 
 
@@ -58,7 +61,7 @@ from tests.test_parallel import report
 
 if __name__ == "__main__":
     parallel.count_processors = lambda: 2
-    with parallel.spread(report, [sys.argv[1]] * 200) as results:
+    with parallel.parallel_map(report, [sys.argv[1]] * 200) as results:
         list(results)
 """
 

@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline import params
+from pipeline.data.preprocessing import STEPS
 from pipeline.errors import ParamsError
 from pipeline.params import Member
-from pipeline.preprocessing import STEPS
 from tests.conftest import SMALL_NETWORK, add_network, set_params
 
 

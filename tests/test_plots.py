@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline import metrics
 from pipeline.architectures import build
-from pipeline.calibration import tabulate_calibration
-from pipeline.digits import TrainingDigits
-from pipeline.label_shift import compare_counts
-from pipeline.layers import tabulate_layers
+from pipeline.data.dataset import TrainingDigits
+from pipeline.evaluation import metrics
+from pipeline.evaluation.calibration import tabulate_calibration
+from pipeline.evaluation.label_shift import compare_counts
+from pipeline.networks.summary import tabulate_layers
 from pipeline.plots import bars, diagrams, scores, tiles
 from pipeline.stages.evaluate import average_learning_curves
 

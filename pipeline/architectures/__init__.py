@@ -22,8 +22,8 @@ from pipeline.architectures.shallow_cnn_large_filters import shallow_cnn_large_f
 from pipeline.architectures.shallow_cnn_many_maps import shallow_cnn_many_maps
 from pipeline.architectures.shallow_cnn_small_filters import shallow_cnn_small_filters
 from pipeline.architectures.simple_cnn import simple_cnn
-from pipeline.backend import keras
 from pipeline.errors import ParamsError
+from pipeline.networks.backend import keras
 
 
 class Architecture(Protocol):

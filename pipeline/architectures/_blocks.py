@@ -3,8 +3,8 @@
 A change here retrains every network; what a single architecture needs belongs into its own file.
 """
 
-from pipeline.backend import keras
-from pipeline.digits import IMAGE_SIZE, NUM_CLASSES
+from pipeline.data.dataset import IMAGE_SIZE, NUM_CLASSES
+from pipeline.networks.backend import keras
 
 layers = keras.layers
 

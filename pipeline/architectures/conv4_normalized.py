@@ -1,7 +1,7 @@
 """Four convolutions on a padded image, and activations scaled by their largest."""
 
 from pipeline.architectures._blocks import classifier, image_input
-from pipeline.backend import keras
+from pipeline.networks.backend import keras
 
 layers = keras.layers
 

@@ -1,7 +1,7 @@
 """The reference: three convolutional blocks and one wide dense layer."""
 
-from pipeline.backend import keras
-from pipeline.digits import IMAGE_SIZE, NUM_CLASSES
+from pipeline.data.dataset import IMAGE_SIZE, NUM_CLASSES
+from pipeline.networks.backend import keras
 
 layers = keras.layers
 

@@ -1,7 +1,7 @@
 """The default: three blocks, five convolutions in all, pooled before they normalise."""
 
 from pipeline.architectures._blocks import classifier, convolve, image_input
-from pipeline.backend import keras
+from pipeline.networks.backend import keras
 
 layers = keras.layers
 

@@ -1,7 +1,7 @@
 """What a network without convolutions reaches: one dense layer."""
 
 from pipeline.architectures._blocks import classifier, image_input
-from pipeline.backend import keras
+from pipeline.networks.backend import keras
 
 layers = keras.layers
 

@@ -1,7 +1,7 @@
 """Two convolutions before a single pooling, and two dropouts."""
 
 from pipeline.architectures._blocks import classifier, image_input
-from pipeline.backend import keras
+from pipeline.networks.backend import keras
 
 layers = keras.layers
 

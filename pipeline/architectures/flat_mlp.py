@@ -1,7 +1,7 @@
 """A deep network without convolutions, each layer half as wide as the one before."""
 
 from pipeline.architectures._blocks import classifier, image_input
-from pipeline.backend import keras
+from pipeline.networks.backend import keras
 
 layers = keras.layers
 

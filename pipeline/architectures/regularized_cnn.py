@@ -1,7 +1,7 @@
 """`simple_cnn` with batch normalisation and dropout after every hidden layer."""
 
 from pipeline.architectures._blocks import classifier, image_input
-from pipeline.backend import keras
+from pipeline.networks.backend import keras
 
 layers = keras.layers
 

@@ -1,7 +1,7 @@
 """Two convolutions with large filters, whose variations show what each choice is worth."""
 
 from pipeline.architectures._blocks import two_convolutions
-from pipeline.backend import keras
+from pipeline.networks.backend import keras
 
 
 def shallow_cnn() -> keras.Model:

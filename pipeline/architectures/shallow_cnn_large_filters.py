@@ -1,7 +1,7 @@
 """What larger filters cost."""
 
 from pipeline.architectures._blocks import two_convolutions
-from pipeline.backend import keras
+from pipeline.networks.backend import keras
 
 
 def shallow_cnn_large_filters() -> keras.Model:

@@ -1,7 +1,7 @@
 """What smaller filters cost."""
 
 from pipeline.architectures._blocks import two_convolutions
-from pipeline.backend import keras
+from pipeline.networks.backend import keras
 
 
 def shallow_cnn_small_filters() -> keras.Model:

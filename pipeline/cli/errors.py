@@ -25,12 +25,13 @@ def errors(
     ] = None,
 ) -> None:
     """Show the errors per digit on held-back images."""
-    from pipeline import metrics, params
-    from pipeline.files import missing, read_json
+    from pipeline import params
+    from pipeline.evaluation import metrics
+    from pipeline.files import missing_artifact, read_json
 
     path = stages.EVALUATION / "out_of_fold.npz"
     if not path.exists():
-        raise missing(path)
+        raise missing_artifact(path)
     if against is not None:
         _show_changes(path, against)
         return
@@ -53,7 +54,7 @@ def errors(
 
 def _show_changes(path: Path, revision: str) -> None:
     """Compare the out-of-fold predictions with those of another revision, image by image."""
-    from pipeline.digits import NUM_CLASSES
+    from pipeline.data.dataset import NUM_CLASSES
 
     now, before = _read_predictions(path), _read_predictions(path, revision)
     both = now.merge(before.drop(columns="true"), on=["row", "data"], suffixes=("", "_before"))
@@ -94,7 +95,7 @@ def _read_predictions(path: Path, revision: str | None = None) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    from pipeline.files import tells_of_damage
+    from pipeline.files import is_corruption
 
     if revision is None:
         content = path.read_bytes()
@@ -123,7 +124,7 @@ def _read_predictions(path: Path, revision: str | None = None) -> pd.DataFrame:
                 }
             )
     except Exception as error:
-        if not tells_of_damage(error):
+        if not is_corruption(error):
             raise
         raise ArtifactError(
             f"{path} is damaged: {error}. Bring it back with: dvc checkout --force {path}"

@@ -11,7 +11,7 @@ from pipeline import stages
 from pipeline.cli.console import console, print_table
 
 if TYPE_CHECKING:
-    from pipeline.preprocessing import Forms
+    from pipeline.data.preprocessing import Forms
 
 
 def profile(
@@ -46,7 +46,7 @@ def architectures(
 ) -> None:
     """List the architectures, or show the layers of one."""
     from pipeline.architectures import ARCHITECTURES, build
-    from pipeline.layers import describe_layers, tabulate_layers
+    from pipeline.networks.summary import describe_layers, tabulate_layers
     from pipeline.plots import diagrams  # these take seconds to import
 
     if name is None:
@@ -82,8 +82,8 @@ def export(
     logits (n, 10).
     """
     from pipeline import params
-    from pipeline.export import FORMATS
-    from pipeline.inference import load_network
+    from pipeline.networks.export import FORMATS
+    from pipeline.networks.trained import load_network
 
     suffix, write = FORMATS[form]
     for member in params.load().ensemble.members():

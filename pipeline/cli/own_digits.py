@@ -19,7 +19,7 @@ from pipeline.cli.console import console, stderr
 from pipeline.errors import PipelineError, printable
 
 if TYPE_CHECKING:
-    from pipeline.predicting import Outcome
+    from pipeline.handwriting.batch import Outcome
 
 _FEW = 20
 """So many pictures are all listed, and so many reasons why one cannot be read."""
@@ -51,8 +51,8 @@ def predict(
     when everything could be read, also where no digit was found; 1 when something could not; 2
     for a mistyped command.
     """
-    from pipeline import predicting
-    from pipeline.reader import Reader
+    from pipeline.handwriting import batch
+    from pipeline.handwriting.reader import Reader
 
     if as_json + as_csv + show > 1:
         raise typer.BadParameter("only one of --json, --csv and --show can be printed.")
@@ -61,19 +61,19 @@ def predict(
     if png is not None and not png.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {png.parent} to draw {png.name} in")
     reader = Reader.load(stages.EXPORTED, stages.MODELS)
-    items = predicting.gather(pictures, sys.stdin.buffer.read)
+    items = batch.gather(pictures, sys.stdin.buffer.read)
     if reader.sample:
         stderr.print("These networks saw only the embedded sample: expect many errors.")
     with _progress(len(items)) as advance:
-        outcomes = predicting.read_all(items, reader, advance=advance)
+        outcomes = batch.read_all(items, reader, advance=advance)
     if as_json:
-        print(predicting.to_json(outcomes))
+        print(batch.to_json(outcomes))
     elif as_csv:
-        print(predicting.to_csv(outcomes), end="")
+        print(batch.to_csv(outcomes), end="")
     else:
         _show_outcomes(outcomes, show=show)
     if png is not None:
-        predicting.draw_seen(png, outcomes)
+        batch.draw_seen(png, outcomes)
         stderr.print(f"{png}: drawn", highlight=False)
     failed = [outcome.error for outcome in outcomes if outcome.error]
     if len(failed) > 1:
@@ -151,16 +151,16 @@ def _describe_outcome(outcome: Outcome) -> tuple[Text, str, str, Text]:
 
 def _show_seen(outcome: Outcome) -> None:
     """Draw what the networks saw, two rows of pixels per line of text."""
-    from pipeline import predicting
+    from pipeline.handwriting import batch
 
     if outcome.reading is None:
         return
     console.print(Text(printable(outcome.item.name)), style="bold")
     if console.color_system is None:
-        for shades in predicting.to_shades(outcome.reading.image):
+        for shades in batch.to_shades(outcome.reading.image):
             console.print(f"  |{shades}|", highlight=False, markup=False)
         return
-    for pairs in predicting.to_blocks(outcome.reading.image):
+    for pairs in batch.to_blocks(outcome.reading.image):
         line = Text("  ")
         for upper, lower in pairs:
             line.append("▀", f"rgb({upper},{upper},{upper}) on rgb({lower},{lower},{lower})")
@@ -169,8 +169,8 @@ def _show_seen(outcome: Outcome) -> None:
 
 def _show_accuracy(labelled: list[Outcome]) -> None:
     """The share of labelled pictures that were read right, and the confusions."""
-    from pipeline import predicting
-    from pipeline.metrics import wilson_interval
+    from pipeline.evaluation.metrics import wilson_interval
+    from pipeline.handwriting import batch
 
     if not labelled:
         return
@@ -187,7 +187,7 @@ def _show_accuracy(labelled: list[Outcome]) -> None:
     table.add_column("", justify="right", style="bold")
     for name in [*"0123456789", "none"]:
         table.add_column(name, justify="right")
-    for true, counts in enumerate(predicting.count_confusions(labelled)):
+    for true, counts in enumerate(batch.count_confusions(labelled)):
         cells = [
             Text("·", "dim") if not count else Text(str(count), "green" if read == true else "red")
             for read, count in enumerate(counts)
@@ -210,8 +210,8 @@ def draw(
         )
     import webbrowser
 
-    from pipeline import drawing
-    from pipeline.reader import Reader
+    from pipeline.handwriting import drawing
+    from pipeline.handwriting.reader import Reader
 
     reader = Reader.load(stages.EXPORTED, stages.MODELS)
 

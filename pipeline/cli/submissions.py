@@ -12,14 +12,14 @@ from pipeline.cli.console import console, print_table
 from pipeline.errors import KaggleError
 
 if TYPE_CHECKING:
-    from pipeline.submission_log import Entry
-    from pipeline.submitting import Places
+    from pipeline.submissions.log import Entry
+    from pipeline.submissions.submit import SubmissionPaths
 
 
-def _places() -> Places:
-    from pipeline.submitting import Places
+def _paths() -> SubmissionPaths:
+    from pipeline.submissions.submit import SubmissionPaths
 
-    return Places(
+    return SubmissionPaths(
         provenance=stages.RAW / "provenance.json",
         evaluation=stages.EVALUATION,
         log=stages.SUBMISSION.with_name("log.csv"),
@@ -30,7 +30,7 @@ def check(
     file: Annotated[Path, typer.Argument(help="A submission CSV.")] = stages.SUBMISSION,
 ) -> None:
     """Check that a CSV is one that the competition accepts."""
-    from pipeline import submission
+    from pipeline.submissions import file as submission
 
     predicted = submission.check(file)
     console.print(f"{file}: {len(predicted):,} rows, ready to be submitted", highlight=False)
@@ -45,19 +45,20 @@ def submit(
     """Check a CSV, send it to Kaggle once, log its score."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from pipeline import submission_log, submitting
-    from pipeline.sources.kaggle_client import USUAL_PATIENCE, Client
+    from pipeline.kaggle.client import DEFAULT_TIMEOUTS, Client
+    from pipeline.submissions import log as submission_log
+    from pipeline.submissions import submit as submitting
 
-    places = _places()
-    record = submitting.check(file, places.provenance)
+    paths = _paths()
+    record = submitting.check(file, paths.provenance)
     client = Client()
-    entry = submitting.submit(file, record, " ".join(message.split()), places, client)
+    entry = submitting.submit(file, record, " ".join(message.split()), paths, client)
     left = f"; {entry.submissions_left} left today" if entry.submissions_left else ""
     console.print(f"{file}: submitted as number {entry.reference}{left}", highlight=False)
     columns = TextColumn("waiting for the score"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True) as progress:
         progress.add_task("", total=None)
-        entry = submitting.wait_for_score(entry, places, client, USUAL_PATIENCE)
+        entry = submitting.wait_for_score(entry, paths, client, DEFAULT_TIMEOUTS)
     if entry.status == submission_log.PENDING:
         console.print("Kaggle has not scored it yet. Look later with: digits scores")
     else:
@@ -70,14 +71,15 @@ def submit(
 
 def scores() -> None:
     """Show all uploads, with the scores that Kaggle has now."""
-    from pipeline import submission_log, submitting
-    from pipeline.sources.kaggle_client import Client
+    from pipeline.kaggle.client import Client
+    from pipeline.submissions import log as submission_log
+    from pipeline.submissions import submit as submitting
 
-    places = _places()
+    paths = _paths()
     try:
-        entries = submitting.refresh(places, Client())
+        entries = submitting.refresh(paths, Client())
     except KaggleError:
-        _show_uploads(submission_log.read(places.log))
+        _show_uploads(submission_log.read(paths.log))
         raise
     _show_uploads(entries)
 
@@ -95,6 +97,6 @@ def _show_uploads(entries: list[Entry]) -> None:
         for entry in entries
     ]
     if rows:
-        print_table(rows, f"{len(rows)} uploads; all that is known: {_places().log}")
+        print_table(rows, f"{len(rows)} uploads; all that is known: {_paths().log}")
     else:
         console.print("nothing was uploaded yet")

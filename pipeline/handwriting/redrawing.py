@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from pipeline.digits import IMAGE_SIZE, Images
+from pipeline.data.dataset import IMAGE_SIZE, Images
 from pipeline.handwriting.planes import (
     Mask,
     Plane,

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import StrMethodFormatter
 
-from pipeline.digits import NUM_CLASSES, Labels
+from pipeline.data.dataset import NUM_CLASSES, Labels
 from pipeline.plots.canvas import RIGHT, WRONG, page_figure, saved
 
 

@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.files import replacing, write_text
+from pipeline.files import atomic_path, write_text
 
 _DPI = 120
 
@@ -59,7 +59,7 @@ def saved(path: Path, figure: Figure) -> Iterator[None]:
     """Draw on ``figure``; afterwards it is written as PNG, unless drawing failed."""
     try:
         yield
-        with replacing(path) as temporary:
+        with atomic_path(path) as temporary:
             figure.savefig(temporary, dpi=_DPI, metadata={"Software": None})
     finally:
         plt.close(figure)

@@ -16,8 +16,8 @@ from matplotlib.ticker import (
 )
 from numpy.typing import NDArray
 
-from pipeline.digits import NUM_CLASSES
-from pipeline.metrics import darkest_share, tabulate_confusions
+from pipeline.data.dataset import NUM_CLASSES
+from pipeline.evaluation.metrics import darkest_share, tabulate_confusions
 from pipeline.plots.canvas import PALETTE, RIGHT, WRONG, page_figure, saved
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from pipeline.digits import Images, Labels, Probabilities
+from pipeline.data.dataset import Images, Labels, Probabilities
 from pipeline.plots.canvas import RIGHT, saved
 
 _INK = "gray_r"

@@ -13,7 +13,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from pipeline import params
 from pipeline.errors import ParamsError
-from pipeline.files import replacing
+from pipeline.files import atomic_path
 
 _FOLDER = Path(__file__).parent
 _NULL = "tag:yaml.org,2002:null"
@@ -62,7 +62,7 @@ def apply(name: str, path: Path = Path("params.yaml")) -> list[str]:
     written = StringIO()
     yaml.dump(content, written)
     after = written.getvalue()
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_text(after, encoding="utf-8")
         params.load(temporary)
     difference = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)

@@ -15,7 +15,7 @@ import jinja2
 from markupsafe import Markup
 from PIL import Image
 
-from pipeline.digits import IMAGE_SIZE, Images
+from pipeline.data.dataset import IMAGE_SIZE, Images
 from pipeline.files import write_text
 
 _SPRITE_COLUMNS = 40

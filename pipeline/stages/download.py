@@ -5,20 +5,20 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import stages
-from pipeline.digits import Provenance
+from pipeline.data.dataset import Provenance
+from pipeline.data.sources import archive, kaggle, sample
 from pipeline.errors import SourceError
-from pipeline.files import read_json, replacing, sha256, write_json
-from pipeline.sources import archive, kaggle, sample
-from pipeline.sources.kaggle_client import USUAL_PATIENCE, Patience
+from pipeline.files import atomic_path, read_json, sha256, write_json
+from pipeline.kaggle.client import DEFAULT_TIMEOUTS, Timeouts
 
 DOWNLOADS = Path("data/.download")
 """Where an interrupted download waits to be continued; DVC does not know it."""
 
 
-def main(patience: Patience = USUAL_PATIENCE) -> None:
+def main(timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
     """Entry point of the stage."""
     decision: dict[str, Any] = read_json(stages.SOURCE)
-    with replacing(stages.RAW) as folder:
+    with atomic_path(stages.RAW) as folder:
         folder.mkdir()
         match decision["kind"]:
             case "sample":
@@ -26,7 +26,7 @@ def main(patience: Patience = USUAL_PATIENCE) -> None:
             case "archive":
                 archive.extract(_recorded_archive(decision), folder)
             case "kaggle":
-                archive.unpack(archive.Found(kaggle.download_archive(DOWNLOADS, patience)), folder)
+                archive.unpack(archive.Found(kaggle.download_archive(DOWNLOADS, timeouts)), folder)
         provenance = Provenance(
             sample=decision["kind"] == "sample",
             train_sha256=sha256(folder / "train.csv"),

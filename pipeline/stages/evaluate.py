@@ -11,16 +11,19 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import classification_report
 
-from pipeline import calibration, digits, metrics, neighbours, params, stages
-from pipeline.averaging import average_probabilities
-from pipeline.backend import keras, tf
-from pipeline.digits import Probabilities, TrainingDigits
+from pipeline import params, stages
+from pipeline.data import dataset
+from pipeline.data.dataset import Probabilities, TrainingDigits
+from pipeline.ensemble import neighbours
+from pipeline.ensemble.averaging import average_probabilities
 from pipeline.errors import ArtifactError
-from pipeline.files import missing, read_json, replacing, sha256, write_json, write_text
-from pipeline.inference import load_model, load_network, predict_probabilities
-from pipeline.label_errors import suspect_labels
-from pipeline.layers import describe_layers, tabulate_layers
-from pipeline.near_duplicates import find_near_duplicates
+from pipeline.evaluation import calibration, metrics
+from pipeline.evaluation.label_errors import suspect_labels
+from pipeline.evaluation.near_duplicates import find_near_duplicates
+from pipeline.files import atomic_path, missing_artifact, read_json, sha256, write_json, write_text
+from pipeline.networks.backend import keras, tf
+from pipeline.networks.summary import describe_layers, tabulate_layers
+from pipeline.networks.trained import load_model, load_network, predict_probabilities
 from pipeline.params import Evaluate, Fold, Member, Neighbours
 from pipeline.plots import diagrams, scores, tiles
 
@@ -31,7 +34,7 @@ _OF_THE_SLICE = ["stopping_loss", "stopping_accuracy"]
 
 
 @dataclass(frozen=True)
-class Judgement:
+class OutOfFoldPredictions:
     """What the members say of the images that they held back.
 
     Attributes:
@@ -53,17 +56,17 @@ class Judgement:
 def main() -> None:
     """Entry point of the stage."""
     settings = params.load()
-    data = digits.load_training(stages.TRAIN)
+    data = dataset.load_training(stages.TRAIN)
     members, judges = settings.ensemble.members(), settings.ensemble.judges()
     check_members(judges)
-    judgement = judge(judges, data, settings.neighbours)
-    with replacing(stages.EVALUATION / "out_of_fold.npz") as temporary:
+    predictions = judge(judges, data, settings.neighbours)
+    with atomic_path(stages.EVALUATION / "out_of_fold.npz") as temporary:
         np.savez(
             temporary,
-            rows=judgement.rows,
-            labels=data.labels[judgement.rows],
-            averages=judgement.averages,
-            probabilities=judgement.probabilities,
+            rows=predictions.rows,
+            labels=data.labels[predictions.rows],
+            averages=predictions.averages,
+            probabilities=predictions.probabilities,
             train_sha256=np.array(data.provenance.train_sha256),
         )
     write_json(
@@ -72,7 +75,7 @@ def main() -> None:
     )
     write_learning_curves(stages.EVALUATION, members)
     write_architectures(stages.EVALUATION / "architectures", judges)
-    summary = write_findings(stages.EVALUATION, data, members, judgement, settings.evaluate)
+    summary = write_findings(stages.EVALUATION, data, members, predictions, settings.evaluate)
     print(
         f"{summary['errors']} of {summary['n']:,} held-back images wrong: accuracy "
         f"{summary['accuracy']:.2%} (95 % interval {summary['accuracy_low']:.2%} to "
@@ -97,7 +100,9 @@ def check_members(members: list[Member]) -> None:
             )
 
 
-def judge(members: list[Member], data: TrainingDigits, settings: Neighbours) -> Judgement:
+def judge(
+    members: list[Member], data: TrainingDigits, settings: Neighbours
+) -> OutOfFoldPredictions:
     """Ask each member about the images that its fold holds back, then neighbours outside it."""
     of_fold: dict[Fold, list[Probabilities]] = {}
     errors, train_accuracies = {}, []
@@ -111,7 +116,7 @@ def judge(members: list[Member], data: TrainingDigits, settings: Neighbours) -> 
         of_fold.setdefault(member.fold, []).append(answers[: len(held_back)])
         errors[member] = int((~right[: len(held_back)]).sum())
         train_accuracies.append(right[len(held_back) :].mean())
-    averages, probabilities = np.zeros((2, len(data.labels), digits.NUM_CLASSES))
+    averages, probabilities = np.zeros((2, len(data.labels), dataset.NUM_CLASSES))
     for fold, each in of_fold.items():
         held_back = data.folds == fold
         averages[held_back] = average_probabilities(each)
@@ -123,30 +128,30 @@ def judge(members: list[Member], data: TrainingDigits, settings: Neighbours) -> 
         )
     rows = np.flatnonzero(np.isin(data.folds, list(of_fold)))
     train_accuracy = float(np.mean(train_accuracies))
-    return Judgement(rows, averages[rows], probabilities[rows], errors, train_accuracy)
+    return OutOfFoldPredictions(rows, averages[rows], probabilities[rows], errors, train_accuracy)
 
 
 def write_findings(
     folder: Path,
     data: TrainingDigits,
     members: list[Member],
-    judgement: Judgement,
+    predictions: OutOfFoldPredictions,
     settings: Evaluate,
 ) -> dict[str, Any]:
     """Everything that follows from the out-of-fold predictions; returns ``metrics.json``."""
-    probabilities, labels = judgement.probabilities, data.labels[judgement.rows]
-    table = tabulate_members(members, judgement.errors, data)
+    probabilities, labels = predictions.probabilities, data.labels[predictions.rows]
+    table = tabulate_members(members, predictions.errors, data)
     _write_table(folder / "members.csv", table)
     summary = metrics.summarize(probabilities, labels)
     summary |= write_calibration(folder, probabilities, labels, settings.calibration_bins)
     summary |= summarize_members(table)
-    summary["train_accuracy"] = judgement.train_accuracy
-    summary |= summarize_neighbours(judgement, labels)
+    summary["train_accuracy"] = predictions.train_accuracy
+    summary |= summarize_neighbours(predictions, labels)
     write_digit_tables(folder, probabilities, labels)
-    write_errors(folder, data, judgement, settings)
-    summary["suspected_label_errors"] = write_label_errors(folder, judgement, labels)
+    write_errors(folder, data, predictions, settings)
+    summary["suspected_label_errors"] = write_label_errors(folder, predictions, labels)
     summary |= write_near_duplicates(
-        folder, data, judgement.rows, settings.near_duplicate_grey_levels
+        folder, data, predictions.rows, settings.near_duplicate_grey_levels
     )
     write_json(folder / "metrics.json", summary)
     write_json(
@@ -218,20 +223,22 @@ def summarize_members(table: pd.DataFrame) -> dict[str, Any]:
     return summary
 
 
-def summarize_neighbours(judgement: Judgement, labels: digits.Labels) -> dict[str, int]:
+def summarize_neighbours(
+    predictions: OutOfFoldPredictions, labels: dataset.Labels
+) -> dict[str, int]:
     """Of how many images neighbours were asked, and how many became right or wrong by it."""
     before, after = (
-        each.argmax(axis=1) == labels for each in (judgement.averages, judgement.probabilities)
+        each.argmax(axis=1) == labels for each in (predictions.averages, predictions.probabilities)
     )
     return {
-        "neighbours_asked": neighbours.count_asked(judgement.averages, judgement.probabilities),
+        "neighbours_asked": neighbours.count_asked(predictions.averages, predictions.probabilities),
         "neighbours_mended": int((~before & after).sum()),
         "neighbours_broke": int((before & ~after).sum()),
     }
 
 
 def write_calibration(
-    folder: Path, probabilities: Probabilities, labels: digits.Labels, num_bins: int
+    folder: Path, probabilities: Probabilities, labels: dataset.Labels, num_bins: int
 ) -> dict[str, Any]:
     """The calibration curve before and after temperature scaling; returns its figures."""
     scaled = calibration.cross_fit_temperature(probabilities, labels)
@@ -247,7 +254,7 @@ def write_calibration(
     return calibration.summarize_calibration(probabilities, labels, scaled, num_bins=num_bins)
 
 
-def write_digit_tables(folder: Path, probabilities: Probabilities, labels: digits.Labels) -> None:
+def write_digit_tables(folder: Path, probabilities: Probabilities, labels: dataset.Labels) -> None:
     """Per-digit errors, classification report and confusion matrix."""
     predicted = probabilities.argmax(axis=1).astype(np.uint8)
     confusions = metrics.count_confusions(predicted, labels)
@@ -255,7 +262,7 @@ def write_digit_tables(folder: Path, probabilities: Probabilities, labels: digit
     _write_table(folder / "per_digit.csv", table)
     write_text(folder / "per_digit.md", _markdown(metrics.describe_digits(table)))
     report = classification_report(
-        labels, predicted, labels=range(digits.NUM_CLASSES), digits=4, zero_division=np.nan
+        labels, predicted, labels=range(dataset.NUM_CLASSES), digits=4, zero_division=np.nan
     )
     write_text(folder / "classification_report.txt", report)
     pairs = pd.DataFrame({"true": labels, "predicted": predicted})
@@ -265,16 +272,14 @@ def write_digit_tables(folder: Path, probabilities: Probabilities, labels: digit
 
 
 def write_errors(
-    folder: Path, data: TrainingDigits, judgement: Judgement, settings: Evaluate
+    folder: Path, data: TrainingDigits, predictions: OutOfFoldPredictions, settings: Evaluate
 ) -> None:
     """All misclassified images, a picture with few of each kind, and correct ones to compare."""
-    labels = data.labels[judgement.rows]
-    predictions = judgement.probabilities, labels, judgement.rows
-    errors = metrics.tabulate_errors(*predictions)
+    labels = data.labels[predictions.rows]
+    judged = predictions.probabilities, labels, predictions.rows
+    errors = metrics.tabulate_errors(*judged)
     _write_table(folder / "errors.csv", errors)
-    correct = metrics.tabulate_correct(
-        *predictions, num_of_each_kind=settings.page_images_per_digit
-    )
+    correct = metrics.tabulate_correct(*judged, num_of_each_kind=settings.page_images_per_digit)
     _write_table(folder / "correct.csv", correct)
     of_each_kind = errors.groupby(["true", "predicted"]).head(settings.gallery_images_per_confusion)
     shown = of_each_kind.head(settings.gallery_images)
@@ -286,9 +291,11 @@ def write_errors(
     )
 
 
-def write_label_errors(folder: Path, judgement: Judgement, labels: digits.Labels) -> int:
+def write_label_errors(
+    folder: Path, predictions: OutOfFoldPredictions, labels: dataset.Labels
+) -> int:
     """The suspected label errors, ranked; returns how many."""
-    suspected = suspect_labels(judgement.probabilities, labels, judgement.rows)
+    suspected = suspect_labels(predictions.probabilities, labels, predictions.rows)
     _write_table(folder / "label_errors.csv", suspected)
     return len(suspected)
 
@@ -322,7 +329,7 @@ def write_learning_curves(folder: Path, members: list[Member]) -> None:
     for member in members:
         path = stages.MODELS / member.name / "history.csv"
         if not path.exists():
-            raise missing(path)
+            raise missing_artifact(path)
         histories.append(pd.read_csv(path).assign(member=member.name))
     curves = pd.concat(histories, ignore_index=True)
     curves = curves.reindex(columns=curves.columns.union(_OF_THE_SLICE, sort=False))
@@ -354,7 +361,7 @@ def average_learning_curves(curves: pd.DataFrame) -> pd.DataFrame:
 def write_architectures(path: Path, members: list[Member]) -> None:
     """A layer table and a diagram of each architecture among the members."""
     by_architecture = {member.architecture: member for member in members}
-    with replacing(path) as folder:
+    with atomic_path(path) as folder:
         folder.mkdir()
         for name, member in by_architecture.items():
             layers = tabulate_layers(load_model(stages.MODELS / member.name / "model.keras"))
@@ -363,7 +370,7 @@ def write_architectures(path: Path, members: list[Member]) -> None:
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         table.to_csv(temporary, index=False)
 
 

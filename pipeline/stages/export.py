@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import digits, params, stages
-from pipeline.digits import IMAGE_SIZE, Images
-from pipeline.export import check_parity, to_onnx
-from pipeline.files import read_json, replacing, sha256, write_json
-from pipeline.inference import load_network
-from pipeline.reader import RECORD, ExportedNetwork
+from pipeline import params, stages
+from pipeline.data import dataset
+from pipeline.data.dataset import IMAGE_SIZE, Images
+from pipeline.files import atomic_path, read_json, sha256, write_json
+from pipeline.handwriting.reader import RECORD, ExportedNetwork
+from pipeline.networks.export import check_parity, to_onnx
+from pipeline.networks.trained import load_network
 
 COMPARED_IMAGES = 256
 
@@ -17,7 +18,7 @@ COMPARED_IMAGES = 256
 def main() -> None:
     """Entry point of the stage."""
     names = [member.name for member in params.load().ensemble.members()]
-    images = digits.load_test(stages.TEST).images[:COMPARED_IMAGES]
+    images = dataset.load_test(stages.TEST).images[:COMPARED_IMAGES]
     noise = np.random.default_rng(0).integers(0, 256, (16, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
     difference = export(stages.EXPORTED, names, np.concatenate([images, noise]))
     print(
@@ -33,7 +34,7 @@ def export(path: Path, names: list[str], images: Images) -> float:
         The largest difference of a logit.
     """
     differences, members, sample = [], [], False
-    with replacing(path) as folder:
+    with atomic_path(path) as folder:
         folder.mkdir()
         for name in names:
             source = stages.MODELS / name

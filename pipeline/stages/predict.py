@@ -12,13 +12,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline import digits, neighbours, params, stages, submission
-from pipeline.digits import NUM_CLASSES, Probabilities, Provenance, TrainingDigits, UnlabelledDigits
+from pipeline import params, stages
+from pipeline.data import dataset
+from pipeline.data.dataset import (
+    NUM_CLASSES,
+    Probabilities,
+    Provenance,
+    TrainingDigits,
+    UnlabelledDigits,
+)
+from pipeline.ensemble import neighbours
 from pipeline.errors import ArtifactError
-from pipeline.files import missing, read_json, replacing, sha256, write_json
-from pipeline.label_shift import compare_counts
+from pipeline.evaluation.label_shift import compare_counts
+from pipeline.files import atomic_path, missing_artifact, read_json, sha256, write_json
+from pipeline.handwriting.reader import Reader
 from pipeline.plots import bars, tiles
-from pipeline.reader import Reader
+from pipeline.submissions import file as submission
 
 GRID_IMAGES = 60
 
@@ -26,7 +35,7 @@ GRID_IMAGES = 60
 def main() -> None:
     """Entry point of the stage."""
     settings = params.load()
-    test = digits.load_test(stages.TEST)
+    test = dataset.load_test(stages.TEST)
     names = [member.name for member in settings.ensemble.members()]
     folders = [stages.MODELS / name for name in names]
     check_provenance(folders, test.provenance)
@@ -66,7 +75,7 @@ def load_neighbours(provenance: Provenance) -> TrainingDigits:
     Raises:
         ArtifactError: they belong to others, are missing or damaged.
     """
-    train = digits.load_training(stages.TRAIN)
+    train = dataset.load_training(stages.TRAIN)
     if train.provenance != provenance:
         raise ArtifactError(
             f"{stages.TRAIN} holds {train.provenance}, but the test images belong to {provenance}: "
@@ -85,7 +94,7 @@ def hash_models(folders: list[Path]) -> dict[str, str]:
     paths = [folder / "model.keras" for folder in folders]
     for path in paths:
         if not path.exists():
-            raise missing(path)
+            raise missing_artifact(path)
     return {path.parent.name: sha256(path) for path in paths}
 
 
@@ -119,7 +128,7 @@ def write_submission(
         provenance: of the test images.
         probabilities: of their digits, ``(n, 10)``.
     """
-    with replacing(path) as temporary:
+    with atomic_path(path) as temporary:
         submission.write(temporary, probabilities.argmax(axis=1).astype(np.uint8))
         submission.read(temporary, expected_rows=len(probabilities))
     write_json(
@@ -170,7 +179,7 @@ def write_report(
     table, comparison = compare_counts(training_counts, counts)
     closest = tabulate_closest_calls(probabilities)
     shown = closest["image_id"].to_numpy() - 1
-    with replacing(path) as folder:
+    with atomic_path(path) as folder:
         folder.mkdir()
         np.savez(folder / "probabilities.npz", averages=averages, probabilities=probabilities)
         table.to_csv(folder / "class_counts.csv", index=False)

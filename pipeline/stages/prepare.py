@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import digits, params, stages, tables
-from pipeline.augmentation import Warp, apply_transforms, draw_transforms
-from pipeline.digits import NUM_CLASSES, Provenance, TrainingDigits, UnlabelledDigits
-from pipeline.files import read_json, replacing, write_json
-from pipeline.folds import assign_folds, find_duplicates
+from pipeline import params, stages
+from pipeline.data import dataset, tables
+from pipeline.data.dataset import NUM_CLASSES, Provenance, TrainingDigits, UnlabelledDigits
+from pipeline.data.folds import assign_folds, find_duplicates
+from pipeline.data.preprocessing import STEPS, preprocess
+from pipeline.files import atomic_path, read_json, write_json
 from pipeline.plots import bars, tiles
-from pipeline.preprocessing import STEPS, preprocess
+from pipeline.training.augmentation import Warp, apply_transforms, draw_transforms
 
 GRID_IMAGES = 100
 PREVIEW_WARPS = 9
@@ -22,9 +23,9 @@ def main() -> None:
     settings = params.load()
     provenance = Provenance(**read_json(stages.RAW / "provenance.json"))
     training, test, summary = prepare(stages.RAW, settings, provenance)
-    digits.save(stages.TRAIN, training)
-    digits.save(stages.TEST, test)
-    with replacing(stages.DATA_REPORT) as folder:
+    dataset.save(stages.TRAIN, training)
+    dataset.save(stages.TEST, test)
+    with atomic_path(stages.DATA_REPORT) as folder:
         folder.mkdir()
         write_json(folder / "summary.json", summary)
         draw(folder, training, settings)

@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline import digits, metrics, params, stages, submission_log
-from pipeline.digits import NUM_CLASSES
-from pipeline.files import missing, read_json
+from pipeline import params, stages
+from pipeline.data import dataset
+from pipeline.data.dataset import NUM_CLASSES
+from pipeline.evaluation import metrics
+from pipeline.files import missing_artifact, read_json
 from pipeline.report import Findings, draw_sprite, render, sprite_geometry
+from pipeline.submissions import log as submission_log
 
 FILES = {
     "calibration.csv": stages.EVALUATION / "calibration.csv",
@@ -56,7 +59,7 @@ def main() -> None:
     digit_table = stages.EVALUATION / "per_digit.md"
     for path in (digit_table, *FIGURES.values()):
         if not path.exists():
-            raise missing(path)
+            raise missing_artifact(path)
     readings = collect_readings(tables, settings.evaluate.page_images)
     pairs = tables["near_duplicates.csv"]
     pairs = pairs[pairs["first_fold"] != pairs["second_fold"]].head(PAIRS_SHOWN)
@@ -98,7 +101,7 @@ def read_table(path: Path) -> pd.DataFrame:
         ArtifactError: it is missing.
     """
     if not path.exists():
-        raise missing(path)
+        raise missing_artifact(path)
     whole = dict.fromkeys(("confused_times", "errors", "n"), "Int64")
     return pd.read_csv(path, dtype={"confused_with": "string"} | whole)
 
@@ -152,8 +155,8 @@ def place_images(readings: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, pd.D
     readings.loc[is_test, "sprite"] = len(shown) + test_places
     images = np.concatenate(
         [
-            digits.load_training(stages.TRAIN).images[shown],
-            digits.load_test(stages.TEST).images[ids - 1],
+            dataset.load_training(stages.TRAIN).images[shown],
+            dataset.load_test(stages.TEST).images[ids - 1],
         ]
     )
     placed = pairs.assign(

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import params, stages
+from pipeline.data.sources import archive, kaggle
 from pipeline.errors import ArtifactError, ParamsError, SourceError
 from pipeline.files import read_json, sha256, write_json
-from pipeline.sources import archive, kaggle, refusals
+from pipeline.kaggle import messages
 
 SEARCHED = [
     Path("data"),
@@ -128,7 +129,7 @@ def decide(source: params.Source, earlier: dict[str, Any] | None) -> dict[str, A
             return {"kind": "sample"}
         raise SourceError(
             f"source.kind in params.yaml is kaggle, but nothing to log in with is at hand. "
-            f"{refusals.explain_absence()} Or put the competition's archive at "
+            f"{messages.explain_absence()} Or put the competition's archive at "
             f"data/{archive.ARCHIVE_NAME} and set source.kind to auto."
         )
     raise SourceError(

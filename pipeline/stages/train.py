@@ -21,32 +21,34 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from pipeline import architectures, digits, parallel, params, progress, stages, training
-from pipeline.augmentation import Warp
-from pipeline.backend import keras, make_repeatable, tf, use_threads
-from pipeline.digits import TrainingDigits
+from pipeline import architectures, parallel, params, progress, stages
+from pipeline.data import dataset
+from pipeline.data.dataset import TrainingDigits
+from pipeline.data.folds import split_for_stopping
+from pipeline.data.preprocessing import preprocess
 from pipeline.errors import PipelineError
-from pipeline.fast_layers import choose_compute_dtype
-from pipeline.files import read_json, replacing, sha256, write_json
-from pipeline.folds import split_for_stopping
-from pipeline.inference import save_model
+from pipeline.files import atomic_path, read_json, sha256, write_json
+from pipeline.networks.backend import keras, make_repeatable, tf, use_threads
+from pipeline.networks.trained import save_model
 from pipeline.params import Member, Params
-from pipeline.preprocessing import preprocess
-from pipeline.training import Recipe, count_parts
-from pipeline.training_state import TrainingState, held
+from pipeline.training import loop as training
+from pipeline.training.augmentation import Warp
+from pipeline.training.fast_layers import choose_compute_dtype
+from pipeline.training.loop import Recipe, count_parts
+from pipeline.training.state import TrainingState, training_lock
 
 STATES = stages.MODELS / ".training"
 """Where interrupted runs wait to be continued; DVC does not know it."""
 
 CODE = (
     "stages/train.py",
-    "training.py",
-    "training_state.py",
-    "fast_layers.py",
+    "training/loop.py",
+    "training/state.py",
+    "training/fast_layers.py",
     "architectures/_blocks.py",
-    "augmentation.py",
-    "folds.py",
-    "preprocessing.py",
+    "training/augmentation.py",
+    "data/folds.py",
+    "data/preprocessing.py",
 )
 """What shapes a network besides its architecture; dvc.yaml names the same files."""
 
@@ -80,13 +82,13 @@ def main() -> None:
     left = [each for each in others if not _is_current(each, settings)]
     free = parallel.count_processors() // count_threads(settings) - 1
     command = ["-m", "pipeline.stages.train", name, "--ahead"]
-    with parallel.helped(command, min(free, len(left)), say=progress.say):
+    with parallel.helper_processes(command, min(free, len(left)), say=progress.print_line):
         train(members[name], settings)
 
 
 def train_ahead(members: Sequence[Member], settings: Params) -> None:
     """Fit members, as far as no other process does, for their own stages to take over."""
-    data = digits.load_training(stages.TRAIN)
+    data = dataset.load_training(stages.TRAIN)
     conditions = [describe_conditions(member, settings) for member in members]  # as in `train`
     for member, state_path in zip(members, map(_state_path, members, conditions), strict=True):
         try:
@@ -100,11 +102,11 @@ def train_ahead(members: Sequence[Member], settings: Params) -> None:
 
 def train(member: Member, settings: Params) -> None:
     """Fit a member, from where an interrupted run left it, and write ``models/<member>/``."""
-    data = digits.load_training(stages.TRAIN)
+    data = dataset.load_training(stages.TRAIN)
     conditions = describe_conditions(member, settings)  # before the fit: files may change meanwhile
     state_path = _state_path(member, conditions)
     fitted, stopping = select_rows(member, settings, data)
-    with held(_lock_path(member), member.name):
+    with training_lock(_lock_path(member), member.name):
         model, state = fit(member, settings, data, state_path)
         record = {
             "member": asdict(member),
@@ -118,7 +120,7 @@ def train(member: Member, settings: Params) -> None:
             "training_seconds": round(sum(row["seconds"] for row in state.history), 1),
             "conditions": conditions,
         }
-        with replacing(stages.MODELS / member.name) as folder:
+        with atomic_path(stages.MODELS / member.name) as folder:
             save_model(model, folder / "model.keras")
             pd.DataFrame(state.history).to_csv(folder / "history.csv", index=False)
             write_json(folder / "member.json", record)
@@ -137,7 +139,7 @@ def fit(
     images = np.stack([preprocess(data.images, steps) for steps in member.forms])
     label = name_stage(member, settings)
     compute_dtype = choose_compute_dtype(settings.train.compute_dtype)
-    progress.say(
+    progress.print_line(
         f"{label} is {member.architecture}, {member.preprocessing}; it trains in {compute_dtype}"
     )
     seed = derive_seed(member, settings.seed)

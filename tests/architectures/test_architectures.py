@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from pipeline.architectures import ARCHITECTURES, build
-from pipeline.backend import keras, tf
-from pipeline.digits import Images
+from pipeline.data.dataset import Images
 from pipeline.errors import ParamsError
-from pipeline.fast_layers import ComputeDtype, speed_up
-from pipeline.inference import load_model, save_model
+from pipeline.networks.backend import keras, tf
+from pipeline.networks.trained import load_model, save_model
+from pipeline.training.fast_layers import ComputeDtype, speed_up
 from tests.conftest import ROOT
 
 PARAMETERS = {

@@ -5,8 +5,8 @@ import pytest
 from comparison.recipes import plan_author, plan_ours, shorten
 from comparison.references import REFERENCES
 from comparison.settings import Budget
-from pipeline.augmentation import Warp
-from pipeline.training import Recipe
+from pipeline.training.augmentation import Warp
+from pipeline.training.loop import Recipe
 
 BUDGET = Budget(author_multiply_adds=1e9, author_min_epochs=2, author_max_epochs=30, our_epochs=4)
 RECIPE = Recipe(

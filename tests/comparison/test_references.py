@@ -5,8 +5,8 @@ import pytest
 
 from comparison.references import REFERENCES, Reference
 from pipeline.architectures import ARCHITECTURES, build
-from pipeline.backend import keras
-from pipeline.digits import TrainingDigits
+from pipeline.data.dataset import TrainingDigits
+from pipeline.networks.backend import keras
 from pipeline.params import Augmentation
 
 NAMES = {field.name for field in fields(Reference)}

@@ -3,7 +3,7 @@ import pytest
 
 from comparison import settings
 from comparison.robustness import DIRECTIONS, rotate, shift
-from pipeline.digits import Images
+from pipeline.data.dataset import Images
 
 
 @pytest.fixture

@@ -10,12 +10,14 @@ from filelock import FileLock
 from comparison import settings
 from comparison.settings import RUNS, STATES, Settings
 from comparison.train import fit_all, fit_free, list_runs
-from pipeline import digits, stages, training
-from pipeline.digits import Images, Labels, TrainingDigits
+from pipeline import stages
+from pipeline.data import dataset
+from pipeline.data.dataset import Images, Labels, TrainingDigits
 from pipeline.errors import ParamsError
 from pipeline.files import read_json
-from pipeline.inference import load_network, predict_probabilities
-from pipeline.training_state import TrainingState
+from pipeline.networks.trained import load_network, predict_probabilities
+from pipeline.training import loop as training
+from pipeline.training.state import TrainingState
 from tests.conftest import ROOT
 
 NAME = "dense_baseline"
@@ -34,7 +36,7 @@ def choose(**changes: Any) -> Settings:
 
 
 def train(architecture: str, chosen: Settings) -> None:
-    data = digits.load_training(stages.TRAIN)
+    data = dataset.load_training(stages.TRAIN)
     fit_all(list_runs(architecture, chosen, data), data)
 
 
@@ -57,7 +59,7 @@ def trained(
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(tmp_path_factory.mktemp("trained"))
         shutil.copy(ROOT / "params.yaml", "params.yaml")
-        digits.save(stages.TRAIN, three_folds)
+        dataset.save(stages.TRAIN, three_folds)
         train(NAME, choose())
         yield Path.cwd()
 
@@ -98,7 +100,7 @@ def test_neither_recipe_fits_or_stops_by_an_image_of_the_fold(
 ) -> None:
     marked = three_folds.images.copy()
     marked[:, 0, 0] = three_folds.folds
-    digits.save(
+    dataset.save(
         stages.TRAIN,
         TrainingDigits(marked, three_folds.labels, three_folds.folds, three_folds.provenance),
     )
@@ -141,7 +143,7 @@ def test_interrupted_run_continues_and_ends_the_same(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    digits.save(stages.TRAIN, three_folds)
+    dataset.save(stages.TRAIN, three_folds)
     save = TrainingState.save
 
     def save_and_die(state: TrainingState, path: Path) -> None:
@@ -169,7 +171,7 @@ def test_interrupted_run_continues_and_ends_the_same(
 def test_what_another_process_fits_is_left_to_it(
     three_folds: TrainingDigits, in_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    digits.save(stages.TRAIN, three_folds)
+    dataset.save(stages.TRAIN, three_folds)
     runs = list_runs(NAME, choose(), three_folds)
     with FileLock(runs[0].lock):
         fit_free(runs, three_folds)
@@ -190,7 +192,7 @@ def test_fold_that_does_not_exist_is_refused(trained: Path) -> None:
 def test_network_without_an_author_is_trained_by_our_recipe_alone(
     three_folds: TrainingDigits, in_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    digits.save(stages.TRAIN, three_folds)
+    dataset.save(stages.TRAIN, three_folds)
     monkeypatch.setattr("comparison.train.REFERENCES", {})
     train(NAME, choose(budget=BUDGET | {"our_epochs": 1}))
     assert [path.name for path in (RUNS / NAME).iterdir()] == ["ours-0"]

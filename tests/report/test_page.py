@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from pipeline import stages
-from pipeline.digits import TrainingDigits, UnlabelledDigits
+from pipeline.data.dataset import TrainingDigits, UnlabelledDigits
 from pipeline.stages import report
 from tests.browser import NARROW, WIDE, accessibility_findings, opened
 from tests.conftest import ROOT, set_params

@@ -4,8 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import stages, tables
-from pipeline.digits import TrainingDigits
+from pipeline import stages
+from pipeline.data import tables
+from pipeline.data.dataset import TrainingDigits
 from pipeline.errors import SourceError
 from pipeline.files import read_json, sha256, write_json
 from pipeline.stages import download

@@ -8,15 +8,16 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import digits, params, stages
+from pipeline import params, stages
 from pipeline.architectures import build
-from pipeline.averaging import average_probabilities
-from pipeline.backend import keras
-from pipeline.digits import TrainingDigits
+from pipeline.data import dataset
+from pipeline.data.dataset import TrainingDigits
+from pipeline.ensemble.averaging import average_probabilities
+from pipeline.ensemble.neighbours import decide
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json, sha256, write_json
-from pipeline.inference import load_network, predict_probabilities, save_model
-from pipeline.neighbours import decide
+from pipeline.networks.backend import keras
+from pipeline.networks.trained import load_network, predict_probabilities, save_model
 from pipeline.params import Member
 from pipeline.stages import evaluate
 from tests.conftest import ROOT, SMALL_NETWORK, set_params
@@ -63,7 +64,7 @@ def evaluated(
             ("seeds: [0]", "seeds: [0, 1]"),
             ("pooled_cnn", "deep_cnn"),
         )
-        digits.save(stages.TRAIN, training_digits)
+        dataset.save(stages.TRAIN, training_digits)
         for member in params.load().ensemble.members():
             add_member(member, training_digits, *["deskew"][: member.seed])
         evaluate.main()
@@ -94,7 +95,7 @@ def test_what_neighbours_did_is_counted(training_digits: TrainingDigits) -> None
     right, wrong = np.eye(10)[labels], np.eye(10)[(labels + 1) % 10]
     averages, probabilities = wrong.copy(), wrong.copy()
     averages[:3], probabilities[2:8] = right[:3], right[2:8]
-    judgement = evaluate.Judgement(np.arange(60), averages, probabilities, {}, 1.0)
+    judgement = evaluate.OutOfFoldPredictions(np.arange(60), averages, probabilities, {}, 1.0)
     assert evaluate.summarize_neighbours(judgement, labels) == {
         "neighbours_asked": 7,
         "neighbours_mended": 5,
@@ -172,7 +173,7 @@ def test_near_duplicates_count_across_folds_only(
 
 def test_member_that_held_other_images_back_is_refused(evaluated: TrainingDigits) -> None:
     before = stages.TRAIN.read_bytes()
-    digits.save(stages.TRAIN, replace(evaluated, folds=evaluated.folds[::-1].copy()))
+    dataset.save(stages.TRAIN, replace(evaluated, folds=evaluated.folds[::-1].copy()))
     with pytest.raises(
         ArtifactError, match="0-0-deep_cnn-plain was trained with other images or folds"
     ):

@@ -3,12 +3,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import digits, stages
-from pipeline.digits import UnlabelledDigits
+from pipeline import stages
+from pipeline.data import dataset
+from pipeline.data.dataset import UnlabelledDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json, write_json
-from pipeline.inference import load_network, predict_probabilities
-from pipeline.reader import Reader
+from pipeline.handwriting.reader import Reader
+from pipeline.networks.trained import load_network, predict_probabilities
 from pipeline.stages import export
 from tests.conftest import SMALL_NETWORK, set_params
 from tests.handdrawn import MEMBER
@@ -25,7 +26,7 @@ def project(in_folder: Path, exported: Path, test_digits: UnlabelledDigits) -> P
     )
     record = {"preprocessing": [[], ["deskew"]], "provenance": {"sample": True}}
     write_json(folder / "member.json", record)
-    digits.save(stages.TEST, test_digits)
+    dataset.save(stages.TEST, test_digits)
     return in_folder
 
 

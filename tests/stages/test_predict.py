@@ -5,16 +5,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import digits, stages, submission
+from pipeline import stages
 from pipeline.architectures import build
-from pipeline.averaging import average_probabilities
-from pipeline.backend import keras
-from pipeline.digits import Provenance, TrainingDigits, UnlabelledDigits
+from pipeline.data import dataset
+from pipeline.data.dataset import Provenance, TrainingDigits, UnlabelledDigits
+from pipeline.ensemble.averaging import average_probabilities
+from pipeline.ensemble.neighbours import decide
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json, sha256, write_json
-from pipeline.inference import load_network, predict_probabilities, save_model
-from pipeline.neighbours import decide
+from pipeline.networks.backend import keras
+from pipeline.networks.trained import load_network, predict_probabilities, save_model
 from pipeline.stages import export, predict
+from pipeline.submissions import file as submission
 from tests.conftest import SMALL_NETWORK, modules_after, set_params
 
 ASK_NO_NEIGHBOURS = "unsure_below: 0.7", "unsure_below: 0"
@@ -29,8 +31,8 @@ def write_record(folder: Path, provenance: Provenance, *preprocessing: str) -> N
 def member(in_folder: Path, training_digits: TrainingDigits, test_digits: UnlabelledDigits) -> Path:
     """A folder with params, digits and one untrained, exported member that belongs to them."""
     set_params(in_folder, SMALL_NETWORK)
-    digits.save(stages.TRAIN, training_digits)
-    digits.save(stages.TEST, test_digits)
+    dataset.save(stages.TRAIN, training_digits)
+    dataset.save(stages.TEST, test_digits)
     keras.utils.set_random_seed(0)
     folder = stages.MODELS / "0-0-pooled_cnn-plain"
     save_model(build("pooled_cnn"), folder / "model.keras")
@@ -73,7 +75,7 @@ def test_neighbours_of_other_data_are_refused(
     member: Path, training_digits: TrainingDigits
 ) -> None:
     foreign = replace(training_digits.provenance, test_sha256="c" * 64)
-    digits.save(stages.TRAIN, replace(training_digits, provenance=foreign))
+    dataset.save(stages.TRAIN, replace(training_digits, provenance=foreign))
     with pytest.raises(ArtifactError, match="train.npz holds .*cccccccc.* --force prepare"):
         predict.main()
     assert not stages.SUBMISSION.exists()

@@ -3,8 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import params, stages, tables
-from pipeline.digits import Provenance, TrainingDigits
+from pipeline import params, stages
+from pipeline.data import tables
+from pipeline.data.dataset import Provenance, TrainingDigits
 from pipeline.errors import TableError
 from pipeline.plots import tiles
 from pipeline.stages import prepare

@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import stages, submission_log
-from pipeline.digits import Provenance, TrainingDigits, UnlabelledDigits
+from pipeline import stages
+from pipeline.data.dataset import Provenance, TrainingDigits, UnlabelledDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json, sha256
 from pipeline.report import Findings
 from pipeline.stages import report
-from pipeline.submission_log import Entry
+from pipeline.submissions import log as submission_log
+from pipeline.submissions.log import Entry
 from tests.conftest import SMALL_NETWORK, set_params
 from tests.results import Misread, read_as, write_results
 

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import params, stages, tables
+from pipeline import params, stages
+from pipeline.data import tables
+from pipeline.data.sources import archive
 from pipeline.errors import ArtifactError, ParamsError, SourceError, TableError
 from pipeline.files import read_json, sha256, write_json
-from pipeline.sources import archive
 from pipeline.stages import source
 from tests.conftest import run, set_params
 

@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from pipeline import digits, parallel, params, stages, training
-from pipeline.backend import keras
-from pipeline.digits import Images, Labels, TrainingDigits
+from pipeline import parallel, params, stages
+from pipeline.data import dataset
+from pipeline.data.dataset import Images, Labels, TrainingDigits
+from pipeline.data.preprocessing import normalize_stroke
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json
-from pipeline.inference import load_model, load_network
+from pipeline.networks.backend import keras
+from pipeline.networks.trained import load_model, load_network
 from pipeline.params import PLAIN, Member
-from pipeline.preprocessing import normalize_stroke
 from pipeline.stages import train
-from pipeline.training_state import TrainingState
+from pipeline.training import loop as training
+from pipeline.training.state import TrainingState
 from tests.conftest import LISTED_NETWORK, ROOT
 
 MEMBER = Member(0, 0, "deep_cnn", PLAIN)
@@ -93,7 +95,7 @@ def trained(
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(tmp_path_factory.mktemp("trained"))
         shutil.copy(ROOT / "params.yaml", "params.yaml")
-        digits.save(stages.TRAIN, training_digits)
+        dataset.save(stages.TRAIN, training_digits)
         train.train(MEMBER, load_params())
         yield (stages.MODELS / MEMBER.name).absolute()
 
@@ -131,7 +133,7 @@ def test_member_trained_ahead_is_taken_over_as_it_is(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     weights = load_weights(trained)
-    digits.save(stages.TRAIN, training_digits)
+    dataset.save(stages.TRAIN, training_digits)
     train.train_ahead([MEMBER], load_params())
     assert not (stages.MODELS / MEMBER.name).exists()
     capsys.readouterr()
@@ -193,7 +195,7 @@ def test_states_of_other_conditions_are_discarded(in_folder: Path) -> None:
 def test_conditions_change_with_every_setting(
     change: tuple[str, str], in_folder: Path, training_digits: TrainingDigits
 ) -> None:
-    digits.save(stages.TRAIN, training_digits)
+    dataset.save(stages.TRAIN, training_digits)
     one = train.describe_conditions(MEMBER, load_params())
     other = train.describe_conditions(MEMBER, load_params(change))
     assert json.dumps(one) != json.dumps(other)
@@ -202,7 +204,7 @@ def test_conditions_change_with_every_setting(
 def test_conditions_change_with_the_preprocessing(
     in_folder: Path, training_digits: TrainingDigits
 ) -> None:
-    digits.save(stages.TRAIN, training_digits)
+    dataset.save(stages.TRAIN, training_digits)
     orders = (PLAIN, "deskew", "deskew+normalize_stroke", "normalize_stroke+deskew")
     members = [replace(MEMBER, preprocessing=order) for order in orders]
     conditions = [train.describe_conditions(member, load_params()) for member in members]
@@ -210,16 +212,16 @@ def test_conditions_change_with_the_preprocessing(
 
 
 def test_conditions_change_with_the_data(in_folder: Path, training_digits: TrainingDigits) -> None:
-    digits.save(stages.TRAIN, training_digits)
+    dataset.save(stages.TRAIN, training_digits)
     one = train.describe_conditions(MEMBER, load_params())
-    digits.save(stages.TRAIN, replace(training_digits, folds=training_digits.folds[::-1].copy()))
+    dataset.save(stages.TRAIN, replace(training_digits, folds=training_digits.folds[::-1].copy()))
     assert train.describe_conditions(MEMBER, load_params()) != one
 
 
 def test_settings_that_a_member_does_not_use_do_not_concern_it(
     in_folder: Path, training_digits: TrainingDigits
 ) -> None:
-    digits.save(stages.TRAIN, training_digits)
+    dataset.save(stages.TRAIN, training_digits)
     usual = load_params()
     more_epochs = load_params(("all_rows_epochs: 36", "all_rows_epochs: 40"))
     less_patience = load_params(("patience_epochs: 16", "patience_epochs: 4"))
@@ -233,7 +235,7 @@ def test_settings_that_a_member_does_not_use_do_not_concern_it(
 def test_network_trains_on_preprocessed_images_and_remembers_it(
     in_folder: Path, training_digits: TrainingDigits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    digits.save(stages.TRAIN, training_digits)
+    dataset.save(stages.TRAIN, training_digits)
     fit = training.fit
     given: dict[str, Any] = {}
 

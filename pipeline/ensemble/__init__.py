@@ -1,0 +1,1 @@
+"""What several networks, and the nearest training images, say together. No Keras."""

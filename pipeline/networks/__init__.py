@@ -1,0 +1,1 @@
+"""Keras networks: imported, loaded, described and exported."""

@@ -1,0 +1,77 @@
+"""Trained models in formats that run without Keras, written by Keras's own exporters."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.data.dataset import IMAGE_SIZE, Images
+from pipeline.errors import PipelineError
+from pipeline.files import atomic_path
+from pipeline.networks.backend import keras, suppress_stderr
+
+INPUT = "images"
+"""Name of an exported model's input: uint8 ``(n, 28, 28)``; its one output is float32 logits."""
+
+TOLERANCE = 1e-3
+"""Largest difference of a logit that rounding may make between Keras and an exported model."""
+
+
+def to_onnx(model: keras.Model, path: Path) -> None:
+    """Write ``model`` as ONNX, for any number of images at a time."""
+    _export(model, path, "onnx")
+
+
+def to_litert(model: keras.Model, path: Path) -> None:
+    """Write ``model`` as LiteRT (TensorFlow Lite), for phones and small devices."""
+    _export(model, path, "litert")
+
+
+def to_saved_model(model: keras.Model, path: Path) -> None:
+    """Write ``model`` as a folder in TensorFlow's SavedModel format, for TensorFlow Serving."""
+    _export(model, path, "tf_saved_model")
+
+
+FORMATS: Mapping[str, tuple[str, Callable[[keras.Model, Path], None]]] = MappingProxyType(
+    {
+        "onnx": (".onnx", to_onnx),
+        "litert": (".tflite", to_litert),
+        "saved-model": ("", to_saved_model),
+    }
+)
+"""Suffix and writer of each format."""
+
+
+def _export(model: keras.Model, path: Path, kind: str) -> None:
+    signature = [keras.InputSpec(shape=(None, IMAGE_SIZE, IMAGE_SIZE), dtype="uint8", name=INPUT)]
+    with atomic_path(path) as temporary, suppress_stderr(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # Keras asks NumPy for a name of old
+        model.export(temporary, format=kind, input_signature=signature, verbose=False)
+
+
+def check_parity(
+    model: keras.Model,
+    exported: Callable[[Images], NDArray[np.float32]],
+    images: Images,
+    path: Path,
+) -> float:
+    """Compare the logits of a model and of its exported form on uint8 images ``(n, 28, 28)``.
+
+    Returns:
+        The largest difference.
+
+    Raises:
+        PipelineError: it is above `TOLERANCE`; ``path`` is for the message.
+    """
+    expected = np.asarray(model(images, training=False))
+    difference = float(np.abs(exported(images) - expected).max())
+    if not difference <= TOLERANCE:
+        raise PipelineError(
+            f"{path} was not written: the exported network's logits differ from Keras's by up to "
+            f"{difference:.2g}, expected at most {TOLERANCE:g}. This is a fault of the exporter or "
+            "of the versions installed: set the project up again with make."
+        )
+    return difference

@@ -1,0 +1,1 @@
+"""Submission files, the log of uploads, and sending one."""

@@ -1,0 +1,120 @@
+"""The CSV that Kaggle scores: written, and checked the way Kaggle would and more.
+
+``ImageId,Label``, one line per test image, ids from 1. Beside it lies a JSON of the same name that
+says what the CSV came from.
+"""
+
+import csv
+import io
+import reprlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.data.dataset import NUM_CLASSES, Labels
+from pipeline.data.tables import TEST_ROWS
+from pipeline.errors import SubmissionError
+from pipeline.files import read_json, sha256, write_text
+
+COLUMNS = ("ImageId", "Label")
+_HEADER = ",".join(COLUMNS)
+
+
+def write(path: Path, predicted: Labels) -> None:
+    """Write predicted digits uint8 ``(n,)`` of the test images in their order, ids from 1."""
+    lines = [_HEADER, *(f"{row},{digit}" for row, digit in enumerate(predicted, start=1))]
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def read(path: Path, *, expected_rows: int) -> Labels:
+    """Read and check a submission; the digits in the order of their ids: uint8 ``(n,)``.
+
+    Rows may come in any order, with LF or CRLF, with or without a byte order mark.
+
+    Raises:
+        SubmissionError: with the first thing that Kaggle would refuse, and its line.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise SubmissionError(
+            f"There is no {path}. The pipeline writes submissions/submission.csv; in the project's "
+            "folder, run: dvc repro"
+        ) from None
+    except IsADirectoryError:
+        raise SubmissionError(f"{path} is a folder; expected a CSV file.") from None
+    except UnicodeDecodeError as error:
+        raise SubmissionError(
+            f"{path} is not text: expected a CSV with the header {_HEADER}, found the byte "
+            f"{error.object[error.start]:#04x}."
+        ) from None
+    reader = csv.reader(io.StringIO(text, newline=""))
+    digits = np.zeros(expected_rows, dtype=np.uint8)
+    lines = np.zeros(expected_rows, dtype=np.intp)
+    try:
+        header = tuple(next(reader, ()))
+        if header != COLUMNS:
+            found = reprlib.repr(",".join(header)) if header else "nothing"
+            raise SubmissionError(f"{path}, line 1: expected the header {_HEADER}, found {found}.")
+        for cells in reader:
+            place = f"{path}, line {reader.line_num:,}"
+            if len(cells) != len(COLUMNS):
+                found = f"{len(cells)}" if cells else "a blank line"
+                raise SubmissionError(
+                    f"{place}: expected 2 cells (ImageId and Label), found {found}."
+                )
+            row = _parse(place, "ImageId", cells[0], 1, expected_rows) - 1
+            if lines[row]:
+                raise SubmissionError(
+                    f"{place}: ImageId {row + 1:,} was already given on line {lines[row]:,}; "
+                    "expected every id once."
+                )
+            digits[row] = _parse(place, "Label", cells[1], 0, NUM_CLASSES - 1)
+            lines[row] = reader.line_num
+    except csv.Error as error:
+        raise SubmissionError(f"{path}, line {reader.line_num:,}: {error}.") from None
+    absent = np.flatnonzero(lines == 0)
+    if absent.size:
+        raise SubmissionError(
+            f"{path} lacks {absent.size:,} of the {expected_rows:,} test images, ImageId "
+            f"{absent[0] + 1:,} first; expected every id from 1 to {expected_rows:,} once."
+        )
+    return digits
+
+
+def check(path: Path) -> Labels:
+    """Check that ``path`` can be sent to the competition; its digits, as `read` gives them.
+
+    Raises:
+        SubmissionError: it cannot, or it was made from the embedded sample.
+    """
+    record = read_record(path)
+    if record and record["provenance"]["sample"]:
+        raise SubmissionError(
+            f"{path} was made from the embedded sample, not from the competition's test images, "
+            "and Kaggle would score it as noise. Put the competition's archive at "
+            "data/digit-recognizer.zip and run: dvc repro"
+        )
+    return read(path, expected_rows=TEST_ROWS)
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """What the JSON beside a submission says of it; None if there is none, or of another CSV."""
+    record_path = path.with_suffix(".json")
+    if not (path.is_file() and record_path.is_file()):
+        return None
+    record = read_json(record_path)
+    return record if isinstance(record, dict) and record.get("sha256") == sha256(path) else None
+
+
+def _parse(place: str, column: str, cell: str, low: int, high: int) -> int:
+    text = cell.strip()
+    if text.isascii() and text.isdecimal():
+        number = text.lstrip("0") or "0"
+        if len(number) <= len(str(high)) and low <= int(number) <= high:
+            return int(number)
+    found = reprlib.repr(cell) if text else "nothing"
+    raise SubmissionError(
+        f"{place}: {column} must be an integer from {low} to {high}, found {found}."
+    )

@@ -1,0 +1,150 @@
+"""``submissions/log.csv``: one line per upload, with what it came from and how it scored.
+
+What is unknown is empty. Uploads that were made by other means, such as the plain Kaggle command,
+are taken over from Kaggle's list.
+"""
+
+import csv
+import io
+import re
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ArtifactError
+from pipeline.files import write_text
+from pipeline.kaggle.client import Submission
+
+PENDING, COMPLETE, ERROR = "pending", "complete", "error"
+
+_TAG = re.compile(r"\[sha256 ([0-9a-f]{8})\]$")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line.
+
+    Attributes:
+        time: when it was uploaded, UTC.
+        reference: Kaggle's number for it.
+        status: ``pending``, ``complete`` or ``error``.
+        public_score: on the leaderboard, as Kaggle writes it.
+        out_of_fold_accuracy: of exactly the networks that made the file.
+        submissions_left: how many were still allowed that day.
+        sha256: of the file; its first eight digits where only the message tells.
+        commit: of the code that made it, ``+dirty`` if it was changed since.
+        params_sha256: of the params.yaml that made it.
+        members: the networks that made it, separated by spaces.
+        message: what the user said about it.
+        error: why Kaggle could not score it.
+    """
+
+    time: str = ""
+    reference: str = ""
+    status: str = PENDING
+    public_score: str = ""
+    out_of_fold_accuracy: str = ""
+    submissions_left: str = ""
+    sha256: str = ""
+    commit: str = ""
+    params_sha256: str = ""
+    members: str = ""
+    message: str = ""
+    error: str = ""
+
+
+_COLUMNS = [field.name for field in fields(Entry)]
+
+
+def describe(message: str, sha256: str) -> str:
+    """The message to submit a file with, ending in a tag that tells the file."""
+    return f"{message} [sha256 {sha256[:8]}]".lstrip()
+
+
+def timestamp(moment: datetime) -> str:
+    """A moment as the log writes it; one without a time zone is UTC."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read(path: Path) -> list[Entry]:
+    """Read the log; empty if there is none.
+
+    Raises:
+        ArtifactError: it is not such a log any more.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return []
+    except UnicodeDecodeError as error:
+        raise _damaged(path, f"byte {error.start:,} is not text") from None
+    header, *rows = csv.reader(io.StringIO(text, newline="")) if text else [[]]
+    if header != _COLUMNS:
+        raise _damaged(path, f"line 1 is {','.join(header)!r}, not {','.join(_COLUMNS)!r}")
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(_COLUMNS):
+            raise _damaged(path, f"entry {number - 1} has {len(row)} cells, not {len(_COLUMNS)}")
+    return [Entry(*row) for row in rows]
+
+
+def write(path: Path, entries: list[Entry]) -> None:
+    """Write the log, the oldest upload first."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(entry) for entry in sorted(entries, key=lambda entry: entry.time))
+    write_text(path, text.getvalue())
+
+
+def merge(entries: list[Entry], submissions: list[Submission]) -> list[Entry]:
+    """Bring status and scores up to date, and add what only Kaggle knows of."""
+    known = {entry.reference: entry for entry in entries}
+    for submission in submissions:
+        reference = str(submission.reference)
+        known[reference] = replace(
+            known.get(reference) or _take_over(submission),
+            status=submission.status,
+            public_score=submission.public_score,
+            error=submission.error,
+        )
+    return list(known.values())
+
+
+def find(entries: list[Entry], sha256: str) -> Entry | None:
+    """The upload of a file that was scored or may still be; None if there is none."""
+    for entry in entries:
+        if entry.sha256 and sha256.startswith(entry.sha256) and entry.status != ERROR:
+            return entry
+    return None
+
+
+def complete(entry: Entry, record: dict[str, Any], accuracy: float | None) -> Entry:
+    """Add what the JSON beside the file says of it, and its out-of-fold accuracy."""
+    return replace(
+        entry,
+        out_of_fold_accuracy="" if accuracy is None else f"{accuracy:.5f}",
+        sha256=record["sha256"],
+        commit=record["commit"] or "",
+        params_sha256=record["params_sha256"],
+        members=" ".join(record["members"]),
+    )
+
+
+def _take_over(submission: Submission) -> Entry:
+    tag = _TAG.search(submission.description)
+    return Entry(
+        time=timestamp(submission.time),
+        reference=str(submission.reference),
+        sha256=tag[1] if tag else "",
+        message=_TAG.sub("", submission.description).strip(),
+    )
+
+
+def _damaged(path: Path, problem: str) -> ArtifactError:
+    return ArtifactError(
+        f"{path} is not the log that digits submit writes: {problem}. Mend it, or move it away "
+        "and run: digits scores (Kaggle's list gives all uploads again, but not what they came "
+        "from)"
+    )

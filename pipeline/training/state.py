@@ -1,0 +1,115 @@
+"""What a fit leaves on disk after each epoch, so that it survives being killed at any moment."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+from rich.console import Console
+
+from pipeline.errors import ArtifactError
+from pipeline.files import atomic_path, is_corruption
+
+Weights = list[NDArray[Any]]
+
+
+@dataclass
+class TrainingState:
+    """Where a fit stands after its last finished epoch.
+
+    Attributes:
+        history: one mapping per finished epoch: epoch (from 1), images, loss, accuracy, seconds
+            and, with a stopping slice, stopping_loss and stopping_accuracy.
+        kept_epoch: the epoch with the lowest stopping loss until the learning rate falls; then, or
+            without a slice, the last one.
+        anneal_after: the last epoch at the full learning rate, once that is known.
+        finished: whether the fit has ended.
+        weights: the model's weights.
+        optimizer: the optimizer's variables.
+        kept_weights: the model's weights after ``kept_epoch``.
+        row_losses: a single array: each training image's loss when it was last fitted.
+    """
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    kept_epoch: int = 0
+    anneal_after: int | None = None
+    finished: bool = False
+    weights: Weights = field(default_factory=list)
+    optimizer: Weights = field(default_factory=list)
+    kept_weights: Weights = field(default_factory=list)
+    row_losses: Weights = field(default_factory=list)
+
+    def groups(self) -> dict[str, Weights]:
+        """The lists of arrays, by name."""
+        return {
+            "weights": self.weights,
+            "optimizer": self.optimizer,
+            "kept_weights": self.kept_weights,
+            "row_losses": self.row_losses,
+        }
+
+    def save(self, path: Path) -> None:
+        """Write everything to one npz, whole or not at all."""
+        arrays = {
+            f"{name}/{index}": array
+            for name, group in self.groups().items()
+            for index, array in enumerate(group)
+        }
+        scalars = {
+            "history": self.history,
+            "kept_epoch": self.kept_epoch,
+            "anneal_after": self.anneal_after,
+            "finished": self.finished,
+        }
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, scalars=np.array(json.dumps(scalars)), **arrays)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: Path) -> "TrainingState":
+        """Read what `save` wrote; a fresh state if there is nothing."""
+        if not path.exists():
+            return cls()
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                state = cls(**json.loads(str(arrays["scalars"])))
+                for name in arrays.files:
+                    group, _, index = name.partition("/")
+                    if index:
+                        state.groups()[group].append(arrays[name])
+        except Exception as error:
+            if not (is_corruption(error) or isinstance(error, TypeError)):
+                raise
+            raise ArtifactError(
+                f"{path}, the state of an interrupted training run, is damaged: {error}. "
+                "Delete it to start that run over, then run: dvc repro"
+            ) from None
+        return state
+
+
+@contextmanager
+def training_lock(path: Path, name: str) -> Iterator[None]:
+    """Hold a member's lock file; if another process holds it, say so and wait.
+
+    Ending DVC leaves its trainer running: the next one then waits here, and finds the work done if
+    it was the same work.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        Console().print(
+            f"{name}: another process is training this member; waiting for it to end",
+            highlight=False,
+            soft_wrap=True,
+        )
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

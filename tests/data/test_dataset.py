@@ -1,0 +1,107 @@
+"""The npz files between the stages."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.data import dataset
+from pipeline.data.dataset import Provenance, TrainingDigits, UnlabelledDigits
+from pipeline.errors import ArtifactError
+
+
+def test_training_digits_come_back(tmp_path: Path, training_digits: TrainingDigits) -> None:
+    dataset.save(tmp_path / "train.npz", training_digits)
+    loaded = dataset.load_training(tmp_path / "train.npz")
+    for name in ("images", "labels", "folds"):
+        expected, found = getattr(training_digits, name), getattr(loaded, name)
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == np.uint8
+    assert loaded.provenance == training_digits.provenance
+
+
+@pytest.mark.parametrize("sample", [True, False])
+def test_unlabelled_digits_come_back(
+    tmp_path: Path, test_digits: UnlabelledDigits, sample: bool
+) -> None:
+    provenance = Provenance(sample, "c" * 64, "d" * 64)
+    dataset.save(tmp_path / "test.npz", UnlabelledDigits(test_digits.images, provenance))
+    loaded = dataset.load_test(tmp_path / "test.npz")
+    np.testing.assert_array_equal(loaded.images, test_digits.images)
+    assert loaded.provenance == provenance
+
+
+def test_equal_digits_give_equal_bytes(tmp_path: Path, test_digits: UnlabelledDigits) -> None:
+    for name in ("a.npz", "b.npz"):
+        dataset.save(tmp_path / name, test_digits)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_provenance_names_the_data_and_its_hashes() -> None:
+    assert str(Provenance(True, "a" * 64, "b" * 64)).startswith("the embedded sample (train aaaa")
+    assert str(Provenance(False, "a" * 64, "b" * 64)).startswith("the competition's data (train")
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"train\.npz is missing: .* run: dvc repro$"):
+        dataset.load_training(tmp_path / "train.npz")
+
+
+def assert_damaged(path: Path) -> None:
+    expected = f"^{re.escape(str(path))} is damaged: expected the arrays .+ run: dvc repro$"
+    with pytest.raises(ArtifactError, match=expected):
+        dataset.load_test(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an npz", b"PK\x03\x04", b"\x00" * 1000])
+def test_file_of_another_kind_is_damaged(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "test.npz").write_bytes(content)
+    assert_damaged(tmp_path / "test.npz")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_file_cut_off_is_damaged(
+    tmp_path: Path, test_digits: UnlabelledDigits, share: float
+) -> None:
+    path = tmp_path / "test.npz"
+    dataset.save(path, test_digits)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    assert_damaged(path)
+
+
+def test_flipped_pixel_is_damaged(tmp_path: Path, test_digits: UnlabelledDigits) -> None:
+    path = tmp_path / "test.npz"
+    dataset.save(path, test_digits)
+    content = bytearray(path.read_bytes())
+    content[5_000] ^= 1
+    path.write_bytes(content)
+    assert_damaged(path)
+
+
+def test_file_without_an_array_is_damaged(tmp_path: Path, test_digits: UnlabelledDigits) -> None:
+    np.savez(tmp_path / "test.npz", images=test_digits.images)
+    assert_damaged(tmp_path / "test.npz")
+
+
+def test_every_flipped_byte_in_the_tables_of_the_file_is_noticed_or_harmless(
+    tmp_path: Path, test_digits: UnlabelledDigits
+) -> None:
+    path = tmp_path / "test.npz"
+    few = UnlabelledDigits(test_digits.images[:1], test_digits.provenance)
+    dataset.save(path, few)
+    whole = path.read_bytes()
+    for place in range(len(whole) - 250, len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x80]) + whole[place + 1 :])
+        try:
+            np.testing.assert_array_equal(dataset.load_test(path).images, few.images)
+        except ArtifactError as error:
+            assert "is damaged" in str(error)
+
+
+def test_pickles_are_never_loaded(tmp_path: Path) -> None:
+    names = ("images", "sample", "train_sha256", "test_sha256")
+    pickled: dict[str, Any] = {name: np.array([{}], dtype=object) for name in names}
+    np.savez(tmp_path / "test.npz", **pickled)
+    assert_damaged(tmp_path / "test.npz")

@@ -1,0 +1,109 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.architectures import build
+from pipeline.data.dataset import TrainingDigits
+from pipeline.data.preprocessing import preprocess
+from pipeline.ensemble.averaging import average_probabilities
+from pipeline.errors import ArtifactError
+from pipeline.files import write_json
+from pipeline.networks.backend import keras
+from pipeline.networks.trained import (
+    TrainedNetwork,
+    load_model,
+    load_network,
+    predict_probabilities,
+    save_model,
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return build("deep_cnn")
+
+
+def test_probabilities_are_the_softmax_of_the_logits(
+    model: keras.Model, training_digits: TrainingDigits
+) -> None:
+    probabilities = predict_probabilities(TrainedNetwork(model, [[]]), training_digits.images)
+    logits = np.asarray(model(training_digits.images), dtype=np.float64)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-5)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-12)
+
+
+def test_batches_do_not_show(model: keras.Model, training_digits: TrainingDigits) -> None:
+    many = np.tile(training_digits.images, (20, 1, 1))
+    probabilities = predict_probabilities(TrainedNetwork(model, [["deskew"]]), many)
+    assert probabilities.shape == (1200, 10)
+    np.testing.assert_allclose(probabilities[:60], probabilities[-60:], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "steps", [[], ["deskew"], ["deskew", "normalize_stroke"], ["normalize_stroke", "deskew"]]
+)
+def test_network_is_given_what_it_was_trained_with(
+    steps: list[str], model: keras.Model, training_digits: TrainingDigits, tmp_path: Path
+) -> None:
+    save_model(model, tmp_path / "model.keras")
+    write_json(tmp_path / "member.json", {"preprocessing": [steps]})
+    images = training_digits.images
+    probabilities = predict_probabilities(load_network(tmp_path), images)
+    expected = predict_probabilities(TrainedNetwork(model, [[]]), preprocess(images, steps))
+    np.testing.assert_array_equal(probabilities, expected)
+    raw = predict_probabilities(TrainedNetwork(model, [[]]), images)
+    assert np.array_equal(probabilities, raw) == (not steps)
+
+
+def test_answer_in_doubt_is_the_average_over_the_forms_that_a_network_knows(
+    model: keras.Model, training_digits: TrainingDigits, tmp_path: Path
+) -> None:
+    save_model(model, tmp_path / "model.keras")
+    write_json(tmp_path / "member.json", {"preprocessing": [[], ["deskew"]]})
+    images = training_digits.images
+    each = [
+        predict_probabilities(TrainedNetwork(model, [form]), images) for form in ([], ["deskew"])
+    ]
+    assert not np.array_equal(each[0], each[1])
+    probabilities = predict_probabilities(load_network(tmp_path), images)
+    np.testing.assert_allclose(probabilities, average_probabilities(each), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("record", "found"),
+    [
+        ({}, "found nothing"),
+        ({"preprocessing": [["sharpen"]]}, r"found \[\['sharpen'\]\]"),
+        ({"preprocessing": ["deskew"]}, r"found \['deskew'\]"),
+        ({"preprocessing": []}, r"found \[\]"),
+        ({"preprocessing": "deskew"}, "found deskew"),
+        ({"preprocessing": [{}]}, r"found \[\{\}\]"),
+        ([1], r"found \[1\]"),
+    ],
+)
+def test_network_of_unknown_preprocessing_is_refused(
+    record: Any, found: str, model: keras.Model, tmp_path: Path
+) -> None:
+    save_model(model, tmp_path / "model.keras")
+    write_json(tmp_path / "member.json", record)
+    steps = "a list of names among deskew, normalize_stroke, normalize_width, or an empty one"
+    expected = f"member.json does not tell .*{steps}, {found}.*dvc repro"
+    with pytest.raises(ArtifactError, match=expected):
+        load_network(tmp_path)
+
+
+def test_missing_model_names_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="model.keras is missing.*dvc repro"):
+        load_model(tmp_path / "model.keras")
+
+
+def test_damaged_model_names_what_brings_it_back(model: keras.Model, tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    save_model(model, path)
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(ArtifactError, match="is damaged.*dvc checkout --force"):
+        load_model(path)

@@ -1,0 +1,313 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import stages
+from pipeline.errors import KaggleError, SubmissionError
+from pipeline.files import sha256, write_json
+from pipeline.kaggle.client import Client, OutcomeUnknownError, Timeouts
+from pipeline.submissions import log as submission_log
+from pipeline.submissions import submit as submitting
+from pipeline.submissions.log import Entry
+from tests.kaggle_fixtures import QUICK, Outcome
+from tests.kaggle_server import Fault, Kaggle
+from tests.submission_files import MEMBERS, PROVENANCE, place_submission
+
+Run = Callable[[Callable[[], object]], Outcome]
+PLACES = submitting.SubmissionPaths(
+    provenance=stages.RAW / "provenance.json",
+    evaluation=stages.EVALUATION,
+    log=Path("submissions/log.csv"),
+)
+SENT = Path("submissions/sent")
+
+
+@pytest.fixture
+def project(kaggle: Kaggle, kaggle_project: Path) -> Path:
+    """A project with a submission that is ready to be sent."""
+    place_submission(kaggle_project)
+    return kaggle_project
+
+
+def send(message: str = "first", timeouts: Timeouts = QUICK) -> Entry:
+    record = submitting.check(stages.SUBMISSION, PLACES.provenance)
+    client = Client(timeouts)
+    entry = submitting.submit(stages.SUBMISSION, record, message, PLACES, client)
+    return submitting.wait_for_score(entry, PLACES, client, timeouts)
+
+
+def log() -> list[Entry]:
+    return submission_log.read(PLACES.log)
+
+
+def test_submission_is_sent_scored_kept_and_logged(project: Path, kaggle: Kaggle) -> None:
+    entry = send()
+
+    digest = sha256(stages.SUBMISSION)
+    assert log() == [entry]
+    assert entry == Entry(
+        time=entry.time,
+        reference="41000001",
+        status="complete",
+        public_score="0.99457",
+        out_of_fold_accuracy="0.99331",
+        submissions_left="4",
+        sha256=digest,
+        commit="f" * 40 + "+dirty",
+        params_sha256="e" * 64,
+        members="0-0-deep_cnn-plain 1-0-deep_cnn-plain",
+        message="first",
+    )
+    assert (SENT / f"{digest[:8]}.csv").read_bytes() == stages.SUBMISSION.read_bytes()
+    assert list(kaggle.uploads.values()) == [stages.SUBMISSION.read_bytes()]
+    assert kaggle.submissions[0]["description"] == f"first [sha256 {digest[:8]}]"
+
+
+@pytest.mark.parametrize(
+    ("judged", "quoted"),
+    [
+        (MEMBERS, "0.99331"),
+        (MEMBERS | {"0-0-deep_cnn-plain": "0" * 64}, ""),
+        ({"0-0-deep_cnn-plain": MEMBERS["0-0-deep_cnn-plain"]}, ""),
+        (MEMBERS | {"2-0-deep_cnn-plain": "0" * 64}, ""),
+        (None, ""),
+    ],
+)
+def test_accuracy_is_quoted_only_for_the_very_members(
+    judged: dict[str, str] | None, quoted: str, project: Path, kaggle: Kaggle
+) -> None:
+    write_json(PLACES.evaluation / "members.json", judged)
+    assert send().out_of_fold_accuracy == quoted
+
+
+def test_members_that_nothing_can_judge_do_not_count_against_the_others(
+    project: Path, kaggle: Kaggle
+) -> None:
+    place_submission(project, members=MEMBERS | {"all-0-deep_cnn-plain": "9" * 64})
+    assert send().out_of_fold_accuracy == "0.99331"
+
+
+def test_accuracy_of_members_that_nothing_can_judge_is_not_quoted(
+    project: Path, kaggle: Kaggle
+) -> None:
+    place_submission(project, members={"all-0-deep_cnn-plain": "9" * 64})
+    write_json(PLACES.evaluation / "members.json", {})
+    assert send().out_of_fold_accuracy == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"provenance": PROVENANCE | {"sample": True}}, "was made from the embedded sample"),
+        (
+            {"provenance": PROVENANCE | {"test_sha256": "0" * 64}},
+            r"was made from the competition's data \(train aaaaaaaa, test 00000000\), but the data "
+            r"in use is the competition's data \(train aaaaaaaa, test bbbbbbbb\)",
+        ),
+        ({"sha256": "0" * 64}, "has no submission.json beside it that belongs to it"),
+    ],
+)
+def test_what_must_not_be_sent_is_refused(
+    changes: dict[str, Any], message: str, project: Path, kaggle: Kaggle
+) -> None:
+    place_submission(project, **changes)
+    with pytest.raises(SubmissionError, match=message):
+        send()
+    assert not kaggle.counts
+
+
+def test_damaged_file_is_refused(project: Path, kaggle: Kaggle) -> None:
+    with stages.SUBMISSION.open("a") as file:
+        file.write("28001,3\n")
+    with pytest.raises(SubmissionError, match="line 28,002"):
+        send()
+    assert not kaggle.counts
+
+
+@pytest.mark.parametrize("status", [403, 500, 503])
+def test_refused_upload_that_the_client_calls_success_is_noticed(
+    status: int, project: Path, kaggle: Kaggle
+) -> None:
+    kaggle.inject("upload", Fault(status))
+    with pytest.raises(KaggleError, match=r"did not take the bytes .* Nothing was submitted"):
+        send()
+    assert kaggle.counts["CreateSubmission"] == 0
+    assert not log() and not list(SENT.iterdir())
+    kaggle.heal()
+    assert send().status == "complete"
+    assert len(kaggle.submissions) == 1
+
+
+def test_connection_lost_during_upload_is_noticed(project: Path, kaggle: Kaggle) -> None:
+    kaggle.inject("upload", Fault(closes=True))
+    with pytest.raises(KaggleError, match="did not take the bytes"):
+        send()
+    assert not kaggle.submissions
+    kaggle.heal()
+    assert send().status == "complete"
+    assert len(kaggle.submissions) == 1
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault(503), Fault(429), Fault(closes=True), Fault(loses_answer=True)]
+)
+def test_failure_before_the_submission_is_made_is_overcome(
+    fault: Fault, project: Path, kaggle: Kaggle
+) -> None:
+    kaggle.inject("StartSubmissionUpload", fault, times=1)
+    assert send().status == "complete"
+    assert len(kaggle.submissions) == 1
+
+
+def test_lost_answer_is_found_in_the_list(project: Path, kaggle: Kaggle) -> None:
+    kaggle.inject("CreateSubmission", Fault(loses_answer=True))
+    entry = send()
+    assert (entry.reference, entry.status) == ("41000001", "complete")
+    assert kaggle.counts["CreateSubmission"] == 1
+    assert log() == [entry]
+
+
+def test_lost_answer_of_an_earlier_failed_upload_is_not_taken_for_the_new_one(
+    project: Path, kaggle: Kaggle
+) -> None:
+    kaggle.error_description = "Evaluation Exception"
+    with pytest.raises(SubmissionError, match=r"could not score it: Evaluation Exception\."):
+        send()
+    kaggle.error_description = ""
+    kaggle.inject("CreateSubmission", Fault(closes=True))
+    with pytest.raises(OutcomeUnknownError):
+        send()
+    kaggle.heal()
+    assert send().reference == "41000002"
+    assert [entry.status for entry in log()] == ["error", "complete"]
+
+
+@pytest.mark.parametrize("fault", [Fault(closes=True), Fault(500), Fault(503), Fault(html=True)])
+def test_unknown_outcome_is_not_repeated_and_the_next_run_heals(
+    fault: Fault, project: Path, kaggle: Kaggle
+) -> None:
+    kaggle.inject("CreateSubmission", fault)
+    with pytest.raises(OutcomeUnknownError, match=r"unknown: it is not among .* digits scores"):
+        send()
+    assert kaggle.counts["CreateSubmission"] == 1
+    kaggle.heal()
+    assert send().status == "complete"
+    assert len(kaggle.submissions) == 1
+
+
+def test_silence_while_the_submission_is_made_is_not_repeated(
+    project: Path, kaggle: Kaggle
+) -> None:
+    kaggle.inject("CreateSubmission", Fault(stalls=True))
+    with pytest.raises(OutcomeUnknownError):
+        send(timeouts=replace(QUICK, timeout_seconds=0.5))
+    assert kaggle.counts["CreateSubmission"] == 1
+
+
+def test_lost_answer_and_lost_list_are_recovered_by_the_next_run(
+    project: Path, kaggle: Kaggle
+) -> None:
+    kaggle.last_step = "CreateSubmission"
+    with pytest.raises(OutcomeUnknownError, match="the list of submissions could not be read"):
+        send()
+    kaggle.heal()
+
+    with pytest.raises(SubmissionError, match=r"already submitted .* as number 41000001"):
+        send()
+
+    assert len(kaggle.submissions) == 1
+    (entry,) = log()
+    assert (entry.sha256, entry.message) == (sha256(stages.SUBMISSION), "first")
+    assert entry.out_of_fold_accuracy == "0.99331"
+
+
+def test_refusal_at_the_last_step_is_quoted(project: Path, kaggle: Kaggle) -> None:
+    kaggle.inject("CreateSubmission", Fault(400, "Your team has used its daily allowance (5)."))
+    with pytest.raises(KaggleError, match=r"\(400: Your team has used its daily allowance \(5\)\)"):
+        send()
+    assert kaggle.counts["CreateSubmission"] == 1
+    assert not log() and not list(SENT.iterdir())
+
+
+def test_same_file_is_not_sent_twice(project: Path, kaggle: Kaggle) -> None:
+    send()
+    with pytest.raises(SubmissionError, match=r"already submitted .* public score 0\.99457\)"):
+        send("again")
+    assert kaggle.counts["upload"] == 1
+    place_submission(project, digit=3)
+    send("another")
+    assert [entry.message for entry in log()] == ["first", "another"]
+
+
+def test_file_sent_from_another_copy_of_the_project_is_known(project: Path, kaggle: Kaggle) -> None:
+    send()
+    PLACES.log.unlink()
+    with pytest.raises(SubmissionError, match="already submitted"):
+        send()
+
+
+def test_used_up_quota_is_told_before_anything_is_sent(project: Path, kaggle: Kaggle) -> None:
+    kaggle.daily_quota = 1
+    send()
+    place_submission(project, digit=3)
+    with pytest.raises(SubmissionError, match=r"today's submissions are used up.*midnight UTC"):
+        send()
+    assert kaggle.counts["upload"] == 1
+
+
+def test_account_that_did_not_join_is_told_so(project: Path, kaggle: Kaggle) -> None:
+    kaggle.daily_quota = 0
+    with pytest.raises(KaggleError, match=r"has not joined .*/rules.* verify your phone number"):
+        send()
+    assert kaggle.counts["upload"] == 0
+
+
+def test_unscored_submission_stays_pending_and_is_refreshed(project: Path, kaggle: Kaggle) -> None:
+    kaggle.polls_until_scored = 10**6
+    assert send(timeouts=replace(QUICK, scoring_seconds=0.05)).status == "pending"
+    assert log()[0].public_score == ""
+    kaggle.polls_until_scored = 0
+    (entry,) = submitting.refresh(PLACES, Client(QUICK))
+    assert (entry.status, entry.public_score) == ("complete", "0.99457")
+    assert log() == [entry]
+
+
+def test_network_lost_while_waiting_leaves_the_upload_in_the_log(
+    project: Path, kaggle: Kaggle
+) -> None:
+    kaggle.polls_until_scored = 10**6
+    record = submitting.check(stages.SUBMISSION, PLACES.provenance)
+    client = Client(QUICK)
+    entry = submitting.submit(stages.SUBMISSION, record, "first", PLACES, client)
+    kaggle.inject("ListSubmissions", Fault(closes=True))
+    with pytest.raises(KaggleError, match="lost the connection"):
+        submitting.wait_for_score(entry, PLACES, client, QUICK)
+    assert [known.status for known in log()] == ["pending"]
+
+
+def test_upload_by_other_means_is_taken_over(project: Path, kaggle: Kaggle) -> None:
+    send()
+    digest = sha256(stages.SUBMISSION)
+    for name, message in (("s.csv", "by hand"), ("t.csv", f"tagged [sha256 {digest[:8]}]")):
+        kaggle.submissions.append(
+            kaggle.submissions[0]
+            | {"ref": len(kaggle.submissions) + 5, "fileName": name, "description": message}
+        )
+    entries = {entry.message: entry for entry in submitting.refresh(PLACES, Client(QUICK))}
+    assert entries["by hand"].sha256 == ""
+    assert entries["by hand"].public_score == "0.99457"
+    assert entries["by hand"].time == "2026-01-02T03:04:05Z"
+    assert entries["tagged"].sha256 == digest[:8]
+    assert entries["first"].sha256 == digest
+
+
+def test_all_pages_of_submissions_are_read(project: Path, kaggle: Kaggle) -> None:
+    kaggle.submissions = [
+        {"ref": number, "description": f"{number}", "status": "COMPLETE", "publicScore": "0.9"}
+        | {"date": "2026-01-02T03:04:05.000Z", "fileName": "s.csv"}
+        for number in range(1, 251)
+    ]
+    assert len(Client(QUICK).submissions()) == 250
