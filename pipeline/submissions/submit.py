@@ -157,8 +157,8 @@ def _submit(
         )
     if not client.submissions_left():
         raise SubmissionError(
-            f"{path} was not sent: today's submissions are used up. Kaggle counts again from midnight "
-            "UTC on; try again then."
+            f"{path} was not sent: today's submissions are used up. Try again after midnight UTC, "
+            "when Kaggle starts a new count."
         )
     reference = _send(path, record.sha256, message, paths, client, listed)
     entry = Entry(
