@@ -143,7 +143,7 @@ def _find_all() -> Iterator[Credentials]:
 def _read_notebook_token() -> Credentials | None:
     in_notebook = {"KAGGLE_KERNEL_RUN_TYPE", "KAGGLE_DATA_PROXY_URL"} <= os.environ.keys()
     path = pasted.variable("KAGGLE_API_V1_TOKEN") if in_notebook else ""
-    return _read_token(Path(path)) if path else None
+    return _read_token(Path(path).expanduser()) if path else None
 
 
 def _read_token_variable() -> Credentials | None:

@@ -10,6 +10,7 @@ from json import JSONDecodeError
 from pathlib import Path
 
 import requests
+from urllib3.exceptions import ReadTimeoutError
 
 from pipeline.kaggle.credentials import (
     COMPETITION,
@@ -55,7 +56,7 @@ def explain(error: BaseException, used: Credentials) -> str:
                 "the login page of a network or a proxy. Open https://www.kaggle.com in a browser, "
                 "log in where you are asked to, and try again."
             )
-        case requests.Timeout() | TimeoutError():
+        case OSError() if _is_timeout(error):
             return (
                 "Kaggle does not answer: nothing came for too long. Try again later, or, if a "
                 "browser reaches https://www.kaggle.com, look at HTTPS_PROXY and firewalls. What "
@@ -141,6 +142,11 @@ def _explain_unknown_user(answer: str, used: Credentials) -> str:
         f"revoked. {NEW_TOKEN}. Kaggle also answers so while the rules at {PAGE}/rules are not "
         "accepted."
     )
+
+
+def _is_timeout(error: OSError) -> bool:
+    fell_silent_midway = any(isinstance(reason, ReadTimeoutError) for reason in error.args)
+    return isinstance(error, requests.Timeout | TimeoutError) or fell_silent_midway
 
 
 def _is_of_tls(error: OSError) -> bool:

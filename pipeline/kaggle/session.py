@@ -9,6 +9,7 @@ import contextlib
 import io
 import logging
 import os
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -102,6 +103,7 @@ class Session:
             result: Result = retrying(self._call, action)
         except (Exception, SystemExit) as error:
             failure = self._translate(error, only_once)
+            traceback.clear_frames(error.__traceback__)  # closes connections, drops secrets
         else:
             return result
         raise failure

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline import stages
 from pipeline.data.dataset import Provenance
-from pipeline.data.sources import archive, decision, kaggle, sample
+from pipeline.data.sources import archive, decision, kaggle
 from pipeline.data.sources.decision import ArchiveSource, KaggleSource, SampleSource
 from pipeline.errors import SourceError
 from pipeline.files import atomic_path, sha256, write_json
@@ -22,6 +22,8 @@ def main(timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
         folder.mkdir()
         match source:
             case SampleSource():
+                from pipeline.data.sources import sample  # with scikit-learn, only where needed
+
                 sample.write_tables(folder)
             case ArchiveSource():
                 archive.extract(_find_recorded(source), folder)
