@@ -38,13 +38,17 @@ def main() -> None:
     outcomes = batch.read_all(items, reader, advance=lambda: None)
     seconds = time.perf_counter() - began
     paths = [Path(item.name) for item in items]
-    naive = reader.probabilities(np.stack([resize_naively(path) for path in paths])).argmax(axis=1)
+    naive = reader.ensemble.probabilities(
+        np.stack([resize_naively(path) for path in paths])
+    ).argmax(axis=1)
     labels = np.array([item.label for item in items])
     right = np.array([outcome.right for outcome in outcomes])
     naively_right = naive == labels
     kinds = np.array(read_kinds(chosen.folder))
 
-    table = Table(title=f"{len(reader.names)} network(s), {seconds:.1f} s", title_justify="left")
+    table = Table(
+        title=f"{len(reader.ensemble.names)} network(s), {seconds:.1f} s", title_justify="left"
+    )
     for name in ("kind", "n", "ours", "95 % interval", "naive", "95 % interval"):
         table.add_column(name, justify="right")
     for kind in [*sorted(set(kinds)), "all"]:

@@ -62,7 +62,7 @@ def predict(
         raise typer.BadParameter(f"there is no folder {png.parent} to draw {png.name} in")
     reader = Reader.load(stages.EXPORTED, stages.MODELS)
     items = batch.gather(pictures, sys.stdin.buffer.read)
-    if reader.sample:
+    if reader.ensemble.sample:
         stderr.print("These networks saw only the embedded sample: expect many errors.")
     with _progress(len(items)) as advance:
         outcomes = batch.read_all(items, reader, advance=advance)
