@@ -7,7 +7,7 @@ kind are judged by the header, before any pixel is decoded.
 import warnings
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,18 +19,31 @@ Pixels = NDArray[np.uint8]
 """RGBA ``(height, width, 4)``."""
 
 COMMON_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM")
-RARER_FORMATS = ("TIFF", "WEBP")
+RARER_FORMATS = ("AVIF", "DIB", "TIFF", "WEBP")
 """What is decoded, by Pillow's names; of an animation the first picture. Pillow loads the code for
-the rarer ones when they are first met."""
+the rarer ones when they are first met. It has no code for HEIC."""
 
 SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
-    | {".tif", ".tiff", ".webp"}
+    {".apng", ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jif", ".jpe", ".jpeg", ".jpg", ".mpo"}
+    | {".pbm", ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
 )
 """File names that are taken for pictures in a folder. The format is told by the content."""
 
-MAX_BYTES = 64 << 20
+UNREADABLE_SUFFIXES = frozenset(
+    {".ai", ".arw", ".cr2", ".cr3", ".dng", ".emf", ".eps", ".gifv", ".heic", ".heics", ".heif"}
+    | {".hif", ".icns", ".ico", ".jp2", ".jxl", ".mov", ".mp4", ".nef", ".orf", ".pdf", ".psd"}
+    | {".raf", ".rw2", ".svg", ".svgz", ".tga", ".wmf", ".xcf"}
+)
+"""File names of pictures, scans and films that cannot be read here. In a folder they are errors, so
+that nobody believes they were read."""
+
+MAX_BYTES = 128 << 20
 MAX_PIXELS = 50_000_000
+MAX_JPEG_PIXELS = 250_000_000
+"""More than phones make. JPEGs are decoded at a fraction of their size, row by row; progressive
+ones are held in memory as a whole and have the same limit as other formats."""
+
+Image.MAX_IMAGE_PIXELS = MAX_JPEG_PIXELS // 2  # Pillow itself refuses what has twice as many
 
 _ENOUGH_PIXELS = 1600
 """JPEGs whose sides are at least twice this are decoded at a fraction of their size."""
@@ -53,7 +66,7 @@ def read(path: Path) -> Pixels:
     if size > MAX_BYTES:
         raise PictureError(
             f"{path} is too large: expected at most {MAX_BYTES >> 20} MiB, found {size >> 20} MiB. "
-            "Crop it or save it smaller."
+            "Crop it, or save it smaller."
         )
     return decode(path.read_bytes(), str(path))
 
@@ -71,10 +84,8 @@ def decode(content: bytes, name: str) -> Pixels:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # doubts about metadata; bombs are refused below
-            with _open(content) as picture:
-                _check_size(picture.size, name)
-                if picture.format in ("JPEG", "MPO"):
-                    picture.draft(None, (_ENOUGH_PIXELS, _ENOUGH_PIXELS))
+            with _open(BytesIO(content)) as picture:
+                _bound_size(picture, name)
                 picture.load()
                 turned = ImageOps.exif_transpose(picture)
                 return np.asarray(_to_eight_bits(turned).convert("RGBA"))
@@ -83,29 +94,45 @@ def decode(content: bytes, name: str) -> Pixels:
     except UnidentifiedImageError:
         raise PictureError(f"{name} {_describe_other(content)}.") from None
     except Image.DecompressionBombError:
-        raise PictureError(f"{name} has too many pixels: expected at most {_LIMIT}.") from None
+        raise PictureError(f"{name} has too many pixels: {_LIMIT}.") from None
     except Exception as error:  # decoders raise any kind for damaged bytes
         reason = str(error).rstrip(".") or type(error).__name__
         raise PictureError(f"{name} is damaged: {reason}. Save or download it once more.") from None
 
 
-def _open(content: bytes) -> Image.Image:
+def is_picture(path: Path) -> bool:
+    """Whether a file begins like a picture that can be read, whatever its name is."""
     try:
-        return Image.open(BytesIO(content), formats=COMMON_FORMATS)
+        with warnings.catch_warnings(), path.open("rb") as file:
+            warnings.simplefilter("ignore")
+            _open(file).close()
+    except Exception:  # as in `decode`
+        return False
+    return True
+
+
+def _open(file: IO[bytes]) -> Image.Image:
+    try:
+        return Image.open(file, formats=COMMON_FORMATS)
     except UnidentifiedImageError:
         Image.init()
-        return Image.open(BytesIO(content), formats=RARER_FORMATS)
+        return Image.open(file, formats=RARER_FORMATS)
 
 
-_LIMIT = f"{MAX_PIXELS // 1_000_000} million"
+_LIMIT = f"expected at most {MAX_PIXELS // 10**6} million, or {MAX_JPEG_PIXELS // 10**6} as JPEG"
 
 
-def _check_size(size: tuple[int, int], name: str) -> None:
-    width, height = size
-    if width * height > MAX_PIXELS:
+def _bound_size(picture: Image.Image, name: str) -> None:
+    """Have a JPEG decoded at a fraction of its size; refuse what is too large."""
+    width, height = picture.size
+    decoded = width * height
+    if picture.format in ("JPEG", "MPO") and not picture.info.get("progressive"):
+        picture.draft(None, (_ENOUGH_PIXELS, _ENOUGH_PIXELS))
+        decoded = picture.width * picture.height
+    if decoded > MAX_PIXELS or width * height > MAX_JPEG_PIXELS:
         raise PictureError(
-            f"{name} has too many pixels: expected at most {_LIMIT}, found {width:,} × {height:,}. "
-            "Crop it or save it smaller."
+            f"{name} has too many pixels: {_LIMIT}, found {width:,} × {height:,}. Crop it, or save "
+            "it smaller."
         )
 
 
@@ -121,6 +148,9 @@ def _to_eight_bits(picture: Image.Image) -> Image.Image:
     return Image.fromarray(np.clip(levels * scale, 0, 255).round().astype(np.uint8))
 
 
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+
+
 def _describe_other(content: bytes) -> str:
     start = content[:1024].lstrip().lower()
     expected = f"expected one of {', '.join(sorted((*COMMON_FORMATS, *RARER_FORMATS)))}"
@@ -128,8 +158,12 @@ def _describe_other(content: bytes) -> str:
         return "is an SVG drawing, which has no pixels: export it as PNG"
     if start.startswith(b"%pdf"):
         return "is a PDF: save its page as PNG"
+    if content[4:12] == b"ftypavif":
+        return "is AVIF, which this installation of Pillow cannot read: save it as JPEG or PNG"
+    if content[4:8] == b"ftyp" and content[8:12] in _HEIC_BRANDS:
+        return "is HEIC, as iPhones save photos: save or share it as JPEG or PNG"
     if content[4:8] == b"ftyp":
-        return "is HEIC, AVIF or a film: save it as JPEG or PNG"
+        return "is a film: save one picture of it as JPEG or PNG"
     if start.startswith((b"<!doctype", b"<html", b"<?xml")):
         return f"is a web page or XML, no picture: {expected}"
     return f"is no picture: {expected}"
