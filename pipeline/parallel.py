@@ -73,14 +73,14 @@ def _read_quota(group: Path) -> int | None:
 
 @contextmanager
 def helper_processes(
-    arguments: Sequence[str], processes: int, *, say: Callable[[str], None]
+    arguments: Sequence[str], processes: int, *, print_line: Callable[[str], None]
 ) -> Iterator[None]:
     """Run other Pythons next to this one until the block ends. They call `end_with_helped`.
 
     Args:
         arguments: of each Python.
         processes: how many.
-        say: is given each line that one of them prints.
+        print_line: is given each line that one of them prints.
     """
     helpers = [
         subprocess.Popen(
@@ -92,7 +92,7 @@ def helper_processes(
         )
         for _ in range(processes)
     ]
-    relays = [Thread(target=_relay, args=(helper, say), daemon=True) for helper in helpers]
+    relays = [Thread(target=_relay, args=(helper, print_line), daemon=True) for helper in helpers]
     for relay in relays:
         relay.start()
     try:
@@ -106,9 +106,9 @@ def helper_processes(
             relay.join()
 
 
-def _relay(helper: subprocess.Popen[str], say: Callable[[str], None]) -> None:
+def _relay(helper: subprocess.Popen[str], print_line: Callable[[str], None]) -> None:
     for line in helper.stdout or ():
-        say(line.rstrip())
+        print_line(line.rstrip())
 
 
 def end_with_helped() -> None:

@@ -14,8 +14,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Images, Probabilities
-from pipeline.data.preprocessing import Forms, are_forms
-from pipeline.ensemble.averaging import ask_in_forms, average_probabilities
+from pipeline.data.preprocessing import Views, are_views
+from pipeline.ensemble.averaging import average_probabilities, predict_probabilities
 from pipeline.errors import ArtifactError
 from pipeline.files import missing_artifact, read_json, sha256, write_json
 from pipeline.parallel import count_processors
@@ -38,7 +38,7 @@ class ExportedMember:
 
     name: str
     model_sha256: str
-    views: Forms
+    views: Views
 
     def check_fresh(self, models: Path) -> None:
         """Compare with the trained network, where there is one.
@@ -95,14 +95,14 @@ class ExportRecord:
 def _is_member(entry: Any) -> bool:
     match entry:
         case {"name": str(name), "model_sha256": str(), "views": views, **rest}:
-            return not rest and name != "" and name == Path(name).name and are_forms(views)
+            return not rest and name != "" and name == Path(name).name and are_views(views)
     return False
 
 
 class ExportedNetwork:
     """One exported network, with the views in which it knows images."""
 
-    def __init__(self, path: Path, views: Forms) -> None:
+    def __init__(self, path: Path, views: Views) -> None:
         """Load an ONNX file.
 
         Raises:
@@ -174,6 +174,4 @@ class ExportedEnsemble:
             return np.concatenate(list(pool.map(self._predict_batch, batches)), axis=1)
 
     def _predict_batch(self, images: Images) -> Probabilities:
-        return np.stack(
-            [ask_in_forms(network.logits, images, network.views) for network in self._networks]
-        )
+        return np.stack([predict_probabilities(network, images) for network in self._networks])
