@@ -43,7 +43,7 @@ MAX_JPEG_PIXELS = 250_000_000
 """More than phones make. JPEGs are decoded at a fraction of their size, row by row; progressive
 ones are held in memory as a whole and have the same limit as other formats."""
 
-Image.MAX_IMAGE_PIXELS = MAX_JPEG_PIXELS // 2  # Pillow itself refuses what has twice as many
+Image.MAX_IMAGE_PIXELS = None  # `_bound_size` has the limits instead
 
 _ENOUGH_PIXELS = 1600
 """JPEGs whose sides are at least twice this are decoded at a fraction of their size."""
@@ -83,7 +83,7 @@ def decode(content: bytes, name: str) -> Pixels:
         raise PictureError(f"{name} is empty: expected a picture.")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # doubts about metadata; bombs are refused below
+            warnings.simplefilter("ignore")  # doubts about metadata
             with _open(BytesIO(content)) as picture:
                 _bound_size(picture, name)
                 picture.load()
@@ -93,8 +93,6 @@ def decode(content: bytes, name: str) -> Pixels:
         raise
     except UnidentifiedImageError:
         raise PictureError(f"{name} {_describe_other(content)}.") from None
-    except Image.DecompressionBombError:
-        raise PictureError(f"{name} has too many pixels: {_LIMIT}.") from None
     except Exception as error:  # decoders raise any kind for damaged bytes
         reason = str(error).rstrip(".") or type(error).__name__
         raise PictureError(f"{name} is damaged: {reason}. Save or download it once more.") from None
@@ -119,9 +117,6 @@ def _open(file: IO[bytes]) -> Image.Image:
         return Image.open(file, formats=RARER_FORMATS)
 
 
-_LIMIT = f"expected at most {MAX_PIXELS // 10**6} million, or {MAX_JPEG_PIXELS // 10**6} as JPEG"
-
-
 def _bound_size(picture: Image.Image, name: str) -> None:
     """Have a JPEG decoded at a fraction of its size; refuse what is too large."""
     width, height = picture.size
@@ -131,8 +126,9 @@ def _bound_size(picture: Image.Image, name: str) -> None:
         decoded = picture.width * picture.height
     if decoded > MAX_PIXELS or width * height > MAX_JPEG_PIXELS:
         raise PictureError(
-            f"{name} has too many pixels: {_LIMIT}, found {width:,} × {height:,}. Crop it, or save "
-            "it smaller."
+            f"{name} has too many pixels: expected at most {MAX_PIXELS // 10**6} million, or "
+            f"{MAX_JPEG_PIXELS // 10**6} as JPEG, found {width:,} × {height:,}. Crop it, or save it "
+            "smaller."
         )
 
 
