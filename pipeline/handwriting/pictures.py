@@ -49,26 +49,32 @@ _ENOUGH_PIXELS = 1600
 """JPEGs whose sides are at least twice this are decoded at a fraction of their size."""
 
 
+def display_name(path: Path) -> str:
+    r"""The name of a file as text, with escapes such as ``\xff`` for bytes that are not UTF-8."""
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def read(path: Path) -> Pixels:
     """Decode a picture file.
 
     Raises:
         PictureError: it is missing, no file, too large, damaged or of another kind.
     """
+    name = display_name(path)
     if path.is_dir():
-        raise PictureError(f"{path} is a folder: expected a picture.")
+        raise PictureError(f"{name} is a folder: expected a picture.")
     if not path.exists():
         kind = "is a broken link" if path.is_symlink() else "does not exist"
-        raise PictureError(f"{path} {kind}: expected a picture.")
+        raise PictureError(f"{name} {kind}: expected a picture.")
     if not path.is_file():
-        raise PictureError(f"{path} is no regular file: expected a picture.")
+        raise PictureError(f"{name} is no regular file: expected a picture.")
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise PictureError(
-            f"{path} is too large: expected at most {MAX_BYTES >> 20} MiB, found {size >> 20} MiB. "
+            f"{name} is too large: expected at most {MAX_BYTES >> 20} MiB, found {size >> 20} MiB. "
             "Crop it, or save it smaller."
         )
-    return decode(path.read_bytes(), str(path))
+    return decode(path.read_bytes(), name)
 
 
 def decode(content: bytes, name: str) -> Pixels:
