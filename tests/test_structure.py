@@ -28,6 +28,7 @@ EXEMPT = {
     "parallel": "which process does the work changes no result",
     "params": "its values are declared as params",
     "progress": "messages change no result",
+    "project": "where the project lies",
     "stages": "paths",
     "networks.backend": "how Keras is imported; its version is in each member's conditions",
     "architectures": "the mapping of names; the architecture's own file is declared",
