@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pipeline.data.dataset import NUM_CLASSES, Images
@@ -34,7 +35,7 @@ class Outcome:
     error: str | None = None
 
     @property
-    def right(self) -> bool:
+    def correct(self) -> bool:
         """Whether the reading is the label."""
         return self.reading is not None and self.reading.digit == self.item.label
 
@@ -67,7 +68,7 @@ def read_all(
             advance()
     readings = iter(reader.read_glyphs([each for each in found if isinstance(each, Glyph)]))
     return [
-        Outcome(item, None, str(each))
+        Outcome(item, None, pictures.display_name(str(each)))
         if isinstance(each, PictureError)
         else Outcome(item, next(readings))
         for item, each in zip(items, found, strict=True)

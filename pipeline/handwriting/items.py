@@ -34,24 +34,17 @@ class Item:
     label: int | None = None
 
 
-@dataclass(frozen=True)
-class IgnoredFile:
-    """A file in a folder that is no picture, neither by its name nor by its content."""
-
-    path: Path
-
-
-def gather(
-    arguments: Sequence[str], stdin: Callable[[], bytes]
-) -> tuple[list[Item], list[IgnoredFile]]:
+def gather(arguments: Sequence[str], stdin: Callable[[], bytes]) -> tuple[list[Item], list[Path]]:
     """Everything that the arguments name: pictures, folders, CSVs in Kaggle's form, ``-``.
 
     An argument that cannot be used becomes one item, whose source says why.
 
     Returns:
-        What to read, in the order of the arguments, and the files in folders that are ignored.
+        What to read, in the order of the arguments; and the files in folders that are no pictures,
+        neither by their names nor by their content.
     """
-    items, ignored = [], []
+    items: list[Item] = []
+    ignored: list[Path] = []
     for argument in arguments:
         for found in _gather_one(argument, stdin):
             if isinstance(found, Item):
@@ -61,14 +54,14 @@ def gather(
     return items, ignored
 
 
-def _gather_one(argument: str, stdin: Callable[[], bytes]) -> list[Item | IgnoredFile]:
+def _gather_one(argument: str, stdin: Callable[[], bytes]) -> list[Item | Path]:
     try:
         return list(_list_items(argument, stdin))
     except (OSError, csv.Error, PictureError, TableError) as error:
         return [Item(display_name(Path(argument)) if argument else "''", error)]
 
 
-def _list_items(argument: str, stdin: Callable[[], bytes]) -> Iterator[Item | IgnoredFile]:
+def _list_items(argument: str, stdin: Callable[[], bytes]) -> Iterator[Item | Path]:
     path = Path(argument)
     if not argument:
         raise PictureError("An empty name was given: expected that of a picture, folder or CSV.")
@@ -88,7 +81,7 @@ def _picture(path: Path, label: int | None = None) -> Item:
     return Item(display_name(path), path, label)
 
 
-def _list_folder(folder: Path) -> Iterator[Item | IgnoredFile]:
+def _list_folder(folder: Path) -> Iterator[Item | Path]:
     """The pictures in a folder and its subfolders; hidden ones are left out.
 
     A file with the name of a picture is one, even if it turns out to be unreadable. Other files are
@@ -105,18 +98,18 @@ def _list_folder(folder: Path) -> Iterator[Item | IgnoredFile]:
         and not path.is_dir()
     ]
     suffixes = pictures.SUFFIXES | pictures.UNREADABLE_SUFFIXES
-    found = {
-        path for path in files if path.suffix.lower() in suffixes or pictures.is_picture(path)
-    }
+    found = {path for path in files if path.suffix.lower() in suffixes or pictures.is_picture(path)}
     if not found:
-        others = f"{len(files)} of other kinds, such as {files[0].name}" if files else "none"
+        others = (
+            f"{len(files)} of other kinds, such as {display_name(files[0])}" if files else "none"
+        )
         raise PictureError(
             f"{display_name(folder)} holds no picture: expected files that end in "
             f"{', '.join(sorted(pictures.SUFFIXES))}, found {others}."
         )
     for path in files:
         if path not in found:
-            yield IgnoredFile(path)
+            yield path
             continue
         parent = path.absolute().parent.name
         is_digit = len(parent) == 1 and parent in "0123456789"

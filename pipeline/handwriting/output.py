@@ -1,8 +1,7 @@
-"""Readings as JSON, as CSV, as a picture, and as blocks or characters for a terminal."""
+"""Readings as CSV, as a picture, and as blocks or characters for a terminal."""
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,12 +13,8 @@ from pipeline.errors import printable
 from pipeline.files import atomic_path
 from pipeline.handwriting.batch import FIELDS, Outcome
 
+MOST_TILES = 1000
 _TILE, _CAPTION, _TILES_PER_ROW = 112, 14, 10
-
-
-def to_json(outcomes: Sequence[Outcome]) -> str:
-    """An array of objects with the keys of `FIELDS`."""
-    return json.dumps([outcome.describe() for outcome in outcomes], indent=1, ensure_ascii=False)
 
 
 def to_csv(outcomes: Sequence[Outcome]) -> str:
@@ -31,9 +26,14 @@ def to_csv(outcomes: Sequence[Outcome]) -> str:
     return text.getvalue()
 
 
-def draw_seen(path: Path, outcomes: Sequence[Outcome]) -> None:
-    """Write a PNG of the 28×28 that the networks saw, each with what it was read as."""
-    shown = [outcome for outcome in outcomes if outcome.reading]
+def draw_seen(path: Path, outcomes: Sequence[Outcome]) -> tuple[int, int]:
+    """Write a PNG of the 28×28 that the networks saw, each with what it was read as.
+
+    Returns:
+        How many are drawn, at most `MOST_TILES`, and how many there are.
+    """
+    read = [outcome for outcome in outcomes if outcome.reading]
+    shown = read[:MOST_TILES]
     columns = max(1, min(_TILES_PER_ROW, len(shown)))
     rows = max(1, -(-len(shown) // columns))
     step, below = _TILE + 8, 2 * _CAPTION
@@ -48,14 +48,15 @@ def draw_seen(path: Path, outcomes: Sequence[Outcome]) -> None:
         sheet.paste(tile, (left, top))
         name = outcome.item.name
         caption = reading.problem or f"{reading.digit}  {reading.probability:.1%}"
-        wrong = outcome.item.label is not None and not outcome.right
-        if wrong:
+        is_error = outcome.item.label is not None and not outcome.correct
+        if is_error:
             caption = f"{'none' if reading.problem else reading.digit}, true {outcome.item.label}"
         for line, text in enumerate((caption, name if len(name) <= 18 else f"…{name[-17:]}")):
             place = (left, top + _TILE + 1 + line * _CAPTION)
-            pen.text(place, printable(text), fill="#b00020" if wrong else "black")
+            pen.text(place, printable(text), fill="#b00020" if is_error else "black")
     with atomic_path(path) as temporary:
         sheet.save(temporary, "PNG")
+    return len(shown), len(read)
 
 
 def to_blocks(image: Images) -> list[list[tuple[int, int]]]:

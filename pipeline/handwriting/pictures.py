@@ -49,7 +49,7 @@ _ENOUGH_PIXELS = 1600
 """JPEGs whose sides are at least twice this are decoded at a fraction of their size."""
 
 
-def display_name(path: Path) -> str:
+def display_name(path: Path | str) -> str:
     r"""The name of a file as text, with escapes such as ``\xff`` for bytes that are not UTF-8."""
     return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
@@ -133,8 +133,8 @@ def _bound_size(picture: Image.Image, name: str) -> None:
     if decoded > MAX_PIXELS or width * height > MAX_JPEG_PIXELS:
         raise PictureError(
             f"{name} has too many pixels: expected at most {MAX_PIXELS // 10**6} million, or "
-            f"{MAX_JPEG_PIXELS // 10**6} as JPEG, found {width:,} × {height:,}. Crop it, or save it "
-            "smaller."
+            f"{MAX_JPEG_PIXELS // 10**6} as JPEG, found {width:,} × {height:,}. "
+            "Crop it, or save it smaller."
         )
 
 

@@ -18,6 +18,8 @@ SURE_FROM = 0.8
 """Probability from which a reading counts as sure. See benchmarks/RESULTS.md for how often readings
 above and below it are right."""
 
+SAMPLE_WARNING = "The networks trained on the embedded sample only: expect many errors."
+
 TURNED_DEGREES = 10
 """People lean their digits more than MNIST's writers did, so each image is also read turned this
 far to either side."""
