@@ -89,6 +89,20 @@ def print_table(rows: Sequence[Row], title: str = "", *, text: Collection[str] =
         _print_lists(rows)
 
 
+def print_items(items: Sequence[tuple[str, str | Text]]) -> None:
+    """Print names, and beside each what is said of it, folded where the terminal is too narrow."""
+    table = Table.grid(padding=(0, _GAP, 0, 0))
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    for name, said in items:
+        table.add_row(_shown(name), _shown(said))
+    if console.is_terminal:
+        console.print(table)
+    else:
+        widths = [max(map(_width, column)) for column in zip(*items, strict=True)]
+        _print_unfolded(table, sum(widths) + 2 * _GAP)
+
+
 def _print_unfolded(table: Table, width: int) -> None:
     wide = Console(file=StringIO(), width=width, color_system=None)
     with wide.capture() as captured:
