@@ -245,18 +245,18 @@ def test_interrupted_and_killed_trainer_continues_and_ends_the_same(
 ) -> None:
     interrupted, killed = tmp_path / "interrupted", tmp_path / "killed"
     with started(untrained, interrupted) as dvc:
-        wait_for(interrupted, "epoch   1")
+        wait_for(interrupted, "epoch  1/")
         trainer_of(dvc).send_signal(signal.SIGINT)
         assert dvc.wait(PATIENCE_SECONDS) != 0
     assert "exited with 130" in interrupted.read_text()
     assert STAGE not in (untrained / "dvc.lock").read_text()
 
     with started(untrained, killed) as dvc:
-        wait_for(killed, "epoch   3")
+        wait_for(killed, "epoch  3/")
         time.sleep(random.uniform(0, 0.5))
         trainer_of(dvc).kill()
         assert dvc.wait(PATIENCE_SECONDS) != 0
-    num_finished = max(int(epoch) for epoch in re.findall(r"epoch +(\d+) ", killed.read_text()))
+    num_finished = max(int(epoch) for epoch in re.findall(r"epoch +(\d+)/", killed.read_text()))
 
     output = run(untrained, "dvc", "repro", STAGE)
     continued_after = re.search(r"continuing after epoch (\d+)", output)
@@ -269,7 +269,7 @@ def test_trainer_that_outlived_dvc_is_waited_for(
     untrained: Path, finished: Path, tmp_path: Path
 ) -> None:
     with started(untrained, tmp_path / "first") as dvc:
-        wait_for(tmp_path / "first", "epoch   1")
+        wait_for(tmp_path / "first", "epoch  1/")
         time.sleep(random.uniform(0, 0.5))
         orphan = trainer_of(dvc)
         orphan.suspend()
@@ -302,7 +302,7 @@ def test_another_core_trains_what_comes_next_until_the_trainer_is_gone(
         )
     try:
         for name in ("0-0-network0", "0-1-network0"):
-            wait_for(log, f"{name}  epoch   1")
+            wait_for(log, f"{name}  epoch  1/")
         (helper,) = trainer.children()
     finally:
         trainer.kill()
