@@ -190,7 +190,7 @@ class Train(Section):
 class Neighbours(Section):
     """Where, and by what power of its distances, the most similar training images have a say."""
 
-    unsure_below: float = Field(ge=0, le=1)
+    confidence_threshold: float = Field(ge=0, le=1)
     power: float = Field(gt=0, le=20)
 
 
