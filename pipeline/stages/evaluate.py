@@ -12,16 +12,18 @@ from sklearn.metrics import classification_report
 from pipeline import params, stages
 from pipeline.data import dataset
 from pipeline.data.dataset import NUM_CLASSES, Probabilities, TrainingDigits
-from pipeline.ensemble.averaging import average_probabilities
+from pipeline.ensemble.averaging import average_probabilities, predict_probabilities
 from pipeline.ensemble.neighbours import refine_with_neighbours
 from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics, results
 from pipeline.evaluation.predictions import OutOfFoldPredictions
 from pipeline.evaluation.results import Results, score_member
-from pipeline.files import atomic_path, missing_artifact, read_json, sha256, write_json, write_text
-from pipeline.networks.backend import keras, tf
+from pipeline.files import atomic_path, missing_artifact, sha256, write_json, write_text
+from pipeline.networks.backend import keras, tf, use_threads
+from pipeline.networks.record import read_record
 from pipeline.networks.summary import describe_layers, tabulate_layers
-from pipeline.networks.trained import load_model, load_network, predict_probabilities
+from pipeline.networks.trained import load_model, load_network
+from pipeline.parallel import count_processors
 from pipeline.params import Evaluate, Fold, Member, Neighbours
 from pipeline.plots import diagrams, evaluation
 
@@ -32,8 +34,9 @@ Scores = dict[Member, dict[str, float]]
 def main() -> None:
     """Entry point of the stage."""
     settings = params.load()
+    use_threads(count_processors())
     data = dataset.load_training(stages.TRAIN)
-    members, evaluated = settings.ensemble.members(), settings.ensemble.judges()
+    members, evaluated = settings.members(), settings.evaluated_members()
     check_members(evaluated)
     predictions, member_scores = predict_out_of_fold(evaluated, data, settings.neighbours)
     write_architectures(FOLDER / "architectures", evaluated)
@@ -55,7 +58,7 @@ def check_members(members: list[Member]) -> None:
     current = sha256(stages.TRAIN)
     for member in members:
         folder = stages.MODELS / member.name
-        if read_json(folder / "member.json")["conditions"]["data_sha256"] != current:
+        if read_record(folder).conditions.data_sha256 != current:
             raise ArtifactError(
                 f"{folder} was trained with other images or folds than {stages.TRAIN} holds now: "
                 "expected a network that was not trained on the images of its fold. Train it again "
@@ -139,20 +142,28 @@ def tabulate_members(members: list[Member], member_scores: Scores) -> pd.DataFra
     """One row per member: how it was trained, and its score.
 
     Returns:
-        Columns member, fold, seed, network, architecture, preprocessing, parameters, epochs,
-        best_epoch, training_seconds, cpu, threads, compute_dtype and those of `score_member`; the
-        latter are missing for a member that holds out no fold.
+        Columns member, fold, seed, network, architecture, views, parameters, epochs, best_epoch,
+        training_seconds, cpu, threads, compute_dtype and those of `score_member`; the latter are
+        missing for a member that holds out no fold.
     """
     rows = []
     for member in members:
-        record = read_json(stages.MODELS / member.name / "member.json")
-        conditions = record["conditions"]
-        row = {"member": member.name} | asdict(member)
-        row |= {
-            name: record[name]
-            for name in ("parameters", "epochs", "best_epoch", "training_seconds")
+        record = read_record(stages.MODELS / member.name)
+        row = {
+            "member": member.name,
+            "fold": member.fold,
+            "seed": member.seed,
+            "network": member.network,
+            "architecture": member.architecture,
+            "views": ", ".join("+".join(view) or "plain" for view in member.views),
+            "parameters": record.parameters,
+            "epochs": record.epochs,
+            "best_epoch": record.best_epoch,
+            "training_seconds": record.training_seconds,
+            "cpu": record.conditions.machine["cpu"],
+            "threads": record.threads,
+            "compute_dtype": record.conditions.machine["compute_dtype"],
         }
-        row |= {name: conditions[name] for name in ("cpu", "threads", "compute_dtype")}
         rows.append(row | member_scores.get(member, {}))
     return pd.DataFrame(rows).astype({"n": "Int64", "errors": "Int64"})
 
