@@ -28,17 +28,17 @@ def tabulate_correct(predictions: OutOfFoldPredictions, *, num_of_each_kind: int
         num_of_each_kind: how many of each digit and kind, if there are so many.
 
     Returns:
-        Columns as of `tabulate_errors`, and kind: ``low confidence`` for the images with the
+        Columns as of `tabulate_errors`, and kind: ``low_confidence`` for the images with the
         lowest, ``typical`` for those in the middle of the others. No image is of both kinds.
     """
     confidence = predictions.probabilities.max(axis=1)
-    kinds: dict[str, list[NDArray[np.intp]]] = {"low confidence": [], "typical": []}
+    kinds: dict[str, list[NDArray[np.intp]]] = {"low_confidence": [], "typical": []}
     for digit in range(NUM_CLASSES):
         own = np.flatnonzero(predictions.correct & (predictions.labels == digit))
         own = own[np.argsort(confidence[own], kind="stable")]
         others = own[num_of_each_kind:]
         middle = max(0, (len(others) - num_of_each_kind) // 2)
-        kinds["low confidence"].append(own[:num_of_each_kind])
+        kinds["low_confidence"].append(own[:num_of_each_kind])
         kinds["typical"].append(others[middle : middle + num_of_each_kind])
     tables = [
         _tabulate(predictions, np.concatenate(places)).assign(kind=kind)

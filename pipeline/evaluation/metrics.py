@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import confusion_matrix, f1_score, log_loss
+from sklearn.metrics import classification_report, confusion_matrix, f1_score, log_loss
 
 from pipeline.data.dataset import NUM_CLASSES, Labels, Probabilities
 
@@ -52,6 +52,14 @@ def summarize(probabilities: Probabilities, labels: Labels) -> dict[str, Any]:
         "log_loss": float(log_loss(labels, probabilities, labels=range(NUM_CLASSES))),
         "macro_f1": float(f1_score(labels, predicted, average="macro")),
     }
+
+
+def report_classes(predicted: Labels, labels: Labels) -> str:
+    """Scikit-learn's report of precision, recall and F1 by digit, as text."""
+    report: str = classification_report(
+        labels, predicted, labels=range(NUM_CLASSES), digits=4, zero_division=np.nan
+    )
+    return report
 
 
 def count_confusions(predicted: Labels, labels: Labels) -> NDArray[np.int64]:

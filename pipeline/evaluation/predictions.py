@@ -38,7 +38,7 @@ class OutOfFoldPredictions:
     @property
     def predicted(self) -> Labels:
         """The most probable digits, uint8 ``(n,)``."""
-        return self.probabilities.argmax(axis=1).astype(np.uint8)
+        return np.asarray(self.probabilities.argmax(axis=1), dtype=np.uint8)
 
     @property
     def correct(self) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from pipeline.evaluation.label_errors import suspect_labels
 from pipeline.evaluation.learning_curves import average_curves, join_histories
 from pipeline.evaluation.near_duplicates import tabulate_near_duplicates
 from pipeline.evaluation.predictions import OutOfFoldPredictions
+from pipeline.files import atomic_path
 from pipeline.params import Evaluate
 
 
@@ -93,6 +95,12 @@ class Results:
     metrics: Metrics
     confusions: NDArray[np.int64]
     tables: dict[str, pd.DataFrame]
+
+    def write_tables(self, folder: Path) -> None:
+        """Write each table as ``folder/<name>.csv``."""
+        for name, table in self.tables.items():
+            with atomic_path(folder / f"{name}.csv") as temporary:
+                table.to_csv(temporary, index=False)
 
 
 def evaluate(

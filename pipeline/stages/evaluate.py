@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import classification_report
 
 from pipeline import params, stages
 from pipeline.data import dataset
@@ -120,9 +119,13 @@ def write_results(
     path = FOLDER / "out_of_fold.npz"
     predictions.save(path)
     table = tabulate_members(members, member_scores)
-    histories = {member.name: read_history(member) for member in members}
+    histories = {member.name: _read_history(member) for member in members}
     found = results.evaluate(predictions, sha256(path), data, table, histories, settings)
-    write_tables(found, predictions)
+    found.write_tables(FOLDER)
+    digits = metrics.describe_digits(found.tables["per_digit"])
+    write_text(FOLDER / "per_digit.md", _markdown(digits))
+    report = metrics.report_classes(predictions.predicted, predictions.labels)
+    write_text(FOLDER / "classification_report.txt", report)
     evaluation.draw(FOLDER, found, data.images, settings)
     write_json(
         FOLDER / "run.json",
@@ -168,34 +171,11 @@ def tabulate_members(members: list[Member], member_scores: Scores) -> pd.DataFra
     return pd.DataFrame(rows).astype({"n": "Int64", "errors": "Int64"})
 
 
-def read_history(member: Member) -> pd.DataFrame:
-    """A member's figures by epoch.
-
-    Raises:
-        ArtifactError: the file is missing.
-    """
+def _read_history(member: Member) -> pd.DataFrame:
     path = stages.MODELS / member.name / "history.csv"
     if not path.exists():
         raise missing_artifact(path)
     return pd.read_csv(path)
-
-
-def write_tables(found: Results, predictions: OutOfFoldPredictions) -> None:
-    """Write every table as CSV, and two for people as text."""
-    for name, table in found.tables.items():
-        with atomic_path(FOLDER / f"{name}.csv") as temporary:
-            table.to_csv(temporary, index=False)
-    write_text(
-        FOLDER / "per_digit.md", _markdown(metrics.describe_digits(found.tables["per_digit"]))
-    )
-    report = classification_report(
-        predictions.labels,
-        predictions.predicted,
-        labels=range(NUM_CLASSES),
-        digits=4,
-        zero_division=np.nan,
-    )
-    write_text(FOLDER / "classification_report.txt", report)
 
 
 def write_architectures(path: Path, members: list[Member]) -> None:
