@@ -1,7 +1,7 @@
 """The report and the model card, rendered from what evaluate and predict wrote.
 
-Nothing is computed here. Each number on the page is a ``<data>`` element that names its file and its
-place in the file, so that a test can compare both.
+Nothing is computed here. Each number on the page is a ``<data>`` element that names its file and
+its place in the file, so that a test can compare both.
 """
 
 import base64

@@ -16,14 +16,14 @@ from pipeline.ensemble.neighbours import refine_with_neighbours
 from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics, results
 from pipeline.evaluation.predictions import OutOfFoldPredictions
-from pipeline.evaluation.results import Results, score_member
+from pipeline.evaluation.results import Metrics, score_member
 from pipeline.files import atomic_path, missing_artifact, sha256, write_json, write_text
 from pipeline.networks.backend import keras, tf, use_threads
 from pipeline.networks.record import read_record
 from pipeline.networks.summary import describe_layers, tabulate_layers
 from pipeline.networks.trained import load_model, load_network
 from pipeline.parallel import count_processors
-from pipeline.params import Evaluate, Fold, Member, Neighbours
+from pipeline.params import Evaluate, Fold, Member, Neighbours, Params
 from pipeline.plots import diagrams, evaluation
 
 FOLDER = stages.EVALUATION
@@ -32,20 +32,23 @@ Scores = dict[Member, dict[str, float]]
 
 def main() -> None:
     """Entry point of the stage."""
-    settings = params.load()
     use_threads(count_processors())
-    data = dataset.load_training(stages.TRAIN)
-    members, evaluated = settings.members(), settings.evaluated_members()
-    check_members(evaluated)
-    predictions, member_scores = predict_out_of_fold(evaluated, data, settings.neighbours)
-    write_architectures(FOLDER / "architectures", evaluated)
-    found = write_results(predictions, member_scores, members, data, settings.evaluate)
-    summary = found.metrics
+    summary = evaluate_members(params.load())
     print(
         f"{summary.errors} errors in {summary.n:,} held-out images: accuracy "
         f"{summary.accuracy:.2%} (95 % interval {summary.accuracy_low:.2%} to "
         f"{summary.accuracy_high:.2%}). Per digit: digits errors"
     )
+
+
+def evaluate_members(settings: Params) -> Metrics:
+    """Predict every held-out image, and write the predictions and what follows from them."""
+    data = dataset.load_training(stages.TRAIN)
+    evaluated = settings.evaluated_members()
+    check_members(evaluated)
+    predictions, member_scores = predict_out_of_fold(evaluated, data, settings.neighbours)
+    write_architectures(FOLDER / "architectures", evaluated)
+    return write_results(predictions, member_scores, settings.members(), data, settings.evaluate)
 
 
 def check_members(members: list[Member]) -> None:
@@ -114,7 +117,7 @@ def write_results(
     members: list[Member],
     data: TrainingDigits,
     settings: Evaluate,
-) -> Results:
+) -> Metrics:
     """Write the predictions and everything that follows from them, ``metrics.json`` last."""
     path = FOLDER / "out_of_fold.npz"
     predictions.save(path)
@@ -138,7 +141,7 @@ def write_results(
         },
     )
     write_json(FOLDER / "metrics.json", asdict(found.metrics))
-    return found
+    return found.metrics
 
 
 def tabulate_members(members: list[Member], member_scores: Scores) -> pd.DataFrame:
@@ -146,7 +149,7 @@ def tabulate_members(members: list[Member], member_scores: Scores) -> pd.DataFra
 
     Returns:
         Columns member, fold, seed, network, architecture, views, parameters, epochs, best_epoch,
-        training_seconds, cpu, threads, compute_dtype and those of `score_member`; the latter are
+        training_seconds, threads, cpu, compute_dtype and those of `score_member`; the latter are
         missing for a member that holds out no fold.
     """
     rows = []
@@ -159,14 +162,12 @@ def tabulate_members(members: list[Member], member_scores: Scores) -> pd.DataFra
             "network": member.network,
             "architecture": member.architecture,
             "views": ", ".join("+".join(view) or "plain" for view in member.views),
-            "parameters": record.parameters,
-            "epochs": record.epochs,
-            "best_epoch": record.best_epoch,
-            "training_seconds": record.training_seconds,
-            "cpu": record.conditions.machine["cpu"],
-            "threads": record.threads,
-            "compute_dtype": record.conditions.machine["compute_dtype"],
         }
+        row |= {
+            name: getattr(record, name)
+            for name in ("parameters", "epochs", "best_epoch", "training_seconds", "threads")
+        }
+        row |= {name: record.conditions.machine[name] for name in ("cpu", "compute_dtype")}
         rows.append(row | member_scores.get(member, {}))
     return pd.DataFrame(rows).astype({"n": "Int64", "errors": "Int64"})
 
