@@ -70,8 +70,8 @@ function bar(look, probability) {
   return made;
 }
 
-function score({ word, digit, look, probability }) {
-  const words = element("span", { className: "score" }, element("span", {}, `${word} ${digit}`), element("span", {}, percent(probability)));
+function score({ digit, look, probability }) {
+  const words = element("span", { className: "score" }, element("span", {}, String(digit)), element("span", {}, percent(probability)));
   return [words, bar(look, probability)];
 }
 

@@ -218,7 +218,7 @@ def test_known_confusions_give_known_intervals(make_report: MakeReport) -> None:
         columns = ("error_rate", "error_rate_low", "error_rate_high")
         found = tuple(shown["per_digit.csv", str(digit), column] for column in columns)
         assert found == interval
-    assert "Established: 5, 9 have a higher error rate than the other digits" in page.words
+    assert "Established: 9, 5 have a higher error rate than the other digits" in page.words
     assert page.words.count(" worse") == 2
     assert "| 9 | 13 | 857 | 1.49% | 0.88% – 2.54% | 4 (13×) |" in stages.MODEL_CARD.read_text()
 
