@@ -60,11 +60,11 @@ def architectures(
             }
             for known, builder in ARCHITECTURES.items()
         ]
-        print_table(rows, "for ensemble.networks in params.yaml", justify="left")
+        print_table(rows, "for ensemble.networks in params.yaml")
         return
     layers = tabulate_layers(build(name))
     title = f"{name}: {layers['parameters'].sum():,} parameters"
-    print_table(describe_layers(layers), title, justify="left")
+    print_table(describe_layers(layers), title)
     if picture is not None:
         diagrams.architecture(picture, layers, name)
         console.print(f"{picture}: drawn", highlight=False)
