@@ -95,7 +95,7 @@ def _read_predictions(path: Path, revision: str | None = None) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    from pipeline.files import is_corruption
+    from pipeline.files import corruption_as
 
     if revision is None:
         content = path.read_bytes()
@@ -113,19 +113,19 @@ def _read_predictions(path: Path, revision: str | None = None) -> pd.DataFrame:
                 "dvc.lock was committed after dvc repro, or the name of an experiment (dvc exp "
                 "show), with its results still in DVC's cache."
             ) from None
-    try:
-        with np.load(BytesIO(content), allow_pickle=False) as arrays:
-            return pd.DataFrame(
-                {
-                    "data": str(arrays["train_sha256"]),
-                    "row": arrays["rows"],
-                    "true": arrays["labels"],
-                    "predicted": arrays["probabilities"].argmax(axis=1),
-                }
+    with (
+        corruption_as(
+            lambda reason: ArtifactError(
+                f"{path} is damaged: {reason}. Bring it back with: dvc checkout --force {path}"
             )
-    except Exception as error:
-        if not is_corruption(error):
-            raise
-        raise ArtifactError(
-            f"{path} is damaged: {error}. Bring it back with: dvc checkout --force {path}"
-        ) from None
+        ),
+        np.load(BytesIO(content), allow_pickle=False) as arrays,
+    ):
+        return pd.DataFrame(
+            {
+                "data": str(arrays["train_sha256"]),
+                "row": arrays["rows"],
+                "true": arrays["labels"],
+                "predicted": arrays["probabilities"].argmax(axis=1),
+            }
+        )

@@ -12,7 +12,7 @@ from typing import IO
 
 from pipeline.data.tables import REMEDY, TEST_COLUMNS, TRAIN_COLUMNS, check_header
 from pipeline.errors import SourceError, TableError
-from pipeline.files import atomic_path, is_corruption, sha256
+from pipeline.files import atomic_path, corruption_as, sha256
 
 ARCHIVE_NAME = "digit-recognizer.zip"
 TABLES = {"train.csv": TRAIN_COLUMNS, "test.csv": TEST_COLUMNS}
@@ -172,25 +172,24 @@ def _copy(source: IO[bytes], target: Path) -> None:
 @contextmanager
 def _open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open an archive that holds both CSVs, and name every way in which it can be damaged."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            _check_members(path, archive.infolist())
-            yield archive
-    except Exception as error:
-        if not is_corruption(error):
-            raise
-        with path.open("rb") as file:
-            beginning = file.read(200).lstrip()
-        if beginning.startswith(b"<"):
-            problem = "it is a web page, perhaps a login form saved under this name"
-        elif not beginning:
-            problem = "it is empty"
-        else:
-            problem = f"it is cut off or damaged: {error}"
-        raise SourceError(
-            f"{path} is not a whole zip archive: {problem} ({path.stat().st_size:,} bytes; the "
-            f"competition's has about 15 million). {_GET_IT}"
-        ) from None
+    with corruption_as(partial(_describe_damage, path)), zipfile.ZipFile(path) as archive:
+        _check_members(path, archive.infolist())
+        yield archive
+
+
+def _describe_damage(path: Path, reason: str) -> SourceError:
+    with path.open("rb") as file:
+        beginning = file.read(200).lstrip()
+    if beginning.startswith(b"<"):
+        problem = "it is a web page, perhaps a login form saved under this name"
+    elif not beginning:
+        problem = "it is empty"
+    else:
+        problem = f"it is cut off or damaged: {reason}"
+    return SourceError(
+        f"{path} is not a whole zip archive: {problem} ({path.stat().st_size:,} bytes; the "
+        f"competition's has about 15 million). {_GET_IT}"
+    )
 
 
 def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
