@@ -10,7 +10,7 @@ from pipeline.data.preprocessing import Forms, preprocess
 
 _BEYOND_DOUBT = 0.99999
 """Probability in the first form from which a network is not asked in the others: six of seven
-images have it, and as many are misread as with all forms (benchmarks/RESULTS.md, Neighbours).
+images have it, and as many are misread as with all forms (docs/experiments/views.md).
 """
 
 

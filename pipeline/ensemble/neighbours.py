@@ -21,7 +21,7 @@ _CANDIDATES = 100
 """Images of a digit, the nearest by means of 2×2 pixels, to which the distance is measured."""
 
 _NEAREST = 3
-"""Of these, so many count. How little either number matters: benchmarks/RESULTS.md, Neighbours."""
+"""Of these, so many count. How little either number matters: docs/experiments/neighbours.md."""
 
 _REACH = 2
 """Pixels that a place may move in either direction."""

@@ -25,8 +25,8 @@ RECORD = "ensemble.json"
 """Beside the exported networks: which they are, and what they were made from."""
 
 SURE_FROM = 0.8
-"""Probability from which a reading counts as sure. See benchmarks/RESULTS.md for how often readings
-above and below it are right."""
+"""Probability from which a reading counts as sure. docs/experiments/handwriting.md tells how
+often readings above and below it are correct."""
 
 TURNED_DEGREES = 10
 """People lean their digits more than MNIST's writers did: so far they are turned, either way."""

@@ -22,7 +22,8 @@ _WORTH_IT_FROM = 1.5
 oneDNN the two types are about as fast, give or take a third from one measurement to the next."""
 
 _SMALL_MAP_PIXELS = 36
-"""Up to here the gradient of the filters is faster as a convolution: benchmarks/RESULTS.md."""
+"""Up to here the gradient of the filters is faster as a convolution
+(docs/experiments/training-speed.md)."""
 
 
 def choose_compute_dtype(wanted: Literal["auto", "bfloat16", "float32"]) -> ComputeDtype:
