@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO, StringIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -76,27 +77,39 @@ Stroke = list[tuple[float, float]]
 
 
 def _arc(x: float, y: float, across: float, down: float, start: float, end: float) -> Stroke:
-    turns = np.deg2rad(np.linspace(start, end, 14))
+    turns = np.deg2rad(np.linspace(start, end, 40))
     return [(x + across * float(np.cos(t)), y + down * float(np.sin(t))) for t in turns]
 
 
+def _line(*corners: tuple[float, float]) -> Stroke:
+    points = [
+        (x + (to_x - x) * share, y + (to_y - y) * share)
+        for (x, y), (to_x, to_y) in pairwise(corners)
+        for share in np.linspace(0, 1, 15).tolist()
+    ]
+    return list(dict.fromkeys(points))
+
+
 DRAWN: tuple[list[Stroke], ...] = (
-    [[*_arc(0.5, 0.34, 0.19, 0.17, -170, 40), (0.31, 0.8), (0.71, 0.8)]],
+    [[*_arc(0.5, 0.34, 0.19, 0.17, -170, 40), *_line((0.63, 0.45), (0.31, 0.8), (0.71, 0.8))]],
     [_arc(0.5, 0.5, 0.2, 0.32, -90, 275)],
-    [[(0.42, 0.18), (0.29, 0.6), (0.74, 0.6)], [(0.62, 0.38), (0.6, 0.84)]],
+    [_line((0.42, 0.18), (0.29, 0.6), (0.74, 0.6)), _line((0.62, 0.38), (0.6, 0.84))],
 )
 """What is drawn on the page: strokes in parts of the canvas, one list per digit."""
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Entry point of the command; a finished run on the sample may be given as its argument."""
     PICTURES.mkdir(exist_ok=True)
     draw_pipeline()
     with tempfile.TemporaryDirectory() as folder:
-        project = copy_project(Path(folder) / "project")
-        for command in ("digits profile quick", "dvc repro"):
-            print(f"> {command}", flush=True)
-            run(project, *command.split())
+        if sys.argv[1:]:
+            project = Path(sys.argv[1]).resolve()
+        else:
+            project = copy_project(Path(folder) / "project")
+            for command in ("digits profile quick", "dvc repro"):
+                print(f"> {command}", flush=True)
+                run(project, *command.split())
         draw_terminal(run(project, "digits", "errors"), "errors")
         gallery = Image.open(project / "reports/evaluation/error_gallery.png")
         gallery.thumbnail((900, 900))
@@ -174,11 +187,11 @@ def chromium() -> Iterator[Browser]:
 
 
 def photograph_report(browser: Browser, path: Path) -> None:
-    """The head of the report in either colour scheme."""
+    """The report in either colour scheme, from its headline on."""
     for scheme in SCHEMES:
-        page = browser.new_page(viewport={"width": 1100, "height": 760}, color_scheme=scheme)
+        page = browser.new_page(viewport={"width": 1200, "height": 900}, color_scheme=scheme)
         page.goto(path.resolve().as_uri())
-        page.evaluate("document.fonts.ready")
+        page.evaluate("document.querySelector('h1').scrollIntoView()")
         save(Image.open(BytesIO(page.screenshot())), f"report-{scheme}.png")
         page.close()
 
@@ -226,10 +239,10 @@ def _draw(page: Page, strokes: list[Stroke]) -> Iterator[tuple[Image.Image, int]
         page.mouse.move(*points[0])
         page.mouse.down()
         for place, point in enumerate(points[1:]):
-            page.mouse.move(*point, steps=3)
-            if place % 2:
+            page.mouse.move(*point)
+            if place % 5 == 4:
                 page.wait_for_timeout(60)
-                yield _screenshot(page), 90
+                yield _screenshot(page), 110
         page.mouse.up()
     page.mouse.move(2, 2)
     page.wait_for_timeout(400)
@@ -255,7 +268,9 @@ def draw_terminal(output: str, name: str) -> None:
         theme = TerminalTheme(ground, ink, [ink, red, green, yellow, blue, blue, blue, ink])
         console = Console(record=True, width=width, file=StringIO(), force_terminal=True)
         console.print(text, soft_wrap=True)
-        svg = console.export_svg(theme=theme, code_format=_TERMINAL, unique_id=f"{name}-{scheme}")
+        svg = console.export_svg(
+            theme=theme, title=f"digits {name}", code_format=_TERMINAL, unique_id=f"{name}-{scheme}"
+        )
         (PICTURES / f"{name}-{scheme}.svg").write_text(svg, encoding="utf-8")
 
 

@@ -5,7 +5,7 @@ commands from the typer application, so that neither can differ from what the co
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -130,7 +130,7 @@ def _heading(
         field = model.model_fields[key]
         path = f"{section}.{key}" if section else key
         about = field.description or comments.get(path, "")
-        allowed = describe_type(Annotated[field.annotation, *field.metadata])
+        allowed = _bounded(describe_type(field.annotation), field.metadata)
         shown = [_show(_look_up(settings, path, current)) for settings in values.values()]
         cells = [f"`{path}`", _to_markdown(about), allowed, unit_of(key), *shown]
         yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
@@ -166,9 +166,7 @@ def describe_type(annotation: Any) -> str:
     """What a key accepts, in words: kind and bounds."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        inner = describe_type(args[0])
-        bounds = " and ".join(filter(None, map(_describe_bound, _flatten(args[1:]))))
-        return f"{inner}, {bounds}" if bounds else inner
+        return _bounded(describe_type(args[0]), args[1:])
     if origin is Literal:
         return " · ".join(f"`{value}`" for value in args)
     if origin in (Union, UnionType):
@@ -184,10 +182,15 @@ def describe_type(annotation: Any) -> str:
     )
 
 
-def _flatten(metadata: tuple[Any, ...]) -> Iterator[Any]:
+def _bounded(kind: str, metadata: Iterable[Any]) -> str:
+    bounds = " and ".join(filter(None, map(_describe_bound, _flatten(metadata))))
+    return f"{kind}, {bounds}" if bounds else kind
+
+
+def _flatten(metadata: Iterable[Any]) -> Iterator[Any]:
     """Bounds, also those that pydantic's ``Field`` holds."""
     for each in metadata:
-        yield from _flatten(tuple(each.metadata)) if hasattr(each, "metadata") else [each]
+        yield from _flatten(each.metadata) if hasattr(each, "metadata") else [each]
 
 
 def _describe_bound(bound: Any) -> str:
