@@ -30,14 +30,14 @@ def count_processors() -> int:
 
 @contextmanager
 def helper_processes(
-    arguments: Sequence[str], processes: int, *, say: Callable[[str], None]
+    arguments: Sequence[str], processes: int, *, print_line: Callable[[str], None]
 ) -> Iterator[None]:
     """Have other Pythons run meanwhile, which call `end_with_helped`; end them with the block.
 
     Args:
         arguments: of each Python.
         processes: how many.
-        say: prints a line that one of them printed.
+        print_line: prints a line that one of them printed.
     """
     helpers = [
         subprocess.Popen(
@@ -49,7 +49,7 @@ def helper_processes(
         )
         for _ in range(processes)
     ]
-    relays = [Thread(target=_relay, args=(helper, say), daemon=True) for helper in helpers]
+    relays = [Thread(target=_relay, args=(helper, print_line), daemon=True) for helper in helpers]
     for relay in relays:
         relay.start()
     try:
@@ -63,9 +63,9 @@ def helper_processes(
             relay.join()
 
 
-def _relay(helper: subprocess.Popen[str], say: Callable[[str], None]) -> None:
+def _relay(helper: subprocess.Popen[str], print_line: Callable[[str], None]) -> None:
     for line in helper.stdout or ():
-        say(line.rstrip())
+        print_line(line.rstrip())
 
 
 def end_with_helped() -> None:

@@ -36,7 +36,7 @@ def errors(
         _show_changes(path, against)
         return
     current = _read_predictions(path)
-    listed = {member.name for member in params.load().ensemble.judges()}
+    listed = {member.name for member in params.load().evaluated_members()}
     confusions = metrics.count_confusions(
         current["predicted"].to_numpy(), current["true"].to_numpy()
     )

@@ -11,7 +11,7 @@ from pipeline import stages
 from pipeline.cli.console import console, print_table
 
 if TYPE_CHECKING:
-    from pipeline.data.preprocessing import Forms
+    from pipeline.data.preprocessing import Views
 
 
 def profile(
@@ -86,22 +86,22 @@ def export(
     from pipeline.networks.trained import load_network
 
     suffix, write = FORMATS[form]
-    for member in params.load().ensemble.members():
+    for member in params.load().members():
         network = load_network(stages.MODELS / member.name)
         path = to / f"{member.name}{suffix}"
         write(network.model, path)
-        console.print(f"{path}{_describe(network.forms)}", highlight=False, soft_wrap=True)
+        console.print(f"{path}{_describe(network.views)}", highlight=False, soft_wrap=True)
 
 
-def _describe(forms: Forms) -> str:
+def _describe(views: Views) -> str:
     """What images go through before the exported network, where they go through anything."""
-    match forms:
+    match views:
         case [[]]:
             return ""
         case [steps]:
             return f"; its images go through {' and '.join(steps)} first"
-    each = "; ".join(" and ".join(steps) or "as it is" for steps in forms)
+    each = "; ".join(" and ".join(steps) or "as it is" for steps in views)
     return (
-        f"; ask it for each image in {len(forms)} forms ({each}) and average the logarithms of its "
+        f"; ask it for each image in {len(views)} views ({each}) and average the logarithms of its "
         "probabilities"
     )

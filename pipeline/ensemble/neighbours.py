@@ -32,7 +32,7 @@ def decide(
     images: Images,
     known: tuple[Images, Labels],
     *,
-    unsure_below: float,
+    confidence_threshold: float,
     power: float,
 ) -> Probabilities:
     """Have the nearest known images help to decide between an image's two most probable digits.
@@ -48,13 +48,13 @@ def decide(
         images: uint8 ``(n, 28, 28)``.
         known: other images, uint8 ``(m, 28, 28)``, and their labels. A digit that none of them
             shows is farther than any.
-        unsure_below: an image is undecided if its most probable digit has less than this.
+        confidence_threshold: an image is undecided if its most probable digit has less than this.
         power: of the distances.
 
     Returns:
         Probabilities ``(n, 10)``; those of decided images, and of other digits, as they were.
     """
-    undecided = np.flatnonzero(probabilities.max(axis=1) < unsure_below)
+    undecided = np.flatnonzero(probabilities.max(axis=1) < confidence_threshold)
     if not undecided.size:
         return probabilities
     of_digit = [known[0][known[1] == digit] for digit in range(NUM_CLASSES)]

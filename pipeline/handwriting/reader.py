@@ -12,8 +12,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import IMAGE_SIZE, NUM_CLASSES, Images, Probabilities
-from pipeline.data.preprocessing import Forms, are_forms
-from pipeline.ensemble.averaging import ask_in_forms, average_probabilities
+from pipeline.data.preprocessing import Views, are_views
+from pipeline.ensemble.averaging import average_probabilities, predict_probabilities
 from pipeline.errors import ArtifactError
 from pipeline.files import missing_artifact, read_json, sha256
 from pipeline.handwriting import find_digit as handwriting
@@ -81,9 +81,9 @@ class Reading:
 
 
 class ExportedNetwork:
-    """One exported member, with the forms in which it knows images."""
+    """One exported member, with the views in which it knows images."""
 
-    def __init__(self, path: Path, forms: Forms) -> None:
+    def __init__(self, path: Path, views: Views) -> None:
         """Load an ONNX file.
 
         Raises:
@@ -103,7 +103,7 @@ class ExportedNetwork:
                 f"{path} is damaged: ONNX Runtime cannot load it ({str(error).splitlines()[0]}). "
                 "Bring it back with: dvc checkout --force export"
             ) from None
-        self._forms = forms
+        self.views = views
         self.name = path.stem
         """Of the member."""
 
@@ -112,10 +112,6 @@ class ExportedNetwork:
         (name,) = (argument.name for argument in self._session.get_inputs())
         (logits,) = self._session.run(None, {name: images})
         return np.asarray(logits, dtype=np.float32)
-
-    def probabilities(self, images: Images) -> Probabilities:
-        """Class probabilities ``(n, 10)`` for uint8 images ``(n, 28, 28)`` as they are."""
-        return ask_in_forms(self.logits, images, self._forms)
 
 
 class Reader:
@@ -172,7 +168,7 @@ class Reader:
             return np.concatenate(list(pool.map(self._ask_once, batches)), axis=1)
 
     def _ask_once(self, images: Images) -> Probabilities:
-        return np.stack([network.probabilities(images) for network in self._networks])
+        return np.stack([predict_probabilities(network, images) for network in self._networks])
 
     def read(self, pixels: pictures.Pixels) -> Reading:
         """Read one picture, RGBA ``(height, width, 4)``."""
@@ -212,5 +208,5 @@ def _members(record: Any, path: Path) -> list[dict[str, Any]]:
 def _is_member(entry: Any) -> bool:
     match entry:
         case {"name": str(), "model_sha256": str(), "preprocessing": forms}:
-            return are_forms(forms)
+            return are_views(forms)
     return False

@@ -72,7 +72,7 @@ def learning_curve(
     Args:
         path: of the SVG.
         curves: columns member and epoch, ``<measure>`` of the training images as warped and
-            ``stopping_<measure>`` of the stopping slice.
+            ``val_<measure>`` of the validation set.
         means: columns epoch, and ``…_mean`` and ``…_sd`` of both.
         measure: ``loss`` or ``error_rate``.
         title: of the vertical axis.
@@ -80,7 +80,7 @@ def learning_curve(
     with page_figure(path) as axes:
         for column, colour, dashes, name in (
             (measure, RIGHT, "-", "training images, warped, with dropout"),
-            (f"stopping_{measure}", WRONG, "--", "stopping slice, as it is"),
+            (f"val_{measure}", WRONG, "--", "validation set, not warped"),
         ):
             for _, history in curves.groupby("member"):
                 axes.plot(

@@ -19,6 +19,7 @@ if importlib.util.find_spec("keras") is None:
     )
 
 SOURCE = Path("data/source.json")
+NETWORKS = Path("data/networks")
 RAW = Path("data/raw")
 TRAIN = Path("data/prepared/train.npz")
 TEST = Path("data/prepared/test.npz")

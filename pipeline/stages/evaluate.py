@@ -15,21 +15,23 @@ from pipeline import params, stages
 from pipeline.data import dataset
 from pipeline.data.dataset import Probabilities, TrainingDigits
 from pipeline.ensemble import neighbours
-from pipeline.ensemble.averaging import average_probabilities
+from pipeline.ensemble.averaging import average_probabilities, predict_probabilities
 from pipeline.errors import ArtifactError
 from pipeline.evaluation import calibration, metrics
 from pipeline.evaluation.label_errors import suspect_labels
 from pipeline.evaluation.near_duplicates import find_near_duplicates
-from pipeline.files import atomic_path, missing_artifact, read_json, sha256, write_json, write_text
-from pipeline.networks.backend import keras, tf
+from pipeline.files import atomic_path, missing_artifact, sha256, write_json, write_text
+from pipeline.networks.backend import keras, tf, use_threads
+from pipeline.networks.record import read_record
 from pipeline.networks.summary import describe_layers, tabulate_layers
-from pipeline.networks.trained import load_model, load_network, predict_probabilities
+from pipeline.networks.trained import load_model, load_network
+from pipeline.parallel import count_processors
 from pipeline.params import Evaluate, Fold, Member, Neighbours
 from pipeline.plots import diagrams, scores, tiles
 
 Rows = NDArray[np.intp]
 
-_OF_THE_SLICE = ["stopping_loss", "stopping_accuracy"]
+_OF_THE_SLICE = ["val_loss", "val_accuracy"]
 """Columns that a history lacks where no slice of the rows ended the fit."""
 
 
@@ -56,8 +58,9 @@ class OutOfFoldPredictions:
 def main() -> None:
     """Entry point of the stage."""
     settings = params.load()
+    use_threads(count_processors())
     data = dataset.load_training(stages.TRAIN)
-    members, judges = settings.ensemble.members(), settings.ensemble.judges()
+    members, judges = settings.members(), settings.evaluated_members()
     check_members(judges)
     predictions = judge(judges, data, settings.neighbours)
     with atomic_path(stages.EVALUATION / "out_of_fold.npz") as temporary:
@@ -92,7 +95,7 @@ def check_members(members: list[Member]) -> None:
     current = sha256(stages.TRAIN)
     for member in members:
         folder = stages.MODELS / member.name
-        if read_json(folder / "member.json")["conditions"]["data_sha256"] != current:
+        if read_record(folder).conditions.data_sha256 != current:
             raise ArtifactError(
                 f"{folder} was trained with other images or folds than {stages.TRAIN} holds now: "
                 "expected a network that never saw the images of its fold. Train it again with: "
@@ -173,26 +176,27 @@ def tabulate_members(
     """One row per member: how it was trained and how it did on the images of its fold.
 
     Returns:
-        Columns member, fold, seed, architecture, preprocessing, parameters, epochs, kept_epoch,
+        Columns member, fold, seed, architecture, preprocessing, parameters, epochs, best_epoch,
         training_seconds, cpu, threads, n (images judged), errors, accuracy, accuracy_low and
         accuracy_high; the last five are missing for a member that holds no fold back.
     """
     rows = []
     for member in members:
-        record = read_json(stages.MODELS / member.name / "member.json")
+        record = read_record(stages.MODELS / member.name)
         row = {
             "member": member.name,
             "fold": member.fold,
             "seed": member.seed,
+            "network": member.network,
             "architecture": member.architecture,
-            "preprocessing": member.preprocessing,
-            "parameters": record["parameters"],
-            "epochs": record["epochs"],
-            "kept_epoch": record["kept_epoch"],
-            "training_seconds": record["training_seconds"],
-            "cpu": record["conditions"]["cpu"],
-            "threads": record["conditions"]["threads"],
-            "compute_dtype": record["conditions"]["compute_dtype"],
+            "views": ", ".join("+".join(view) or "plain" for view in member.views),
+            "parameters": record.parameters,
+            "epochs": record.epochs,
+            "best_epoch": record.best_epoch,
+            "training_seconds": record.training_seconds,
+            "cpu": record.conditions.machine["cpu"],
+            "threads": record.threads,
+            "compute_dtype": record.conditions.machine["compute_dtype"],
         }
         judged = int((data.folds == member.fold).sum()) if member in errors else 0
         if judged:
@@ -335,7 +339,7 @@ def write_learning_curves(folder: Path, members: list[Member]) -> None:
     curves = curves.reindex(columns=curves.columns.union(_OF_THE_SLICE, sort=False))
     _write_table(folder / "learning_curves.csv", curves)
     drawn = curves.assign(
-        error_rate=1 - curves["accuracy"], stopping_error_rate=1 - curves["stopping_accuracy"]
+        error_rate=1 - curves["accuracy"], val_error_rate=1 - curves["val_accuracy"]
     )
     means = average_learning_curves(drawn)
     _write_table(folder / "learning_curves_mean.csv", means)
@@ -348,12 +352,12 @@ def average_learning_curves(curves: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard deviation over the members that were still training, epoch by epoch.
 
     Returns:
-        Columns epoch, members, and ``_mean`` and ``_sd`` of loss, stopping_loss, error_rate and
-        stopping_error_rate; the standard deviations are missing where there is one member.
+        Columns epoch, members, and ``_mean`` and ``_sd`` of loss, val_loss, error_rate and
+        val_error_rate; the standard deviations are missing where there is one member.
     """
     epochs = curves.groupby("epoch")
     columns = {"members": epochs["member"].nunique()}
-    for name in ("loss", "stopping_loss", "error_rate", "stopping_error_rate"):
+    for name in ("loss", "val_loss", "error_rate", "val_error_rate"):
         columns |= {f"{name}_mean": epochs[name].mean(), f"{name}_sd": epochs[name].std(ddof=1)}
     return pd.DataFrame(columns).reset_index()
 

@@ -26,6 +26,7 @@ from pipeline.errors import ArtifactError
 from pipeline.evaluation.label_shift import compare_counts
 from pipeline.files import atomic_path, missing_artifact, read_json, sha256, write_json
 from pipeline.handwriting.reader import Reader
+from pipeline.networks.record import read_record
 from pipeline.plots import bars, tiles
 from pipeline.submissions import file as submission
 
@@ -36,7 +37,7 @@ def main() -> None:
     """Entry point of the stage."""
     settings = params.load()
     test = dataset.load_test(stages.TEST)
-    names = [member.name for member in settings.ensemble.members()]
+    names = [member.name for member in settings.members()]
     folders = [stages.MODELS / name for name in names]
     check_provenance(folders, test.provenance)
     hashes = hash_models(folders)
@@ -60,7 +61,7 @@ def check_provenance(folders: list[Path], provenance: Provenance) -> None:
         ArtifactError: naming the member.
     """
     for folder in folders:
-        trained_on = Provenance(**read_json(folder / "member.json")["provenance"])
+        trained_on = read_record(folder).provenance
         if trained_on != provenance:
             raise ArtifactError(
                 f"{folder} was trained on {trained_on}, but the test images belong to "

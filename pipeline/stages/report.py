@@ -80,7 +80,7 @@ def main() -> None:
         | sprite_geometry(),
         "sprite": sprite,
         "suspected_shown": SUSPECTED_SHOWN,
-        "unsure_below": settings.neighbours.unsure_below,
+        "confidence_threshold": settings.neighbours.confidence_threshold,
         "upload": submission_log.find(
             submission_log.read(stages.SUBMISSION.with_name("log.csv")), record["sha256"]
         ),

@@ -6,14 +6,16 @@ does not turn a run on the competition's data into one on the sample.
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline import params, stages
 from pipeline.data.sources import archive, kaggle
-from pipeline.errors import ArtifactError, ParamsError, SourceError
+from pipeline.errors import ArtifactError, SourceError
 from pipeline.files import read_json, sha256, write_json
 from pipeline.kaggle import messages
+from pipeline.networks.definition import check_network, describe_network
 
 SEARCHED = [
     Path("data"),
@@ -25,12 +27,14 @@ SEARCHED = [
 def main() -> None:
     """Entry point of the stage."""
     settings = params.load()
-    check_architectures([network.architecture for network in settings.ensemble.networks])
+    write_networks(settings.networks)
     check_raw_folder(stages.RAW)
     decision = decide(settings.source, read_earlier())
     if not stages.SOURCE.exists() or decision != read_json(stages.SOURCE):
         write_json(stages.SOURCE, decision)
     print(f"data source: {describe(decision)}")
+    if former := describe_former_models():
+        print(former)
     if decision["kind"] == "sample":
         print(stages.SAMPLE_NOTICE, file=sys.stderr)
 
@@ -56,22 +60,37 @@ def read_earlier() -> dict[str, Any] | None:
     return None
 
 
-def check_architectures(names: list[str]) -> None:
-    """Check the names without importing Keras: each architecture is a file of its own.
-
-    Files whose names begin with an underscore are no architectures.
+def write_networks(networks: Mapping[str, params.Network]) -> None:
+    """Check every network, and describe each in ``data/networks/``, where DVC sees it change.
 
     Raises:
-        ParamsError: there is none of that name.
+        ParamsError: an architecture or a transform does not exist; nothing was written.
     """
-    folder = Path(__file__).parent.parent / "architectures"
-    known = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
-    for name in names:
-        if name not in known:
-            raise ParamsError(
-                f"params.yaml is not usable: ensemble.networks.architecture: expected one of "
-                f"{', '.join(known)}, found {name!r}. Nothing was run."
-            )
+    for name, network in networks.items():
+        check_network(name, network)
+    described = {
+        stages.NETWORKS / f"{name}.json": describe_network(network)
+        for name, network in networks.items()
+    }
+    for path, description in described.items():
+        if not path.exists() or read_json(path) != description:
+            write_json(path, description)
+    for path in stages.NETWORKS.iterdir():
+        if path not in described:
+            path.unlink()
+
+
+def describe_former_models() -> str | None:
+    """One line about networks of a version before 1.0, whose folders tell what they are."""
+    if not stages.MODELS.exists():
+        return None
+    former = [path for path in stages.MODELS.iterdir() if path.name.count("-") > 2]
+    if not former:
+        return None
+    return (
+        f"{stages.MODELS}/ holds {len(former)} network(s) of a version before 1.0, which are not "
+        f"used: each network trains once more. Delete {former[0]} when you like."
+    )
 
 
 def check_raw_folder(folder: Path) -> None:
