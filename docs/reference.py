@@ -4,8 +4,9 @@ Settings come from the pydantic models in `pipeline.params` and the comments in 
 commands from the typer application, so that neither can differ from what the code accepts.
 """
 
+import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -86,23 +87,27 @@ def describe_settings() -> Iterator[str]:
     comments = read_comments((ROOT / "params.yaml").read_text(encoding="utf-8"))
     values = {name: profiles.read(name) for name in profiles.names()}
     current = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
-    yield from _heading("Top level", "", [*_alone(params.Params)], comments, values, current)
+    alone = [
+        ("", params.Params, key)
+        for key, field in params.Params.model_fields.items()
+        if section_of(field.annotation) is None
+    ]
+    yield from _describe_section("Top level", "", alone, comments, values, current)
     for name, field in params.Params.model_fields.items():
         if (section := section_of(field.annotation)) is not None:
-            doc = (section.__doc__ or "").strip()
+            doc = inspect.cleandoc(section.__doc__ or "")
             keys = [(name, section, key) for key in section.model_fields]
-            yield from _heading(f"`{name}`", doc, keys, comments, values, current)
+            yield from _describe_section(f"`{name}`", doc, keys, comments, values, current)
+            if name == "networks":
+                yield "\nThe networks of the profile `record`:\n\n```yaml\nnetworks:"
+                for network, entry in values["record"]["networks"].items():
+                    shown = ", ".join(f"{key}: {_plain(entry[key])}" for key in entry)
+                    yield f"  {network}: {{{shown}}}"
+                yield "```"
 
 
 Key = tuple[str, type[BaseModel], str]
 """A section's name ("" at the top level), its model, and a key."""
-
-
-def _alone(model: type[BaseModel]) -> Iterator[Key]:
-    """The keys that are no section."""
-    for key, field in model.model_fields.items():
-        if section_of(field.annotation) is None:
-            yield "", model, key
 
 
 def section_of(annotation: Any) -> type[BaseModel] | None:
@@ -113,10 +118,10 @@ def section_of(annotation: Any) -> type[BaseModel] | None:
     return next((each for each in inner if each is not None), None)
 
 
-def _heading(
+def _describe_section(
     title: str,
     doc: str,
-    keys: list[Key],
+    keys: Sequence[Key],
     comments: Mapping[str, str],
     values: Mapping[str, Mapping[str, Any]],
     current: Mapping[str, Any],
@@ -129,11 +134,20 @@ def _heading(
     for section, model, key in keys:
         field = model.model_fields[key]
         path = f"{section}.{key}" if section else key
-        about = field.description or comments.get(path, "")
+        about = field.description or comments.get(path) or _find_about(comments, section, key)
         allowed = _bounded(describe_type(field.annotation), field.metadata)
         shown = [_show(_look_up(settings, path, current)) for settings in values.values()]
-        cells = [f"`{path}`", _to_markdown(about), allowed, unit_of(key), *shown]
+        cells = [f"`{key}`", _to_markdown(about), allowed, unit_of(key), *shown]
         yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+
+
+def _find_about(comments: Mapping[str, str], section: str, key: str) -> str:
+    """What a comment anywhere in the section says after ``key:``, up to the next key."""
+    for path, comment in comments.items():
+        found = re.search(rf"\b{key}: (.*?)(?=; \w+: |\.? [A-Z]|$)", comment)
+        if found and path.startswith(f"{section}."):
+            return found[1].rstrip(".")
+    return ""
 
 
 def _look_up(settings: Mapping[str, Any], path: str, current: Mapping[str, Any]) -> Any:
@@ -153,8 +167,13 @@ def _show(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"`{key}`" for key in value)
     if isinstance(value, list):
-        return f"`[{', '.join(map(str, value))}]`" if value else "`[]`"
+        return f"`{_plain(value)}`"
     return f"`{'null' if value is None else value}`"
+
+
+def _plain(value: Any) -> str:
+    """A value as YAML writes it on one line."""
+    return f"[{', '.join(map(_plain, value))}]" if isinstance(value, list) else str(value)
 
 
 def unit_of(key: str) -> str:
@@ -172,9 +191,7 @@ def describe_type(annotation: Any) -> str:
     if origin in (Union, UnionType):
         return " or ".join(describe_type(arg) for arg in args)
     if origin in (list, tuple):
-        return f"list of: {describe_type(args[0])}"
-    if origin is dict:
-        return f"mapping of names to: {describe_type(args[1])}"
+        return f"list of {describe_type(args[0])}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return ", ".join(f"`{key}`" for key in annotation.model_fields)
     return {int: "whole number", float: "number", str: "text", bool: "true or false"}.get(
@@ -204,7 +221,7 @@ def _describe_bound(bound: Any) -> str:
         case annotated_types.Lt(lt):
             return f"less than {lt:,}" if isinstance(lt, int) else f"less than {lt}"
         case annotated_types.MinLen(length):
-            return f"{length} or more entries"
+            return "at least one entry" if length == 1 else f"at least {length} entries"
     return ""
 
 
@@ -226,7 +243,8 @@ def read_comments(text: str) -> dict[str, str]:
             if not found["indent"]:
                 section = found["key"]
                 above = []
-            comments[key] = " ".join([*above, (found["comment"] or "").strip()]).strip()
+            comment = " ".join([*above, (found["comment"] or "").strip()]).strip()
+            comments[key] = comment.removeprefix(f"{found['key']}: ")
         above = []
     return comments
 
@@ -248,7 +266,11 @@ def describe_commands() -> Iterator[str]:
 
 
 def _parameters(command: Any, context: Any) -> Iterator[str]:
-    records = [parameter.get_help_record(context) for parameter in command.get_params(context)]
+    records = [
+        parameter.get_help_record(context)
+        for parameter in command.get_params(context)
+        if parameter.name != "help"
+    ]
     if any(records):
         yield "| argument or option | what it does |\n| --- | --- |"
     for names, help_text in filter(None, records):
