@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from pipeline.checked_yaml import Section, describe_value, read, suggest
+from pipeline.project import FOLDER
 
 
 def _check_fold(value: Any) -> Any:
@@ -232,7 +233,10 @@ class Params(Section):
         return [member for member in self.members() if member.fold != "all"]
 
 
-def load(path: Path = Path("params.yaml")) -> Params:
+FILE = FOLDER / "params.yaml"
+
+
+def load(path: Path = FILE) -> Params:
     """Read and check the whole file.
 
     Raises:

@@ -3,7 +3,6 @@
 The pictures that tests read are made here; nobody's handwriting is part of the repository.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from pipeline.ensemble.onnx import ExportedMember, ExportRecord
 from pipeline.files import sha256
 from pipeline.handwriting.find_digit import find_digit
 from pipeline.handwriting.pictures import Pixels
-from pipeline.handwriting.reader import RECORD, Reader
+from pipeline.handwriting.reader import Reader
 from pipeline.networks.backend import keras
 from pipeline.networks.export import to_onnx
 from pipeline.networks.trained import save_model
@@ -128,17 +128,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.fit(images, labels, epochs=20, batch_size=40, verbose=0)
     save_model(model, folder / "models" / MEMBER / "model.keras")
     to_onnx(model, folder / "exported" / f"{MEMBER}.onnx")
-    record = {
-        "sample": False,
-        "members": [
-            {
-                "name": MEMBER,
-                "model_sha256": sha256(folder / "models" / MEMBER / "model.keras"),
-                "preprocessing": [[]],
-            }
-        ],
-    }
-    (folder / "exported" / RECORD).write_text(json.dumps(record))
+    member = ExportedMember(MEMBER, sha256(folder / "models" / MEMBER / "model.keras"), [[]])
+    ExportRecord(False, (member,)).write(folder / "exported")
     return folder
 
 

@@ -66,7 +66,7 @@ def test_errors_are_readable_in_a_terminal(project: Path) -> None:
     output = run(project, "digits", "errors")
     summary = read_json(project / "reports/evaluation/metrics.json")
     assert f"{summary['errors']} of 288 held-back images misread" in output
-    assert re.findall(r"^│ +(\d) │", output, re.MULTILINE) == list("0123456789")
+    assert re.findall(r"^ +(\d)  ", output, re.MULTILINE) == list("0123456789")
     assert "other networks" not in output
     set_params(project, ("seeds: [0]", "seeds: [1]"))
     assert "params.yaml lists other networks than those judged" in run(project, "digits", "errors")

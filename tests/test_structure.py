@@ -28,6 +28,7 @@ EXEMPT = {
     "parallel": "which process does the work changes no result",
     "params": "its values are declared as params",
     "progress": "messages change no result",
+    "project": "where the project lies",
     "stages": "paths",
     "networks.backend": "how Keras is imported; its version is in each member's conditions",
     "architectures": "the mapping of names; the architecture's own file is declared",
@@ -41,32 +42,16 @@ _LOG = "only to read the log of uploads"
 _SAVES = "only saves what training made"
 _COMPARES = "only compares what was exported with Keras's own"
 
-_NO_PICTURES = {
-    name: "what the reader finds in pictures; the stage gives it images in MNIST's form"
-    for name in (
-        "handwriting.find_digit",
-        "handwriting.ink",
-        "handwriting.planes",
-        "handwriting.redrawing",
-        "handwriting.sheets",
-        "handwriting.strokes",
-        "handwriting.pictures",
-    )
-}
-
 EXEMPT_HERE = {
-    "export": _NO_PICTURES
-    | {
+    "export": {
         "ensemble.averaging": _COMPARES,
         "data.dataset": _READS,
         "networks.trained": _COMPARES,
         "data.preprocessing": _COMPARES,
-        "handwriting.reader": _COMPARES,
     },
     "train": {"data.dataset": _READS, "networks.trained": _SAVES, "ensemble.averaging": _SAVES},
     "evaluate": {"data.dataset": _READS},
-    "predict": _NO_PICTURES
-    | {
+    "predict": {
         "data.dataset": _READS,
         "data.tables": "only the number of rows, for checking other files",
     },

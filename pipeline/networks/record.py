@@ -101,7 +101,7 @@ def read_record(folder: Path) -> MemberRecord:
                 "conditions": Conditions(**content["conditions"]),
             }
         )
-    except (KeyError, TypeError):
+    except (KeyError, TypeError):  # another structure
         record = None
     if record is None or not are_views(record.preprocessing):
         raise ArtifactError(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import INTERRUPTED, exit_status
+from pipeline.project import FOLDER
 
 if importlib.util.find_spec("keras") is None:
     sys.exit(
@@ -18,19 +19,19 @@ if importlib.util.find_spec("keras") is None:
         "the pipeline with `make`, or activate the environment: source .venv/bin/activate"
     )
 
-SOURCE = Path("data/source.json")
-NETWORKS = Path("data/networks")
-RAW = Path("data/raw")
-TRAIN = Path("data/prepared/train.npz")
-TEST = Path("data/prepared/test.npz")
-DATA_REPORT = Path("reports/data")
-MODELS = Path("models")
-EXPORTED = Path("exported")
-EVALUATION = Path("reports/evaluation")
-TEST_REPORT = Path("reports/test")
-SUBMISSION = Path("submissions/submission.csv")
-REPORT = Path("reports/report.html")
-MODEL_CARD = Path("reports/model_card.md")
+SOURCE = FOLDER / "data/source.json"
+NETWORKS = FOLDER / "data/networks"
+RAW = FOLDER / "data/raw"
+TRAIN = FOLDER / "data/prepared/train.npz"
+TEST = FOLDER / "data/prepared/test.npz"
+DATA_REPORT = FOLDER / "reports/data"
+MODELS = FOLDER / "models"
+EXPORTED = FOLDER / "exported"
+EVALUATION = FOLDER / "reports/evaluation"
+TEST_REPORT = FOLDER / "reports/test"
+SUBMISSION = FOLDER / "submissions/submission.csv"
+REPORT = FOLDER / "reports/report.html"
+MODEL_CARD = FOLDER / "reports/model_card.md"
 
 SAMPLE_NOTICE = (
     "THIS RUN USES THE EMBEDDED SAMPLE, NOT THE COMPETITION'S DATA.\n"
@@ -47,7 +48,7 @@ def workspace() -> Path:
     for folder in Path.cwd().parents:
         if folder.parts[-3:] == (".dvc", "tmp", "exps"):
             return folder.parents[2]
-    return Path()
+    return FOLDER
 
 
 def run(main: Callable[[], object]) -> None:

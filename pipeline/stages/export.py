@@ -7,8 +7,8 @@ import numpy as np
 from pipeline import params, stages
 from pipeline.data import dataset
 from pipeline.data.dataset import IMAGE_SIZE, Images
-from pipeline.files import atomic_path, sha256, write_json
-from pipeline.handwriting.reader import RECORD, ExportedNetwork
+from pipeline.ensemble.onnx import ExportedMember, ExportedNetwork, ExportRecord
+from pipeline.files import atomic_path, sha256
 from pipeline.networks.export import check_parity, to_onnx
 from pipeline.networks.record import read_record
 from pipeline.networks.trained import load_network
@@ -51,14 +51,8 @@ def export(path: Path, names: list[str], images: Images) -> float:
                 )
             )
             sample |= read_record(source).provenance.sample
-            members.append(
-                {
-                    "name": name,
-                    "model_sha256": sha256(source / "model.keras"),
-                    "preprocessing": network.views,
-                }
-            )
-        write_json(folder / RECORD, {"sample": sample, "members": members})
+            members.append(ExportedMember(name, sha256(source / "model.keras"), network.views))
+        ExportRecord(sample, tuple(members)).write(folder)
     return max(differences)
 
 

@@ -22,10 +22,10 @@ from pipeline.data.dataset import (
     UnlabelledDigits,
 )
 from pipeline.ensemble import neighbours
+from pipeline.ensemble.onnx import ExportedEnsemble
 from pipeline.errors import ArtifactError
 from pipeline.evaluation.label_shift import compare_counts
 from pipeline.files import atomic_path, missing_artifact, read_json, sha256, write_json
-from pipeline.handwriting.reader import Reader
 from pipeline.networks.record import read_record
 from pipeline.plots import bars, tiles
 from pipeline.submissions import file as submission
@@ -42,7 +42,7 @@ def main() -> None:
     check_provenance(folders, test.provenance)
     hashes = hash_models(folders)
     train = load_neighbours(test.provenance)
-    averages = load_reader(names).probabilities(test.images)
+    averages = load_exported(names).probabilities(test.images)
     probabilities = neighbours.decide(
         averages, test.images, (train.images, train.labels), **settings.neighbours.model_dump()
     )
@@ -99,20 +99,20 @@ def hash_models(folders: list[Path]) -> dict[str, str]:
     return {path.parent.name: sha256(path) for path in paths}
 
 
-def load_reader(names: list[str]) -> Reader:
+def load_exported(names: list[str]) -> ExportedEnsemble:
     """The exported members, which must be these.
 
     Raises:
         ArtifactError: they are others, missing, damaged or older than the trained ones.
     """
-    reader = Reader.load(stages.EXPORTED, stages.MODELS)
-    if sorted(reader.names) != sorted(names):
+    exported = ExportedEnsemble.load(stages.EXPORTED, stages.MODELS)
+    if sorted(exported.names) != sorted(names):
         raise ArtifactError(
             f"{stages.EXPORTED} holds other networks than params.yaml lists: expected "
-            f"{', '.join(names)}, found {', '.join(reader.names)}. Export them with: "
+            f"{', '.join(names)}, found {', '.join(exported.names)}. Export them with: "
             "dvc repro export"
         )
-    return reader
+    return exported
 
 
 def write_submission(

@@ -129,14 +129,19 @@ def main() -> None:
         with suppress(PipelineError, OSError):  # its own stage will say what is wrong
             train_ahead(others)
         return
-    waiting = [task for task in others if not task.is_current]
-    processors = parallel.count_processors()
-    processes = min(processors, 1 + len(waiting))
-    threads = min(settings.train.batch_parts, processors // processes)
+    waiting = 1 + sum(not task.is_current for task in others)
+    helpers, threads = share_processors(parallel.count_processors(), waiting, settings)
     use_threads(threads)
     command = ["-m", "pipeline.stages.train", name, "--ahead", "--threads", str(threads)]
-    with parallel.helper_processes(command, processes - 1, print_line=progress.print_line):
+    with parallel.helper_processes(command, helpers, print_line=progress.print_line):
         train(tasks[name], threads)
+
+
+def share_processors(processors: int, waiting: int, settings: Params) -> tuple[int, int]:
+    """How many helper processes run while ``waiting`` members are to be trained, and the threads of
+    each process: speed depends on both, weights on neither."""
+    processes = min(processors, waiting)
+    return processes - 1, min(settings.train.batch_parts, processors // processes)
 
 
 def list_tasks(settings: Params) -> list[Task]:

@@ -100,7 +100,7 @@ def test_hostile_picture_is_refused_and_the_server_goes_on(
 
 def test_too_large_upload_is_refused(port: int) -> None:
     status, answer = read(port, bytes(MAX_UPLOAD_BYTES + 1))
-    assert status == 413 and "expected at most 16 MiB" in answer["error"]
+    assert status == 413 and "expected at most 64 MiB" in answer["error"]
 
 
 def test_other_pages_cannot_use_it(port: int) -> None:

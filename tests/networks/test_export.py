@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline import architectures, profiles
+from pipeline.ensemble.onnx import ExportedNetwork
 from pipeline.errors import PipelineError
-from pipeline.handwriting.reader import ExportedNetwork
 from pipeline.networks.backend import keras, tf
 from pipeline.networks.export import FORMATS, TOLERANCE, check_parity, to_onnx
 from pipeline.networks.trained import load_model

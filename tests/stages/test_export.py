@@ -6,9 +6,9 @@ import pytest
 from pipeline import stages
 from pipeline.data import dataset
 from pipeline.data.dataset import UnlabelledDigits
+from pipeline.ensemble.onnx import ExportedEnsemble
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json, write_json
-from pipeline.handwriting.reader import Reader
 from pipeline.networks.trained import load_network, predict_probabilities
 from pipeline.stages import export
 from tests.conftest import SMALL_NETWORK, set_params
@@ -35,17 +35,17 @@ def test_exported_networks_give_what_the_trained_ones_give(
 ) -> None:
     export.main()
     assert "exported: 1 network(s) as ONNX; logits differ" in capsys.readouterr().out
-    reader = Reader.load(stages.EXPORTED, stages.MODELS)
+    ensemble = ExportedEnsemble.load(stages.EXPORTED, stages.MODELS)
     expected = predict_probabilities(load_network(stages.MODELS / MEMBER), test_digits.images)
-    np.testing.assert_allclose(reader.probabilities(test_digits.images), expected, atol=1e-5)
-    assert reader.sample
+    np.testing.assert_allclose(ensemble.probabilities(test_digits.images), expected, atol=1e-5)
+    assert ensemble.sample
 
 
-def test_record_names_members_and_their_preprocessing(project: Path) -> None:
+def test_record_names_members_and_their_views(project: Path) -> None:
     export.main()
     record = read_json(stages.EXPORTED / "ensemble.json")
     assert [member["name"] for member in record["members"]] == [MEMBER]
-    assert record["members"][0]["preprocessing"] == [[], ["deskew"]]
+    assert record["members"][0]["views"] == [[], ["deskew"]]
 
 
 def test_missing_member_leaves_the_last_export(project: Path) -> None:

@@ -51,7 +51,7 @@ def test_architectures_are_listed_with_their_size(
     assert digits(monkeypatch, "architectures") == 0
     output = capsys.readouterr().out
     for name in ARCHITECTURES:
-        assert f"│ {name} " in output
+        assert f"\n{name} " in output
     assert "1,010,826" in output
 
 
@@ -62,7 +62,7 @@ def test_layers_of_an_architecture_are_shown_and_drawn(
     assert digits(monkeypatch, "architectures", "simple_cnn", "--picture", str(path)) == 0
     output = capsys.readouterr().out
     assert "simple_cnn: 225,034 parameters" in output
-    assert re.search(r"block2_conv +│ Conv2D +│ 3×3 +│ 11×11×64 +│ +18,496 │", output)
+    assert re.search(r"block2_conv +Conv2D +3×3 +11×11×64 +18,496 ", output)
     with Image.open(path) as image:
         image.verify()
 
