@@ -20,7 +20,7 @@ test: $(VENV)/development
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov
 
 # Pins every dependency again, with hashes; needs uv.
 lock:
