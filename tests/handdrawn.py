@@ -95,6 +95,13 @@ def paint(
     return opaque(np.asarray(paper) * (1 - share) + np.asarray(colour) * share)
 
 
+def save_drawing(path: Path, digit: int, seed: int = 0) -> Path:
+    """Write a picture of a digit, dark on white."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(paint(draw_ink(digit, np.random.default_rng(seed)))).save(path)
+    return path
+
+
 def opaque(levels: NDArray[np.float64]) -> Pixels:
     """Grey or RGB levels of any range, ``(height, width, 1 or 3)``, clipped to bytes, as RGBA."""
     rgb = np.clip(levels, 0, 255).round().astype(np.uint8)
