@@ -135,6 +135,15 @@ def test_readme_is_short_and_shows_itself_early() -> None:
     assert [line for line in lines if len(line) > 130 and not line.startswith("|")] == []
 
 
+def test_readme_shows_the_architecture_of_contributing() -> None:
+    (shown,) = [block.text for block in documentation.blocks(README) if block.language == "python"]
+    recipes = documentation.blocks(ROOT / "CONTRIBUTING.md")
+    whole = next(block.text for block in recipes if block.language == "python").splitlines()
+    assert [line for line in shown.splitlines() if line not in whole] == [
+        '    """A single convolution of 11×11; 169,258 parameters."""'
+    ]
+
+
 def test_results_are_one_page() -> None:
     assert len((ROOT / "docs/results.md").read_text(encoding="utf-8").splitlines()) <= 120
 
