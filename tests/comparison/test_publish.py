@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from comparison.publish import BEGIN, END, publish
+from comparison.publish import BEGIN, END, PAGE, publish
 from comparison.summarize import SAMPLE_NOTICE
 from pipeline.errors import ArtifactError
 from tests.conftest import ROOT
@@ -47,7 +47,7 @@ def test_missing_results_are_named(tmp_path: Path) -> None:
         publish(tmp_path / "comparison.md", tmp_path / "README.md")
 
 
-def test_our_readme_has_room(tmp_path: Path) -> None:
-    source, readme = write(tmp_path, (ROOT / "README.md").read_text(encoding="utf-8"))
+def test_our_page_has_room(tmp_path: Path) -> None:
+    source, readme = write(tmp_path, (ROOT / PAGE).read_text(encoding="utf-8"))
     publish(source, readme)
     assert "| a table |" in readme.read_text(encoding="utf-8")
