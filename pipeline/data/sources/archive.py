@@ -97,7 +97,8 @@ def check(found: Found, rows: Mapping[str, int] | None = None) -> None:
                 f"{place} is not complete: expected {rows[name]:,} rows, found {lines:,}.", REMEDY
             )
     if rows and not found.path.is_dir():
-        with _naming_damage(found.path), zipfile.ZipFile(found.path) as archive:
+        whole = corruption_as(partial(_describe_damage, found.path))
+        with whole, zipfile.ZipFile(found.path) as archive:
             for member in archive.infolist():
                 if PurePosixPath(member.filename).name not in TABLES:
                     with archive.open(member) as file:
