@@ -121,7 +121,7 @@ import numpy as np
 
 from pipeline.architectures import ARCHITECTURES, build
 from pipeline.networks.backend import keras
-from pipeline.inference import load_model
+from pipeline.networks.trained import load_model
 
 assert keras.backend.backend() == "jax"
 folder = Path(sys.argv[1])
