@@ -1,4 +1,4 @@
-"""Put the comparison's Markdown and figures into docs/comparison.md, between its two markers."""
+"""Put the comparison's tables and figures into its page, between the two markers there."""
 
 import sys
 from pathlib import Path
@@ -7,23 +7,25 @@ from comparison.settings import RESULTS
 from comparison.summarize import SAMPLE_NOTICE
 from pipeline.errors import ArtifactError, exit_status
 from pipeline.files import write_text
+from pipeline.project import FOLDER
 
 BEGIN = "<!-- comparison: written by python -m comparison.publish -->"
 END = "<!-- end of comparison -->"
 
-PAGE = Path("docs/comparison.md")
+PAGE = FOLDER / "docs/comparison.md"
 
-_FIGURES = f"""\
-![Accuracy over training time, by either recipe](../{RESULTS.as_posix()}/accuracy_over_time.png)
+_FIGURES = """\
+![Accuracy over training time, by either recipe](../comparison/results/accuracy_over_time.png)
 
-![Accuracy as held-out digits are shifted and turned](../{RESULTS.as_posix()}/robustness.png)
+![Accuracy as held-out digits are shifted and turned](../comparison/results/robustness.png)
 """
 
 
 def main() -> None:
     """Entry point of the command."""
-    publish(RESULTS / "comparison.md", PAGE)
-    print(f"{PAGE} holds the tables of comparison/results/comparison.md")
+    source = RESULTS / "comparison.md"
+    publish(source, PAGE)
+    print(f"{PAGE} holds the tables of {source}")
 
 
 def publish(source: Path, page: Path) -> None:
@@ -35,13 +37,13 @@ def publish(source: Path, page: Path) -> None:
     """
     if not source.exists():
         raise ArtifactError(
-            f"{source} is missing: the comparison writes it. Run: dvc repro comparison/dvc.yaml"
+            f"{source} is missing: the comparison writes it. Run dvc repro in comparison/"
         )
     content = source.read_text(encoding="utf-8")
     if SAMPLE_NOTICE in content:
         raise ArtifactError(
-            f"{source} is of the embedded sample, and {page} is about the competition's data. "
-            "Put the archive into data/, then run: dvc repro comparison/dvc.yaml"
+            f"{source} is of the embedded sample, and {page} is about the competition's data. Put "
+            "the archive into data/, run dvc repro in the project's folder, then in comparison/"
         )
     text = page.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)

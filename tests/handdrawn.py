@@ -21,7 +21,7 @@ from pipeline.networks.trained import save_model
 
 Line = list[tuple[float, float]]
 
-MEMBER = "0-0-pooled_cnn-plain"
+MEMBER = "0-0-small"
 
 
 def _arc(x: float, y: float, across: float, down: float, start: float, end: float) -> Line:
