@@ -11,9 +11,9 @@ import pytest
 from pipeline.architectures import ARCHITECTURES, build
 from pipeline.data.dataset import Images
 from pipeline.errors import ParamsError
-from pipeline.networks.backend import keras, tf
+from pipeline.networks.backend import ComputeDtype, keras, tf
 from pipeline.networks.trained import load_model, save_model
-from pipeline.training.fast_layers import ComputeDtype, speed_up
+from pipeline.training.fast_layers import with_fast_layers
 from tests.conftest import ROOT
 
 PARAMETERS = {
@@ -75,7 +75,7 @@ def test_every_weight_gets_a_finite_gradient(
     keras.utils.set_random_seed(0)
     model = build(name)
     if compute_dtype:
-        model = speed_up(model, compute_dtype)
+        model = with_fast_layers(model, compute_dtype)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(model(images, training=True)[:, 0])
     variables = [variable.value for variable in model.trainable_variables]
@@ -120,8 +120,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.architectures import ARCHITECTURES, build
-from pipeline.backend import keras
-from pipeline.inference import load_model
+from pipeline.networks.backend import keras
+from pipeline.networks.trained import load_model
 
 assert keras.backend.backend() == "jax"
 folder = Path(sys.argv[1])

@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import cli
+from pipeline import cli, stages
 from pipeline.architectures import ARCHITECTURES
 from pipeline.data.tables import TEST_ROWS
 from pipeline.submissions import file as submission
+from tests.conftest import SMALL_NETWORK, set_params
+from tests.handdrawn import MEMBER
+from tests.members import write_record
 
 
 def digits(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -82,3 +85,33 @@ def test_errors_before_any_run_names_what_to_run(
     assert digits(monkeypatch, "errors") == 1
     message = capsys.readouterr().err
     assert "out_of_fold.npz is missing: an earlier stage writes it. In the project's" in message
+
+
+@pytest.mark.parametrize(
+    ("views", "said"),
+    [
+        ([[]], ".tflite\n"),
+        ([["deskew"]], ".tflite: its images go through deskew first\n"),
+        (
+            [[], ["deskew", "normalize_width"]],
+            ".tflite: ask it for 2 views of each image (as it is; deskew and normalize_width), and "
+            "average the logarithms of its probabilities\n",
+        ),
+    ],
+)
+def test_export_writes_other_formats(
+    views: list[list[str]],
+    said: str,
+    in_folder: Path,
+    exported: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    set_params(in_folder, SMALL_NETWORK)
+    folder = stages.MODELS / MEMBER
+    folder.mkdir(parents=True)
+    (folder / "model.keras").symlink_to(exported / "models" / MEMBER / "model.keras")
+    write_record(folder, preprocessing=views)
+    assert digits(monkeypatch, "export", "litert", "--to", "out") == 0
+    assert f"{MEMBER}{said}" in capsys.readouterr().out
+    assert Path("out", f"{MEMBER}.tflite").read_bytes()[4:8] == b"TFL3"
