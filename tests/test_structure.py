@@ -69,17 +69,7 @@ EXEMPT_HERE = {
         "data.tables": _CHECKS,
         "submissions.file": _LOG,
         "submissions.log": _LOG,
-        **{
-            f"kaggle.{name}": _LOG
-            for name in (
-                "client",
-                "credentials",
-                "error_messages",
-                "pasted",
-                "redaction",
-                "session",
-            )
-        },
+        "kaggle.submission": _LOG,
     },
 }
 """Modules that a stage imports and does not declare, and why."""
