@@ -97,7 +97,8 @@ def _look_closer(pixels: NDArray[np.uint8], strokes: Strokes) -> Strokes:
     side = max(extent(strokes.box))
     if scale <= 1 or side >= _CLOSER_BELOW:
         return strokes
-    closer = _search(shrink(crop(pixels, strokes.mask, side)))
+    near = shrink(crop(pixels, strokes.mask, side))
+    closer = _search(near, without=_crop_removed(strokes, side, near.shape[:2]))
     if closer is None:
         return strokes
     box = np.zeros(strokes.mask.shape, np.uint8)
@@ -110,6 +111,13 @@ def _look_closer(pixels: NDArray[np.uint8], strokes: Strokes) -> Strokes:
     return replace(closer, several=strokes.several or closer.several)
 
 
+def _crop_removed(strokes: Strokes, margin: int, shape: tuple[int, int]) -> Mask | None:
+    if strokes.removed is None:
+        return None
+    removed = crop(strokes.removed.view(np.uint8), strokes.mask, margin)
+    return resize(removed, *shape) > 0
+
+
 def _read(strokes: Strokes) -> Glyph:
     image = redraw(strokes.cut())
     if is_patch(image):
@@ -117,16 +125,16 @@ def _read(strokes: Strokes) -> Glyph:
     return Glyph(image, Problem.SEVERAL if strokes.several else None)
 
 
-def _search(pixels: NDArray[np.uint8]) -> Strokes | None:
+def _search(pixels: NDArray[np.uint8], without: Mask | None = None) -> Strokes | None:
     colours, opacity = split_alpha(pixels)
     if opacity is not None:
-        return select(opacity, noise=0.0)
+        return select(opacity, noise=0.0, without=without)
     flat = flatten(to_grey(colours))
     noise = measure_noise(flat)
     polarity = 1 if is_dark_on_light(flat) else -1
     best = None
     for sign, share in ((s * polarity, share) for s in (1, -1) for share in _WINDOWS):
-        found = select(respond(sign * flat, share), noise=noise)
+        found = select(respond(sign * flat, share), noise=noise, without=without)
         if found is not None and (best is None or found.implausibility < best.implausibility):
             best = found
         if best is not None and best.implausibility < 1:
