@@ -57,10 +57,12 @@ class Glyph:
     Attributes:
         image: uint8 ``(28, 28)`` in MNIST's form; all zero where nothing stands out.
         problem: why there is no digit to read, or None.
+        doubtful: whether some of it may be no stroke of the digit.
     """
 
     image: Images
     problem: Problem | None
+    doubtful: bool = False
 
 
 _NOTHING = Glyph(np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.uint8), Problem.BLANK)
@@ -108,7 +110,11 @@ def _look_closer(pixels: NDArray[np.uint8], strokes: Strokes) -> Strokes:
     found[closer.box] = True
     if (expected & found).sum() < _SAME_FROM * (expected | found).sum():
         return strokes
-    return replace(closer, several=strokes.several or closer.several)
+    return replace(
+        closer,
+        several=strokes.several or closer.several,
+        doubtful=strokes.doubtful or closer.doubtful,
+    )
 
 
 def _crop_removed(strokes: Strokes, margin: int, shape: tuple[int, int]) -> Mask | None:
@@ -122,7 +128,7 @@ def _read(strokes: Strokes) -> Glyph:
     image = redraw(strokes.cut())
     if is_patch(image):
         return _NOTHING
-    return Glyph(image, Problem.SEVERAL if strokes.several else None)
+    return Glyph(image, Problem.SEVERAL if strokes.several else None, strokes.doubtful)
 
 
 def _search(pixels: NDArray[np.uint8], without: Mask | None = None) -> Strokes | None:

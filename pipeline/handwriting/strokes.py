@@ -18,6 +18,7 @@ from pipeline.handwriting.planes import (
     span,
     square,
 )
+from pipeline.handwriting.touching import find_touching
 
 _FAINTEST_INK, _NOISE_FACTOR = 0.03, 4
 """Ink stands out by this share of full contrast, and by so many standard deviations of noise."""
@@ -42,6 +43,7 @@ class Strokes:
         several: whether more than one digit stands there.
         implausibility: below 1 for what looks like pen strokes amidst a picture.
         removed: pixels of what was left out as a ring, box or line, ``(height, width)``, if any.
+        doubtful: whether some of it may be no stroke, or some strokes may be missing.
     """
 
     mask: Mask
@@ -49,6 +51,7 @@ class Strokes:
     several: bool
     implausibility: float
     removed: Mask | None = None
+    doubtful: bool = False
 
     @property
     def box(self) -> Box:
@@ -98,7 +101,17 @@ def select(response: Plane, *, noise: float, without: Mask | None = None) -> Str
         rest = select(response, noise=noise, without=removed)
         if rest is not None and rest.implausibility < 1:
             return rest if rest.removed is not None else replace(rest, removed=removed)
-    return _select_inner(components, response, peak, faintest)
+    found = _select_inner(components, response, peak, faintest)
+    touching = None if found is None or found.implausibility >= 1 else find_touching(found.mask)
+    if found is None or touching is None:
+        return found
+    if touching.mask is not None:
+        removed = touching.mask if without is None else touching.mask | without
+        rest = select(response, noise=noise, without=removed)
+        if rest is not None and rest.implausibility < 1:
+            removed = removed if rest.removed is None else rest.removed
+            return replace(rest, removed=removed, doubtful=True)
+    return replace(found, doubtful=True)
 
 
 def _find_marks(components: Components) -> set[int]:
