@@ -29,6 +29,7 @@ from pipeline.handwriting.planes import Mask, extent, measure_noise, resize, shr
 from pipeline.handwriting.redrawing import is_patch, redraw
 from pipeline.handwriting.sheets import crop, cut_out, find_sheets, inner_part
 from pipeline.handwriting.strokes import Strokes, select
+from pipeline.handwriting.tiny import enlarge_tiny
 
 _CLOSER_BELOW = 80
 """A digit smaller than this, in pixels of the working size, is looked at again from nearer by."""
@@ -70,6 +71,7 @@ _NOTHING = Glyph(np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.uint8), Problem.BLANK)
 
 def find_digit(pixels: NDArray[np.uint8]) -> Glyph:
     """Find the one digit in a picture: RGBA uint8 ``(height, width, 4)``, neither of them 0."""
+    pixels = enlarge_tiny(pixels)
     small = shrink(pixels)
     strokes = _search(small)
     if strokes is None:

@@ -18,6 +18,7 @@ from pipeline.handwriting.planes import (
     span,
     square,
 )
+from pipeline.handwriting.ruling import remove_ruling
 from pipeline.handwriting.touching import find_touching
 
 _FAINTEST_INK, _NOISE_FACTOR = 0.03, 4
@@ -28,6 +29,9 @@ _FAINTER_BY = 0.12
 
 _EDGE_ROOM = 3
 """Pixels about a component at the edge that go with it."""
+
+_SPAN = 0.8
+"""What reaches across such a share of the picture may be ruled lines."""
 
 _MOST = 120
 """More components than that are a texture, in which no marks are sought."""
@@ -94,6 +98,10 @@ def select(response: Plane, *, noise: float, without: Mask | None = None) -> Str
     if peak < faintest:
         return None
     components = Components(response / peak)
+    if any(_spans(box, response.shape) for box in components.boxes[1:]):
+        unruled = remove_ruling(components.response)
+        if unruled is not None:
+            return select(unruled * peak, noise=noise)
     marks = _find_marks(components)
     if marks:
         mask = dilate(components.mask(marks), _EDGE_ROOM)
@@ -112,6 +120,10 @@ def select(response: Plane, *, noise: float, without: Mask | None = None) -> Str
             removed = removed if rest.removed is None else rest.removed
             return replace(rest, removed=removed, doubtful=True)
     return replace(found, doubtful=True)
+
+
+def _spans(box: Box, shape: tuple[int, ...]) -> bool:
+    return any(side > _SPAN * size for side, size in zip(extent(box), shape, strict=True))
 
 
 def _find_marks(components: Components) -> set[int]:
