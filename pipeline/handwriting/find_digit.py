@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import IMAGE_SIZE, Images
+from pipeline.handwriting.blots import is_blot
 from pipeline.handwriting.ink import flatten, is_dark_on_light, respond, split_alpha, to_grey
-from pipeline.handwriting.planes import Mask, extent, measure_noise, resize, shrink
+from pipeline.handwriting.planes import Mask, Plane, extent, measure_noise, resize, shrink
 from pipeline.handwriting.redrawing import is_patch, redraw
 from pipeline.handwriting.sheets import crop, cut_out, find_sheets, inner_part
 from pipeline.handwriting.strokes import Strokes, select
@@ -127,6 +128,8 @@ def _crop_removed(strokes: Strokes, margin: int, shape: tuple[int, int]) -> Mask
 
 
 def _read(strokes: Strokes) -> Glyph:
+    if strokes.darkness is not None and is_blot(strokes.mask, strokes.darkness, strokes.removed):
+        return _NOTHING
     image = redraw(strokes.cut())
     if is_patch(image):
         return _NOTHING
@@ -136,7 +139,7 @@ def _read(strokes: Strokes) -> Glyph:
 def _search(pixels: NDArray[np.uint8], without: Mask | None = None) -> Strokes | None:
     colours, opacity = split_alpha(pixels)
     if opacity is not None:
-        return select(opacity, noise=0.0, without=without)
+        return _darkened(select(opacity, noise=0.0, without=without), opacity)
     flat = flatten(to_grey(colours))
     noise = measure_noise(flat)
     polarity = 1 if is_dark_on_light(flat) else -1
@@ -144,7 +147,11 @@ def _search(pixels: NDArray[np.uint8], without: Mask | None = None) -> Strokes |
     for sign, share in ((s * polarity, share) for s in (1, -1) for share in _WINDOWS):
         found = select(respond(sign * flat, share), noise=noise, without=without)
         if found is not None and (best is None or found.implausibility < best.implausibility):
-            best = found
+            best = _darkened(found, -sign * flat)
         if best is not None and best.implausibility < 1:
             break
     return best
+
+
+def _darkened(strokes: Strokes | None, darkness: Plane) -> Strokes | None:
+    return None if strokes is None else replace(strokes, darkness=darkness)

@@ -30,6 +30,9 @@ _FAINTER_BY = 0.12
 _EDGE_ROOM = 3
 """Pixels about a component at the edge that go with it."""
 
+_FAINTER_THAN_RULED = 0.25
+"""On ruled paper, ink is fainter than the lines by no more than this factor."""
+
 _SPAN = 0.8
 """What reaches across such a share of the picture may be ruled lines."""
 
@@ -48,6 +51,7 @@ class Strokes:
         implausibility: below 1 for what looks like pen strokes amidst a picture.
         removed: pixels of what was left out as a ring, box or line, ``(height, width)``, if any.
         doubtful: whether some of it may be no stroke, or some strokes may be missing.
+        darkness: of the picture, ``(height, width)``, or lightness where the ink is light.
     """
 
     mask: Mask
@@ -56,6 +60,7 @@ class Strokes:
     implausibility: float
     removed: Mask | None = None
     doubtful: bool = False
+    darkness: Plane | None = None
 
     @property
     def box(self) -> Box:
@@ -101,7 +106,8 @@ def select(response: Plane, *, noise: float, without: Mask | None = None) -> Str
     if any(_spans(box, response.shape) for box in components.boxes[1:]):
         unruled = remove_ruling(components.response)
         if unruled is not None:
-            return select(unruled * peak, noise=noise)
+            is_blank = _peak(unruled) < _FAINTER_THAN_RULED
+            return None if is_blank else select(unruled * peak, noise=noise)
     marks = _find_marks(components)
     if marks:
         mask = dilate(components.mask(marks), _EDGE_ROOM)
