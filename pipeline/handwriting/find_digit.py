@@ -128,7 +128,7 @@ def _crop_removed(strokes: Strokes, margin: int, shape: tuple[int, int]) -> Mask
 
 
 def _read(strokes: Strokes) -> Glyph:
-    if strokes.darkness is not None and is_blot(strokes.mask, strokes.darkness, strokes.removed):
+    if is_blot(strokes):
         return _NOTHING
     image = redraw(strokes.cut())
     if is_patch(image):
