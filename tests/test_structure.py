@@ -23,7 +23,9 @@ PACKAGES = {
 """Folders whose ``__init__`` says what is in them, and nothing else."""
 
 EXEMPT = {
+    "environment": "what the terminal shows changes no result",
     "errors": "messages change no result",
+    "git": "which commit is recorded changes no result",
     "files": "how bytes reach the disk",
     "parallel": "which process does the work changes no result",
     "params": "its values are declared as params",

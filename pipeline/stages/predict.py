@@ -4,7 +4,6 @@ The exported members are asked, so that nothing waits for TensorFlow: the export
 their logits with those of the trained ones.
 """
 
-import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline import params, stages
+from pipeline import git, params, stages
 from pipeline.data import dataset
 from pipeline.data.dataset import (
     NUM_CLASSES,
@@ -140,24 +139,9 @@ def write_submission(
             "provenance": asdict(provenance),
             "members": hashes,
             "params_sha256": sha256(Path("params.yaml")),
-            "commit": describe_commit(),
+            "commit": git.describe_commit(),
         },
     )
-
-
-def describe_commit() -> str | None:
-    """The commit of the code that runs, ``+dirty`` if it was changed since; None outside Git."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        commit = git("rev-parse", "HEAD")
-        changed = git("status", "--porcelain", "--", "pipeline", "params.yaml", "dvc.yaml")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return f"{commit}+dirty" if changed else commit
 
 
 def write_report(

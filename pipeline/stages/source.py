@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import params, stages
+from pipeline import environment, params, stages
 from pipeline.data.sources import archive, kaggle
 from pipeline.errors import ArtifactError, SourceError
 from pipeline.files import read_json, sha256, write_json
@@ -26,6 +26,7 @@ SEARCHED = [
 
 def main() -> None:
     """Entry point of the stage."""
+    environment.check_folders()
     settings = params.load()
     write_networks(settings.networks)
     check_raw_folder(stages.RAW)
