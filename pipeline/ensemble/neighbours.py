@@ -22,7 +22,7 @@ _CANDIDATES = 100
 """Images of a digit, the nearest by means of 2×2 pixels, to which the distance is measured."""
 
 _NEAREST = 3
-"""How many of these the mean distance is taken over. benchmarks/RESULTS.md, "Neighbours", shows how
+"""How many of these the mean distance is taken over. docs/experiments/neighbours.md shows how
 little either number matters."""
 
 _REACH = 2

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.dataset import Labels, Probabilities
 from pipeline.errors import ArtifactError
-from pipeline.files import atomic_path, is_corruption, missing_artifact
+from pipeline.files import atomic_path, corruption_as, missing_artifact
 
 Rows = NDArray[np.intp]
 
@@ -86,23 +86,19 @@ def parse(content: bytes, *, name: str) -> OutOfFoldPredictions:
     Raises:
         ArtifactError: the file is damaged.
     """
-    try:
-        with np.load(BytesIO(content), allow_pickle=False) as arrays:
-            names, digests = (
-                arrays[key].tolist() if key in arrays else []
-                for key in ("members", "members_sha256")
-            )
-            return OutOfFoldPredictions(
-                rows=arrays["rows"],
-                labels=arrays["labels"],
-                averages=arrays["averages"],
-                probabilities=arrays["probabilities"],
-                members=dict(zip(names, digests, strict=True)),
-                train_sha256=str(arrays["train_sha256"]),
-            )
-    except Exception as error:
-        if not is_corruption(error):
-            raise
-        raise ArtifactError(
-            f"{name} is damaged: {error}. Bring it back with: dvc checkout --force {name}"
-        ) from None
+    damaged = "{} is damaged: {}. Bring it back with: dvc checkout --force {}".format
+    with (
+        corruption_as(lambda reason: ArtifactError(damaged(name, reason, name))),
+        np.load(BytesIO(content), allow_pickle=False) as arrays,
+    ):
+        names, digests = (
+            arrays[key].tolist() if key in arrays else [] for key in ("members", "members_sha256")
+        )
+        return OutOfFoldPredictions(
+            rows=arrays["rows"],
+            labels=arrays["labels"],
+            averages=arrays["averages"],
+            probabilities=arrays["probabilities"],
+            members=dict(zip(names, digests, strict=True)),
+            train_sha256=str(arrays["train_sha256"]),
+        )

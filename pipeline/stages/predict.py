@@ -5,7 +5,6 @@ with those of the trained ones. Low-confidence predictions are refined with near
 """
 
 import subprocess
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +28,7 @@ from pipeline.files import atomic_path, missing_artifact, read_json, sha256, wri
 from pipeline.networks.record import read_record
 from pipeline.plots import bars, tiles
 from pipeline.submissions import file as submission
+from pipeline.submissions.file import SubmissionRecord
 
 GRID_IMAGES = 60
 
@@ -131,16 +131,16 @@ def write_submission(
     with atomic_path(path) as temporary:
         submission.write(temporary, probabilities.argmax(axis=1).astype(np.uint8))
         submission.read(temporary, expected_rows=len(probabilities))
-    write_json(
-        path.with_suffix(".json"),
-        {
-            "sha256": sha256(path),
-            "rows": len(probabilities),
-            "provenance": asdict(provenance),
-            "members": hashes,
-            "params_sha256": sha256(Path("params.yaml")),
-            "commit": describe_commit(),
-        },
+    submission.write_record(
+        path,
+        SubmissionRecord(
+            sha256=sha256(path),
+            rows=len(probabilities),
+            provenance=provenance,
+            members=hashes,
+            params_sha256=sha256(Path("params.yaml")),
+            commit=describe_commit(),
+        ),
     )
 
 

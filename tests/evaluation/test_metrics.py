@@ -63,8 +63,6 @@ def test_perfect_predictions_have_perfect_figures() -> None:
     labels = list(range(10))
     summary = metrics.summarize(one_hot(labels), digits(*labels))
     assert (summary["accuracy"], summary["accuracy_high"], summary["errors"]) == (1.0, 1.0, 0)
-    assert summary["macro_f1"] == 1.0
-    assert summary["log_loss"] == pytest.approx(0, abs=1e-9)
     assert summary["n"] == 10
 
 
@@ -74,18 +72,11 @@ def test_summary_by_hand() -> None:
     summary = metrics.summarize(one_hot(predicted, 0.91), digits(*labels))
     assert (summary["accuracy"], summary["errors"], summary["n"]) == (0.95, 1, 20)
     assert summary["accuracy_low"] < 0.95 < summary["accuracy_high"]
-    assert summary["log_loss"] == pytest.approx(-(19 * np.log(0.91) + np.log(0.01)) / 20)
-    assert summary["macro_f1"] == pytest.approx((8 + 0.8 + 2 / 3) / 10)
 
 
 def test_summary_holds_plain_numbers() -> None:
     summary = metrics.summarize(one_hot([1, 2]), digits(1, 3))
     assert {type(value) for value in summary.values()} == {int, float}
-
-
-def test_digit_that_is_missing_does_not_count() -> None:
-    summary = metrics.summarize(one_hot([1, 2, 2]), digits(1, 2, 2))
-    assert (summary["accuracy"], summary["macro_f1"]) == (1.0, 1.0)
 
 
 def test_confusions_have_the_true_digit_down_and_the_predicted_across() -> None:
