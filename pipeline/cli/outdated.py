@@ -1,17 +1,21 @@
 """What `dvc repro` would run, asked of DVC itself."""
 
+from __future__ import annotations
+
 import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import stages
 from pipeline.errors import PipelineError
-from pipeline.params import Params
 from pipeline.project import FOLDER
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
 
 _SHOWN_CHANGES = 2
 
