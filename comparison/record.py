@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from comparison.recipes import Whose
+from comparison.references import Whose
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json, write_json
 

@@ -111,44 +111,48 @@ def test_new_member_trains_only_itself(project: Path) -> None:
     assert [stage for stage in planned if stage.startswith("train")] == ["train@0-1-small"]
 
 
-def contribute(project: Path, recipe: str, name: str, mapping: str) -> list[str]:
-    """Follow a recipe of CONTRIBUTING.md: its file, and its line with an import.
-
-    Returns:
-        All of its code, block by block: the file, the line, what is left.
-    """
+def contribute(project: Path, recipe: str, name: str, mapping: str) -> str:
+    """Follow a recipe of CONTRIBUTING.md, its file and its line with an import; give the file."""
     _, _, section = (ROOT / "CONTRIBUTING.md").read_text().partition(f"\n## {recipe}\n")
     section = section.partition("\n## ")[0]
-    file, line, *rest = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    file, line = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     (project / mapping / f"{name}.py").write_text(file)
     path = project / mapping / "__init__.py"
     module = f"{mapping.replace('/', '.')}.{name}"
     text = path.read_text().replace("    }\n)", f"{line}    }}\n)", 1)
     head, first, tail = text.partition("\nfrom pipeline.")
     path.write_text(f"{head}\nfrom {module} import {name}{first}{tail}")
-    return [file, line, *rest]
+    return str(file)
 
 
 def test_contributed_architecture_trains_only_itself(project: Path) -> None:
-    """As CONTRIBUTING.md shows it: a file, a line and a row."""
-    file, _, row = contribute(project, "An architecture", "wide_view", "pipeline/architectures")
+    file = contribute(project, "An architecture", "wide_view", "pipeline/architectures")
     shown = run(project, "python", "-m", "pipeline.cli", "architectures", "wide_view")
-    parameters = int(row.partition(":")[2].strip(" ,\n"))
-    assert f"wide_view: {parameters:,} parameters" in shown
-    assert f"; {parameters:,} parameters." in file
+    parameters = re.search(r"; ([\d,]+) parameters\.", file)
+    assert parameters
+    assert f"wide_view: {parameters[1]} parameters" in shown
     set_params(project, add_networks(wide="wide_view, [[]]"))
     planned = stages_run(run(project, "dvc", "repro", "--dry"))
     assert [stage for stage in planned if stage.startswith("train")] == ["train@0-0-wide"]
 
 
 def test_contributed_transform_trains_only_itself(project: Path) -> None:
-    """As CONTRIBUTING.md shows it: a file and a line."""
     contribute(project, "A transform", "thicken", "pipeline/data/transforms")
     set_params(project, add_networks(thick="pooled_cnn, [[], [thicken]]"))
     output = run(project, "dvc", "repro", "prepare")
     assert stages_run(output) == ["source", "prepare"]
     planned = stages_run(run(project, "dvc", "repro", "--dry"))
     assert [stage for stage in planned if stage.startswith("train")] == ["train@0-0-thick"]
+
+
+def test_contributed_score_is_on_the_page_and_retrains_nothing(project: Path) -> None:
+    contribute(project, "A score", "top_2_accuracy", "pipeline/evaluation/scores")
+    output = run(project, "dvc", "repro", "report")
+    assert not [stage for stage in stages_run(output) if stage.startswith("train")]
+    scores = read_json(project / "reports/evaluation/metrics.json")["scores"]
+    assert 0.9 < scores["top_2_accuracy"] <= 1
+    for name in ("report.html", "model_card.md"):
+        assert "top 2 accuracy" in (project / "reports" / name).read_text()
 
 
 @pytest.mark.parametrize(
