@@ -108,18 +108,17 @@ def _is_alive(pid: int) -> bool:
 
 def _describe_source(settings: Params) -> dict[str, str]:
     """What the source stage would decide differently; DVC sees it only once the stage has run."""
-    from pipeline.files import read_json
-    from pipeline.stages.source import decide, describe, read_earlier
+    from pipeline.data.sources import decision
+    from pipeline.stages.source import decide, describe
 
     if not stages.SOURCE.exists():
         return {}
+    earlier = decision.read(stages.SOURCE)
     try:
-        decision = decide(settings.source, read_earlier())
+        source = decide(settings.source, earlier)
     except PipelineError as error:
         return {"source": str(error)}
-    if decision == read_json(stages.SOURCE):
-        return {}
-    return {"download": f"the data comes from {describe(decision)}"}
+    return {} if source == earlier else {"download": f"the data comes from {describe(source)}"}
 
 
 def _describe_networks(settings: Params) -> dict[str, str]:
