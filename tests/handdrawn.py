@@ -21,7 +21,7 @@ from pipeline.networks.trained import save_model
 
 Line = list[tuple[float, float]]
 
-MEMBER = "0-0-pooled_cnn-plain"
+MEMBER = "0-0-small"
 
 
 def _arc(x: float, y: float, across: float, down: float, start: float, end: float) -> Line:
@@ -93,6 +93,13 @@ def paint(
     """Ink of one colour on paper of another, as RGBA."""
     share = ink[..., np.newaxis]
     return opaque(np.asarray(paper) * (1 - share) + np.asarray(colour) * share)
+
+
+def save_drawing(path: Path, digit: int, seed: int = 0) -> Path:
+    """Write a picture of a digit, dark on white."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(paint(draw_ink(digit, np.random.default_rng(seed)))).save(path)
+    return path
 
 
 def opaque(levels: NDArray[np.float64]) -> Pixels:

@@ -153,12 +153,14 @@ def readable_dvc_errors() -> Iterator[None]:
     from dvc.lock import LockError
     from scmrepo.exceptions import SCMError
 
-    loggers = [logging.getLogger(name) for name in ("dvc", "dvc_objects", "scmrepo")]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
+    logger = logging.getLogger("dvc")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
     try:
         yield
     except LockError:
         raise DvcBusyError(f"DVC is running: {find_running() or 'another process'}") from None
     except (DvcException, SCMError) as error:
         raise DvcError(" ".join(str(error).split())) from None
+    finally:
+        logger.setLevel(level)

@@ -15,8 +15,8 @@ from pipeline.handwriting.find_digit import Glyph, Problem, find_digit
 from pipeline.handwriting.pictures import Pixels
 
 SURE_FROM = 0.8
-"""Probability from which a reading counts as sure. See benchmarks/RESULTS.md for how often readings
-above and below it are right."""
+"""Probability from which a reading counts as sure. docs/experiments/handwriting.md tells how
+often readings above and below it are correct."""
 
 SAMPLE_WARNING = "The networks trained on the embedded sample only: expect many errors."
 

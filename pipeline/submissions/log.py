@@ -10,11 +10,11 @@ import re
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pipeline.errors import ArtifactError
 from pipeline.files import write_text
 from pipeline.kaggle.client import Submission
+from pipeline.submissions.file import SubmissionRecord
 
 PENDING, COMPLETE, ERROR = "pending", "complete", "error"
 
@@ -120,15 +120,15 @@ def find(entries: list[Entry], sha256: str) -> Entry | None:
     return None
 
 
-def complete(entry: Entry, record: dict[str, Any], accuracy: float | None) -> Entry:
-    """Add what the JSON beside the file says of it, and its out-of-fold accuracy."""
+def complete(entry: Entry, record: SubmissionRecord, accuracy: float | None) -> Entry:
+    """Add what the file came from, and its out-of-fold accuracy."""
     return replace(
         entry,
         out_of_fold_accuracy="" if accuracy is None else f"{accuracy:.5f}",
-        sha256=record["sha256"],
-        commit=record["commit"] or "",
-        params_sha256=record["params_sha256"],
-        members=" ".join(record["members"]),
+        sha256=record.sha256,
+        commit=record.commit or "",
+        params_sha256=record.params_sha256,
+        members=" ".join(record.members),
     )
 
 
