@@ -7,14 +7,11 @@ differences between them come from the networks.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from comparison.references import Reference
 from comparison.settings import Budget
 from pipeline.training.augmentation import WarpLimits
 from pipeline.training.recipe import Recipe
-
-Whose = Literal["author", "ours"]
 
 VALIDATION_FRACTION = 0.05
 """Of the training rows, in the validation set of an author who stops early."""

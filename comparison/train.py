@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from comparison import recipes, settings
-from comparison.recipes import Plan, Whose
+from comparison.recipes import Plan
 from comparison.record import RunRecord, read_run, write_run
-from comparison.references import REFERENCES
+from comparison.references import REFERENCES, Whose
 from comparison.settings import RUNS, STATES, Settings
 from pipeline import architectures, parallel, params, profiles, progress, stages
 from pipeline.data import dataset

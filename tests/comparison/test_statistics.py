@@ -55,7 +55,7 @@ def test_seeds_are_averaged_and_do_not_count_as_further_images() -> None:
 
 
 def test_paired_difference_of_one_seed_is_that_of_agresti_and_min() -> None:
-    """Of 10 images ours alone has 3 correct, theirs alone 1: (3 − 1) / 12 ± 1.96 √(5 − 4/12) / 12."""
+    """Of 10 images ours alone gets 3, theirs alone 1: (3 − 1) / 12 ± 1.96 √(5 − 4/12) / 12."""
     difference = paired_difference(hits("1111110000"), hits("1110001000"))
     half = 1.959964 * math.sqrt(5 - 4 / 12) / 12
     assert difference.value == pytest.approx(0.2)

@@ -8,9 +8,8 @@ import pytest
 from PIL import Image
 
 from comparison import summarize
-from comparison.recipes import Whose
 from comparison.record import RunRecord, write_run
-from comparison.references import REFERENCES
+from comparison.references import REFERENCES, Whose
 from comparison.settings import RESULTS, ROBUSTNESS, RUNS, Settings
 from comparison.statistics import tabulate
 from comparison.summarize import load_runs, tabulate_variations, write_markdown
