@@ -14,7 +14,7 @@ recognition", 1998). Everything here serves to find that ink on paper, screens a
 
 Where the outcome does not look like pen strokes, the steps 3 and 4 are tried again with a narrower
 window and with the other polarity, and the best outcome is kept. Where it is a sheet on a ground of
-another shade, the search begins anew on that sheet.
+another shade, the search begins again on that sheet.
 """
 
 from dataclasses import dataclass, replace
