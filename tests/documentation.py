@@ -138,7 +138,7 @@ def _check_dvc(arguments: list[str]) -> None:
         _check_setting(key.split("."), value)
     if parsed.cmd in ("repro", "exp"):
         for target in getattr(parsed, "targets", None) or []:
-            _check_stage(target)
+            _check_stage(target, ROOT / parsed.cd)
 
 
 def _check_setting(keys: list[str], value: str) -> None:
@@ -148,11 +148,11 @@ def _check_setting(keys: list[str], value: str) -> None:
     YAML(typ="safe").load(value)
 
 
-def _check_stage(target: str) -> None:
+def _check_stage(target: str, folder: Path) -> None:
     path, _, stage = target.rpartition(":")
     if target.endswith(".yaml"):
         path, stage = target, ""
-    stages = YAML(typ="safe").load(ROOT / (path or "dvc.yaml"))["stages"]
+    stages = YAML(typ="safe").load(folder / (path or "dvc.yaml"))["stages"]
     if stage and stage.partition("@")[0] not in stages:
         raise LookupError(f"{path or 'dvc.yaml'} has no stage {stage}")
 

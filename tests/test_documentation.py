@@ -48,7 +48,7 @@ def test_commands_on_the_page_exist(page: Path) -> None:
         "digits export onyx",
         "dvc exp rum",
         "dvc repro trian",
-        "dvc repro comparison/dvc.yaml:trian",
+        "dvc --cd comparison repro trian",
         "dvc exp run -S train.batchsize=64",
         "make tests",
         "python -m benchmarks.member",
