@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pipeline.params import Params
 
 _SHOWN_CHANGES = 2
+_STATES = {"deleted": "is missing", "not in cache": "is not in DVC's cache"}
+"""What to say of a file, by DVC's word for it; every other one is a change."""
 
 
 class DvcError(PipelineError):
@@ -61,6 +63,12 @@ def find_outdated(settings: Params) -> dict[str, list[str]]:
         if reasons.get(stage) != []:
             reasons.setdefault(stage, []).insert(0, change)
     return reasons
+
+
+def decides_score(reasons: Mapping[str, list[str]]) -> bool:
+    """Whether a stage is out of date from which the score follows."""
+    names = {stage.partition("@")[0] for stage in reasons}
+    return not names.isdisjoint({"source", "download", "prepare", "train", "evaluate"})
 
 
 def group_outdated(reasons: Mapping[str, list[str]]) -> list[str]:
@@ -146,7 +154,7 @@ def _describe_changes(changes: list[Any]) -> Iterator[str]:
                     if isinstance(state, dict):  # params.yaml, by key
                         yield f"{path} ({', '.join(state)}) changed"
                     else:
-                        yield f"{path} {'is missing' if state == 'deleted' else 'changed'}"
+                        yield f"{path} {_STATES.get(state, 'changed')}"
 
 
 @contextmanager

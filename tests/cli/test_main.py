@@ -6,9 +6,11 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline import cli, project
+from pipeline.evaluation.predictions import OutOfFoldPredictions
 from tests.cli.running import digits
 from tests.conftest import environment, modules_after, run
 
@@ -99,6 +101,21 @@ def test_paths_that_are_typed_belong_to_the_current_folder(recorded_project: Pat
     said = run(folder, "digits", "profile", "recrod", status=1)
     assert "did you mean 'record'?" in said
     assert "../params.yaml holds none of them" in run(folder, "digits", "profile")
+
+
+def test_errors_in_a_pipe_are_plain(in_project: Path) -> None:
+    labels = np.repeat(np.arange(10, dtype=np.uint8), 30)
+    probabilities = np.eye(10)[labels] * 0.9 + 0.01
+    probabilities[:2] = probabilities[::-1][:2]
+    found = OutOfFoldPredictions(
+        np.arange(300), labels, probabilities, probabilities, {"0-0-small": "a" * 64}, "b" * 64
+    )
+    found.save(in_project / "reports/evaluation/out_of_fold.npz")
+    output = run(in_project, "bash", "-c", "NO_COLOR=1 digits errors | cat")
+    assert "2 errors in 300 held-out images: accuracy 99.33%" in output
+    assert re.findall(r"^ +(\d)  ", output, re.M) == list("0123456789")
+    assert "\x1b" not in output
+    assert not set(output) & set("│┃┏┓└┘")
 
 
 @pytest.fixture
