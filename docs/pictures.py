@@ -191,7 +191,7 @@ def photograph_report(browser: Browser, path: Path) -> None:
     for scheme in SCHEMES:
         page = browser.new_page(viewport={"width": 1200, "height": 900}, color_scheme=scheme)
         page.goto(path.resolve().as_uri())
-        page.evaluate("document.querySelector('h1').scrollIntoView()")
+        page.evaluate("document.querySelector('.hero').scrollIntoView()")
         save(Image.open(BytesIO(page.screenshot())), f"report-{scheme}.png")
         page.close()
 
@@ -210,14 +210,14 @@ def film_drawing(browser: Browser, project: Path) -> None:
         address = next(
             found[0] for line in server.stdout if (found := re.search(r"http://\S+\d/?", line))
         )
-        page = browser.new_page(viewport={"width": 900, "height": 640})
+        page = browser.new_page(viewport={"width": 900, "height": 750})
         page.goto(address)
         page.wait_for_load_state("networkidle")
         frames = [frame for strokes in DRAWN for frame in _draw(page, strokes)]
     finally:
         server.terminate()
         server.wait()
-    images = [image.resize((600, 427), Image.Resampling.LANCZOS) for image, _ in frames]
+    images = [image.resize((600, 500), Image.Resampling.LANCZOS) for image, _ in frames]
     palette = images[-1].quantize(48)
     pressed = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
     pressed[0].save(

@@ -2,9 +2,11 @@
 
 import re
 import shlex
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from itertools import takewhile
 from pathlib import Path
@@ -123,8 +125,14 @@ def _check_digits(arguments: list[str]) -> None:
         command.make_context(name, rest, parent=context)
 
 
+@cache
+def _dvc_parser() -> ArgumentParser:
+    parser: ArgumentParser = get_main_parser()
+    return parser
+
+
 def _check_dvc(arguments: list[str]) -> None:
-    parsed = get_main_parser().parse_args(arguments)
+    parsed = _dvc_parser().parse_args(arguments)
     for change in getattr(parsed, "set_param", None) or []:
         key, _, value = change.partition("=")
         _check_setting(key.split("."), value)

@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.errors import exit_status
 from pipeline.kaggle.session import Timeouts
-from tests.competition import make_archive, make_hollow_archive
+from tests.competition import make_hollow_archive
 from tests.kaggle_server import (
     KEY,
     TRACES,
@@ -52,11 +52,6 @@ class Outcome:
 @pytest.fixture(scope="session")
 def kaggle_archive() -> bytes:
     return make_hollow_archive()
-
-
-@pytest.fixture(scope="session")
-def kaggle_large_archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return make_archive(tmp_path_factory.mktemp("sample"))
 
 
 @pytest.fixture(scope="session")

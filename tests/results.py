@@ -16,10 +16,10 @@ from pipeline.data.dataset import Labels, TrainingDigits, UnlabelledDigits
 from pipeline.evaluation.predictions import OutOfFoldPredictions
 from pipeline.evaluation.results import score_member
 from pipeline.files import sha256, write_json
-from pipeline.networks.record import Conditions, MemberRecord, write_record
 from pipeline.params import Member
 from pipeline.plots import evaluation
 from pipeline.stages import evaluate, predict
+from tests.members import write_record
 
 PREVIEW = stages.DATA_REPORT / "augmentation_preview.png"
 
@@ -141,36 +141,18 @@ def write_member(member: Member, data: TrainingDigits, *, seed: int) -> None:
         history[f"{prefix}loss"] = scale * generator.uniform(0.8, 1.2, len(epochs)) / epochs
         history[f"{prefix}accuracy"] = 1 - history[f"{prefix}loss"] / 5
     history.to_csv(folder / "history.csv", index=False)
-    write_record(folder, make_record(member, data, epochs=len(epochs), data_sha256=""))
-
-
-def make_record(
-    member: Member, data: TrainingDigits, *, epochs: int, data_sha256: str
-) -> MemberRecord:
-    """The record of a member that was trained for ``epochs`` epochs of 9.5 seconds."""
-    views = [list(view) for view in member.views]
-    return MemberRecord(
-        fold=member.fold,
-        seed=member.seed,
-        network=member.network,
-        architecture=member.architecture,
-        preprocessing=views,
-        provenance=data.provenance,
-        parameters=138_410,
-        epochs=epochs,
-        best_epoch=max(1, epochs - 1),
-        training_images=40,
-        validation_images=2,
-        training_seconds=9.5 * epochs,
-        threads=2,
-        conditions=Conditions(
-            seed=0,
-            train={},
-            augmentation={},
-            architecture=member.architecture,
-            preprocessing=views,
-            data_sha256=data_sha256,
-            code_sha256={},
-            machine={"cpu": "A processor", "compute_dtype": "bfloat16"},
-        ),
+    write_record(
+        folder, **describe_member(member, data), epochs=len(epochs), best_epoch=len(epochs) - 1
     )
+
+
+def describe_member(member: Member, data: TrainingDigits) -> dict[str, Any]:
+    """What the record of a member tells of its place in the ensemble."""
+    return {
+        "fold": member.fold,
+        "seed": member.seed,
+        "network": member.network,
+        "architecture": member.architecture,
+        "preprocessing": [list(view) for view in member.views],
+        "provenance": data.provenance,
+    }

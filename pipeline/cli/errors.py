@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline import stages
-from pipeline.cli.console import console, print_table
+from pipeline.cli.console import print_line, print_table
 from pipeline.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def errors(
     )
     print_table(metrics.describe_digits(metrics.tabulate_digits(confusions)), title)
     if note := _describe_difference(current.members):
-        console.print(note, highlight=False, soft_wrap=True)
+        print_line(note)
 
 
 def _describe_difference(evaluated: dict[str, str]) -> str:
@@ -110,7 +111,7 @@ def _compare(current: OutOfFoldPredictions, earlier: OutOfFoldPredictions, revis
         )
         lines.append(f"{name}, by row of train.csv (true: before → now): {listed or 'none'}")
     for line in lines:
-        console.print(line, highlight=False, soft_wrap=True)
+        print_line(line)
 
 
 def _tabulate(predictions: OutOfFoldPredictions) -> pd.DataFrame:
@@ -158,8 +159,8 @@ def _read_revision(revision: str) -> OutOfFoldPredictions:
             )
         try:
             resolve_rev(git, revision)
-            path = (Path.cwd() / PATH).relative_to(Path(git.root_dir).resolve())
-            content = dvc.api.read(path.as_posix(), rev=revision, mode="rb")
+            place = os.path.relpath(PATH, git.root_dir)
+            content = dvc.api.read(Path(place).as_posix(), rev=revision, mode="rb")
         except GitError:
             raise ArtifactError(
                 f"Git does not read {git.root_dir}, because another user owns it. Allow it with: "

@@ -1,17 +1,21 @@
 """What `dvc repro` would run, asked of DVC itself."""
 
+from __future__ import annotations
+
 import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import stages
 from pipeline.errors import PipelineError
-from pipeline.params import Params
 from pipeline.project import FOLDER
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
 
 _SHOWN_CHANGES = 2
 
@@ -104,18 +108,17 @@ def _is_alive(pid: int) -> bool:
 
 def _describe_source(settings: Params) -> dict[str, str]:
     """What the source stage would decide differently; DVC sees it only once the stage has run."""
-    from pipeline.files import read_json
-    from pipeline.stages.source import decide, describe, read_earlier
+    from pipeline.data.sources import decision
+    from pipeline.stages.source import decide, describe
 
     if not stages.SOURCE.exists():
         return {}
+    earlier = decision.read(stages.SOURCE)
     try:
-        decision = decide(settings.source, read_earlier())
+        source = decide(settings.source, earlier)
     except PipelineError as error:
         return {"source": str(error)}
-    if decision == read_json(stages.SOURCE):
-        return {}
-    return {"download": f"the data comes from {describe(decision)}"}
+    return {} if source == earlier else {"download": f"the data comes from {describe(source)}"}
 
 
 def _describe_networks(settings: Params) -> dict[str, str]:

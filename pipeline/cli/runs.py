@@ -82,7 +82,7 @@ def runs(
         print_json([asdict(run) for run in found])
         return
     print_table([_describe(run) for run in found], text={"run", "what changed"})
-    if len(found) == 1:
+    if len(found) == 1 and found[0].accuracy is not None:
         print_line(
             "To list this run later, commit it: git add dvc.lock data/source.json "
             f"{_METRICS} && git commit"
@@ -254,7 +254,7 @@ def _describe(run: Run) -> dict[str, str | Text]:
         name = f"{name} ({run.state})"
     row: dict[str, str | Text] = {
         "run": Text(name, "bold" if run.kind == "workspace" else ""),
-        "what changed": ", ".join(_describe_changes(run)),
+        "what changed": " ".join(_describe_changes(run)),
     }
     row |= dict.fromkeys(("accuracy", "95 % interval", "errors", "min"), "–")
     if run.accuracy is not None:
@@ -270,12 +270,12 @@ def _describe(run: Run) -> dict[str, str | Text]:
 
 def _describe_changes(run: Run) -> Iterator[str]:
     if run.other_data:
-        yield "other data"
+        yield "(other data)"
     if run.other_code:
-        yield "other code"
+        yield "(other code)"
     for place, (key, value) in enumerate(run.changed.items()):
         if place == _SHOWN_CHANGES:
-            yield f"and {len(run.changed) - place} more"
+            yield f"(and {len(run.changed) - place} more)"
             return
         yield f"{key}={_as_typed(value)}"
 

@@ -156,14 +156,17 @@ def collect(settings: Params) -> Status:
 
 
 def _read_data() -> Data | None:
+    from pipeline.data.sources import decision
+    from pipeline.data.sources.decision import ArchiveSource, SampleSource
     from pipeline.files import read_json
 
     if not stages.SOURCE.exists():
         return None
-    decision = read_json(stages.SOURCE)
-    sources = {"sample": "the embedded sample", "kaggle": "Kaggle"}
-    source = sources.get(decision["kind"]) or str(FOLDER / decision["path"])
-    sample = decision["kind"] == "sample"
+    decided = decision.read(stages.SOURCE)
+    sample = isinstance(decided, SampleSource)
+    source = "the embedded sample" if sample else "Kaggle"
+    if isinstance(decided, ArchiveSource):
+        source = str(FOLDER / decided.path)
     summary = stages.DATA_REPORT / "summary.json"
     counts = read_json(summary) if summary.exists() else None
     if counts is None or counts["sample"] != sample:

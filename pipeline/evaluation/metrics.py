@@ -1,4 +1,4 @@
-"""Scores, and errors by digit. Arrays in, numbers and tables out.
+"""Accuracy, and errors by digit. Arrays in, numbers and tables out.
 
 Probabilities are float64 ``(n, 10)`` with rows that sum to 1, labels integer ``(n,)``.
 """
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import classification_report, confusion_matrix, f1_score, log_loss
+from sklearn.metrics import classification_report, confusion_matrix
 
 from pipeline.data.dataset import NUM_CLASSES, Labels, Probabilities
 
@@ -39,7 +39,7 @@ def wilson_interval(
 
 
 def summarize(probabilities: Probabilities, labels: Labels) -> dict[str, Any]:
-    """Accuracy with its interval, errors, log loss and macro F1 by name; fractions, not percent."""
+    """Accuracy with its 95 % interval, errors and images by name; fractions, not percent."""
     predicted = probabilities.argmax(axis=1)
     num_correct = int((predicted == labels).sum())
     low, high = wilson_interval(num_correct, len(labels))
@@ -49,8 +49,6 @@ def summarize(probabilities: Probabilities, labels: Labels) -> dict[str, Any]:
         "accuracy_high": float(high),
         "errors": len(labels) - num_correct,
         "n": len(labels),
-        "log_loss": float(log_loss(labels, probabilities, labels=range(NUM_CLASSES))),
-        "macro_f1": float(f1_score(labels, predicted, average="macro")),
     }
 
 

@@ -15,6 +15,7 @@ from pipeline.evaluation.label_errors import suspect_labels
 from pipeline.evaluation.learning_curves import average_curves, join_histories
 from pipeline.evaluation.near_duplicates import tabulate_near_duplicates
 from pipeline.evaluation.predictions import OutOfFoldPredictions
+from pipeline.evaluation.scores import SCORES
 from pipeline.files import atomic_path
 from pipeline.params import Evaluate
 
@@ -29,8 +30,7 @@ class Metrics:
         accuracy_high: of the same.
         errors: misclassified images.
         n: held-out images.
-        log_loss: mean over the images, natural logarithm.
-        macro_f1: mean over the digits.
+        scores: by the names of `scores.SCORES`.
         expected_calibration_error: see `calibration.expected_calibration_error`.
         temperature: see `calibration.cross_fit_temperature`; None without one.
         scaled_expected_calibration_error: after temperature scaling.
@@ -56,8 +56,7 @@ class Metrics:
     accuracy_high: float
     errors: int
     n: int
-    log_loss: float
-    macro_f1: float
+    scores: dict[str, float]
     expected_calibration_error: float
     temperature: float | None
     scaled_expected_calibration_error: float | None
@@ -137,6 +136,7 @@ def evaluate(
     correct_before = predictions.averages.argmax(axis=1) == labels
     summary = Metrics(
         **metrics.summarize(probabilities, labels),
+        scores={name: score(probabilities, labels) for name, score in SCORES.items()},
         **calibration.summarize_calibration(probabilities, labels, scaled, num_bins=num_bins),
         evaluated_members=len(evaluated),
         members_per_image=len(evaluated) // evaluated["fold"].nunique(),

@@ -18,12 +18,12 @@ from pipeline.errors import ArtifactError
 from pipeline.evaluation import predictions
 from pipeline.files import read_json, sha256
 from pipeline.networks.backend import keras
-from pipeline.networks.record import write_record
 from pipeline.networks.trained import load_network, save_model
 from pipeline.params import Member
 from pipeline.stages import evaluate
 from tests.conftest import LISTED_NETWORK, ROOT, list_networks, set_params
-from tests.results import make_record
+from tests.members import RECORD, write_record
+from tests.results import describe_member
 
 EVALUATED = [f"{fold}-{seed}-deskewed" for fold in (0, 2) for seed in (0, 1)]
 
@@ -32,7 +32,8 @@ def add_member(member: Member, data: TrainingDigits) -> None:
     keras.utils.set_random_seed(member.seed)
     folder = stages.MODELS / member.name
     save_model(build(member.architecture), folder / "model.keras")
-    write_record(folder, make_record(member, data, epochs=1, data_sha256=sha256(stages.TRAIN)))
+    conditions = replace(RECORD.conditions, data_sha256=sha256(stages.TRAIN))
+    write_record(folder, **describe_member(member, data), conditions=conditions)
     row = {"epoch": 1, "loss": 1.0, "accuracy": 0.5, "val_loss": 0.9, "val_accuracy": 0.6}
     pd.DataFrame([row]).to_csv(folder / "history.csv", index=False)
 
@@ -139,7 +140,7 @@ def test_each_member_is_evaluated_on_its_fold_alone(evaluated: TrainingDigits) -
     assert summary["member_accuracy_mean"] == pytest.approx(accuracies.mean())
     assert summary["member_accuracy_sd"] == pytest.approx(accuracies.std())
     assert summary["train_accuracy"] == pytest.approx(table["train_accuracy"].mean())
-    assert summary["training_seconds"] == 6 * 9.5
+    assert summary["training_seconds"] == 6 * 12.5
 
 
 def test_member_that_held_out_other_images_is_refused(evaluated: TrainingDigits) -> None:
