@@ -117,7 +117,7 @@ def print_averages(
     )
     accuracy, gain = mean_accuracy(averaged), paired_difference(averaged, single)
     print(
-        f"all {count} averaged: {averaged.size - averaged.sum():,} of {averaged.size:,} are errors, "
+        f"all {count} averaged: {averaged.size - averaged.sum():,} of {averaged.size:,} errors, "
         f"{accuracy.value:.3%} ({accuracy.low:.3%} to {accuracy.high:.3%}); gain over one, paired: "
         f"{describe_gain(gain)}"
     )
@@ -136,8 +136,8 @@ def print_gain_of_neighbours() -> None:
     )
     print(
         f"with neighbours: {(~refined).sum():,} of {refined.size:,} errors instead of "
-        f"{(~alone).sum():,}, {(refined & ~alone).sum()} corrected, {(alone & ~refined).sum()} new; "
-        f"gain, paired: {describe_gain(paired_difference(refined, alone))}"
+        f"{(~alone).sum():,}, {(refined & ~alone).sum()} corrected, {(alone & ~refined).sum()} "
+        f"new; gain, paired: {describe_gain(paired_difference(refined, alone))}"
     )
 
 
