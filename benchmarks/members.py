@@ -76,7 +76,9 @@ def print_shared_errors(by_fold: dict[Fold, list[Member]], hits: dict[Member, Hi
             differ = [
                 name for name in ("seed", "network") if getattr(one, name) != getattr(other, name)
             ]
-            fractions.setdefault(" and ".join(differ), []).append(both.sum() / max(1, either.sum()))
+            fractions.setdefault(" and ".join(differ), []).append(
+                int(both.sum()) / max(1, int(either.sum()))
+            )
     print("errors that two members of a fold share (of those that either makes), who differ in")
     for key, values in sorted(fractions.items()):
         print(f"  {key}: {np.mean(values):.0%} (pairs: {len(values)})")
