@@ -117,7 +117,7 @@ def print_averages(
     )
     accuracy, gain = mean_accuracy(averaged), paired_difference(averaged, single)
     print(
-        f"all {count} averaged: {averaged.size - averaged.sum():,} of {averaged.size:,} are errors, "
+        f"all {count} averaged: {averaged.size - averaged.sum():,} errors in {averaged.size:,} images, "
         f"{accuracy.value:.3%} ({accuracy.low:.3%} to {accuracy.high:.3%}); gain over one, paired: "
         f"{describe_gain(gain)}"
     )
@@ -135,9 +135,9 @@ def print_gain_of_neighbours() -> None:
         for each in (found.averages, found.probabilities)
     )
     print(
-        f"with neighbours: {(~refined).sum():,} of {refined.size:,} errors instead of "
-        f"{(~alone).sum():,}, {(refined & ~alone).sum()} corrected, {(alone & ~refined).sum()} new; "
-        f"gain, paired: {describe_gain(paired_difference(refined, alone))}"
+        f"with neighbours: {(~refined).sum():,} errors in {refined.size:,} images instead of "
+        f"{(~alone).sum():,}; {(refined & ~alone).sum()} corrected, "
+        f"{(alone & ~refined).sum()} new; gain, paired: {describe_gain(paired_difference(refined, alone))}"
     )
 
 
