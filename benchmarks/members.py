@@ -76,7 +76,9 @@ def print_shared_errors(by_fold: dict[Fold, list[Member]], hits: dict[Member, Hi
             differ = [
                 name for name in ("seed", "network") if getattr(one, name) != getattr(other, name)
             ]
-            fractions.setdefault(" and ".join(differ), []).append(both.sum() / max(1, either.sum()))
+            fractions.setdefault(" and ".join(differ), []).append(
+                int(both.sum()) / max(1, int(either.sum()))
+            )
     print("errors that two members of a fold share (of those that either makes), who differ in")
     for key, values in sorted(fractions.items()):
         print(f"  {key}: {np.mean(values):.0%} (pairs: {len(values)})")
@@ -117,7 +119,7 @@ def print_averages(
     )
     accuracy, gain = mean_accuracy(averaged), paired_difference(averaged, single)
     print(
-        f"all {count} averaged: {averaged.size - averaged.sum():,} errors in {averaged.size:,} images, "
+        f"all {count} averaged: {averaged.size - averaged.sum():,} of {averaged.size:,} errors, "
         f"{accuracy.value:.3%} ({accuracy.low:.3%} to {accuracy.high:.3%}); gain over one, paired: "
         f"{describe_gain(gain)}"
     )
@@ -135,9 +137,9 @@ def print_gain_of_neighbours() -> None:
         for each in (found.averages, found.probabilities)
     )
     print(
-        f"with neighbours: {(~refined).sum():,} errors in {refined.size:,} images instead of "
-        f"{(~alone).sum():,}; {(refined & ~alone).sum()} corrected, "
-        f"{(alone & ~refined).sum()} new; gain, paired: {describe_gain(paired_difference(refined, alone))}"
+        f"with neighbours: {(~refined).sum():,} of {refined.size:,} errors instead of "
+        f"{(~alone).sum():,}, {(refined & ~alone).sum()} corrected, {(alone & ~refined).sum()} "
+        f"new; gain, paired: {describe_gain(paired_difference(refined, alone))}"
     )
 
 

@@ -109,7 +109,7 @@ def write_page(_: float) -> None:
 
 
 def predict_badly(labels: Labels, fraction: float) -> NDArray[np.float64]:
-    """Probabilities ``(n, 10)`` with errors in a fraction of the images, some of them with certainty."""
+    """Probabilities ``(n, 10)`` with errors in a fraction of the images, some of them confident."""
     generator = np.random.default_rng(0)
     n = len(labels)
     confidence = 1 - 0.5 * generator.beta(0.1, 4, n)
