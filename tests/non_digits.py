@@ -1,4 +1,4 @@
-"""Pictures without a digit: blots, letters, symbols and scribbles, each drawn a little differently."""
+"""Pictures without a digit: blots, letters, symbols and scribbles, no two alike."""
 
 from collections.abc import Callable
 
@@ -21,26 +21,40 @@ LETTERS: dict[str, list[Line]] = {
     + [[(0.45, 0.5), (0.9, 1)]],
     "W": [[(0, 0), (0.25, 1), (0.5, 0.3), (0.75, 1), (1, 0)]],
     "X": [[(0.1, 0), (0.9, 1)], [(0.9, 0), (0.1, 1)]],
-    "m": [[(0, 1), (0, 0.3), *arc(0.25, 0.5, 0.25, 0.3, 180, 360), (0.5, 1)]]
-    + [[*arc(0.75, 0.5, 0.25, 0.3, 180, 360), (1, 1)]],
+    "m": [
+        [(0, 1), (0, 0.3), *arc(0.25, 0.5, 0.25, 0.3, 180, 360), (0.5, 1)],
+        [*arc(0.75, 0.5, 0.25, 0.3, 180, 360), (1, 1)],
+    ],
     "k": [[(0.2, 0), (0.2, 1)], [(0.75, 0.35), (0.2, 0.7), (0.85, 1)]],
 }
 
 SYMBOLS: dict[str, list[Line]] = {
     "plus": [[(0.5, 0.1), (0.5, 0.9)], [(0.1, 0.5), (0.9, 0.5)]],
     "equals": [[(0.1, 0.4), (0.9, 0.4)], [(0.1, 0.65), (0.9, 0.65)]],
-    "hash": [[(0.35, 0), (0.3, 1)], [(0.7, 0), (0.65, 1)], [(0, 0.35), (1, 0.35)]]
-    + [[(0, 0.68), (1, 0.68)]],
+    "hash": [
+        [(0.35, 0), (0.3, 1)],
+        [(0.7, 0), (0.65, 1)],
+        [(0, 0.35), (1, 0.35)],
+        [(0, 0.68), (1, 0.68)],
+    ],
     "star": [[(0.5, 0), (0.8, 1), (0, 0.38), (1, 0.38), (0.2, 1), (0.5, 0)]],
     "asterisk": [[(0.5, 0), (0.5, 1)], [(0.05, 0.25), (0.95, 0.75)], [(0.95, 0.25), (0.05, 0.75)]],
     "arrow": [[(0, 0.5), (1, 0.5)], [(0.65, 0.2), (1, 0.5), (0.65, 0.8)]],
     "triangle": [[(0.5, 0.05), (1, 0.95), (0, 0.95), (0.5, 0.05), (0.6, 0.23)]],
-    "heart": [[(0.5, 0.95), (0.05, 0.4), *arc(0.27, 0.27, 0.23, 0.2, 170, 360)]]
-    + [[*arc(0.73, 0.27, 0.23, 0.2, 180, 370), (0.5, 0.95)]],
-    "house": [[(0.1, 1), (0.1, 0.45), (0.5, 0), (0.9, 0.45), (0.9, 1), (0.1, 1)]]
-    + [[(0.1, 0.45), (0.9, 0.45)]],
-    "face": [arc(0.5, 0.5, 0.5, 0.5, 0, 360, 60), arc(0.5, 0.5, 0.28, 0.28, 20, 160)]
-    + [[(0.35, 0.33), (0.35, 0.38)], [(0.65, 0.33), (0.65, 0.38)]],
+    "heart": [
+        [(0.5, 0.95), (0.05, 0.4), *arc(0.27, 0.27, 0.23, 0.2, 170, 360)],
+        [*arc(0.73, 0.27, 0.23, 0.2, 180, 370), (0.5, 0.95)],
+    ],
+    "house": [
+        [(0.1, 1), (0.1, 0.45), (0.5, 0), (0.9, 0.45), (0.9, 1), (0.1, 1)],
+        [(0.1, 0.45), (0.9, 0.45)],
+    ],
+    "face": [
+        arc(0.5, 0.5, 0.5, 0.5, 0, 360, 60),
+        arc(0.5, 0.5, 0.28, 0.28, 20, 160),
+        [(0.35, 0.33), (0.35, 0.38)],
+        [(0.65, 0.33), (0.65, 0.38)],
+    ],
 }
 
 
@@ -79,9 +93,9 @@ def scribble(g: Generator) -> Pixels:
         y = t + 0.08 * np.sin(2 * np.pi * turns * 0.7 * t + g.uniform(0, 6))
         x, y = (x, y) if g.random() < 0.5 else (y, x)
     else:
+        n = np.array([1, 2, 3, 5])[:, np.newaxis]
         x, y = (
-            0.5
-            + sum(0.35 / n**0.7 * np.sin(2 * np.pi * n * t + g.uniform(0, 6)) for n in (1, 2, 3, 5))
+            0.5 + (0.35 / n**0.7 * np.sin(2 * np.pi * n * t + g.uniform(0, 6, n.shape))).sum(axis=0)
             for _ in range(2)
         )
     return _lettering([list(zip(x.tolist(), y.tolist(), strict=True))], g)
@@ -115,10 +129,11 @@ def filled_triangle(g: Generator) -> Pixels:
 def blot(g: Generator) -> Pixels:
     """An uneven patch."""
     turns = np.linspace(0, 2 * np.pi, 120)
-    radius = 0.4 + sum(
-        g.uniform(0, 0.12 / n) * np.sin(n * turns + g.uniform(0, 6)) for n in range(2, 7)
-    )
-    return _filled([(r * np.cos(t), r * np.sin(t)) for r, t in zip(radius, turns, strict=True)], g)
+    n = np.arange(2, 7)[:, np.newaxis]
+    waves = g.uniform(0, 0.12 / n) * np.sin(n * turns + g.uniform(0, 6, n.shape))
+    radius = 0.4 + waves.sum(axis=0)
+    x, y = radius * np.cos(turns), radius * np.sin(turns)
+    return _filled(list(zip(x.tolist(), y.tolist(), strict=True)), g)
 
 
 NO_DIGITS: dict[str, Callable[[Generator], Pixels]] = {
