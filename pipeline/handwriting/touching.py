@@ -69,7 +69,7 @@ def find_touching(mask: Mask) -> Touching | None:
 
 
 def _find_line(part: Mask) -> Touching | None:
-    height, width = part.shape
+    _height, width = part.shape
     left, right = _end(part), _end(part[:, ::-1])
     if left is None or right is None:
         return None
