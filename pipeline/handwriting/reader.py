@@ -18,6 +18,7 @@ from pipeline.errors import ArtifactError
 from pipeline.files import missing_artifact, read_json, sha256
 from pipeline.handwriting import find_digit as handwriting
 from pipeline.handwriting import pictures
+from pipeline.handwriting.crossings import is_unlike_digit
 from pipeline.handwriting.find_digit import Problem
 from pipeline.parallel import count_processors
 
@@ -43,7 +44,7 @@ class Reading:
         problem: why there is no digit to read, or None.
         probabilities: float64 ``(10,)``, the mean of all networks and of the image turned a little
             either way; uniform where there is no digit.
-        doubtful: whether some of what was found may be no stroke of the digit.
+        doubtful: whether some of what was found may be no stroke of the digit, or it is no digit.
     """
 
     image: Images
@@ -193,7 +194,7 @@ class Reader:
                 glyph.image,
                 glyph.problem,
                 np.full(10, 0.1) if glyph.problem else row,
-                glyph.doubtful,
+                glyph.doubtful or is_unlike_digit(glyph.image, int(row.argmax())),
             )
             for glyph, row in zip(glyphs, probabilities, strict=True)
         ]
