@@ -67,18 +67,21 @@ def test_report_says_that_it_is_of_the_sample(project: Path) -> None:
 def test_errors_are_readable_in_a_terminal(project: Path) -> None:
     output = run(project, "digits", "errors")
     summary = read_json(project / "reports/evaluation/metrics.json")
-    assert f"{summary['errors']} of 288 held-back images misread" in output
+    assert f"{summary['errors']} errors in 288 held-out images" in output
     assert re.findall(r"^ +(\d)  ", output, re.MULTILINE) == list("0123456789")
     assert "other networks" not in output
     set_params(project, ("seeds: [0]", "seeds: [1]"))
-    assert "params.yaml lists other networks than those judged" in run(project, "digits", "errors")
+    assert "params.yaml lists other networks than were evaluated" in run(
+        project, "digits", "errors"
+    )
 
 
 def test_errors_against_an_equal_revision_are_none(project: Path) -> None:
     output = run(project, "digits", "errors", "--against", "HEAD")
-    assert "0 became right and 0 wrong since HEAD, of 288" in output
+    assert "in HEAD, on the 288 images held out in both" in output
+    assert "0 corrected, 0 new errors; McNemar's exact test: p = 1: could be chance" in output
     output = run(project, "digits", "errors", "--against", "no-such-revision", status=1)
-    assert "error: The predictions of no-such-revision are not at hand" in output
+    assert "error: no-such-revision is no commit, branch, tag or experiment" in output
 
 
 def test_second_run_runs_nothing_but_source(project: Path) -> None:

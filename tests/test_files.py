@@ -186,7 +186,7 @@ def test_any_changed_byte_of_an_archive_is_harmless_or_named(compressed: bool) -
     content = npz(compressed=compressed)
     named = 0
     for place in [*range(250), *range(len(content) - 130, len(content))]:
-        for mask in (0x01, 0x08, 0x0C, 0x10, 0x20, 0x40, 0x50, 0x80, 0xFF):
+        for mask in (0x01, 0x0C, 0x50, 0xFF):
             changed = bytearray(content)
             changed[place] ^= mask
             try:
@@ -195,7 +195,7 @@ def test_any_changed_byte_of_an_archive_is_harmless_or_named(compressed: bool) -
                 named += 1
                 assert str(error)
                 assert "pickle" not in str(error)
-    assert named > 1000
+    assert named > 500
 
 
 @pytest.mark.parametrize("header", ["{'descr': (1, '|u1', ", "{'descr': 3 4}", "{b'descr': 1}"])

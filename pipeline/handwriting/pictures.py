@@ -1,7 +1,7 @@
 """Picture files of any kind to RGBA arrays, with bounds on what is decoded.
 
 Only formats that Pillow decodes by itself are allowed: none that starts another program. Size and
-kind are judged by the header, before any pixel is decoded.
+kind are known from the header, before any pixel is decoded.
 """
 
 import warnings

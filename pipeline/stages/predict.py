@@ -4,14 +4,13 @@ The members are the exported ones, which need no TensorFlow; the export stage co
 with those of the trained ones. Low-confidence predictions are refined with nearest neighbours.
 """
 
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline import params, stages
+from pipeline import git, params, stages
 from pipeline.data import dataset
 from pipeline.data.dataset import (
     NUM_CLASSES,
@@ -139,28 +138,9 @@ def write_submission(
             provenance=provenance,
             members=hashes,
             params_sha256=sha256(Path("params.yaml")),
-            commit=describe_commit(),
+            commit=git.describe_commit(),
         ),
     )
-
-
-def describe_commit() -> str | None:
-    """The commit of the code that runs, ``+dirty`` if it was changed since; None outside Git.
-
-    A repository around the project counts only if it tracks the project's files.
-    """
-
-    def git(*arguments: str) -> str:
-        command = ["git", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        git("ls-files", "--error-unmatch", "--", "params.yaml", "dvc.yaml")
-        commit = git("rev-parse", "HEAD")
-        changed = git("status", "--porcelain", "--", "pipeline", "params.yaml", "dvc.yaml")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return f"{commit}+dirty" if changed else commit
 
 
 def write_report(

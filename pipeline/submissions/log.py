@@ -13,8 +13,7 @@ from pathlib import Path
 
 from pipeline.errors import ArtifactError
 from pipeline.files import write_text
-from pipeline.kaggle.client import Submission
-from pipeline.submissions.file import SubmissionRecord
+from pipeline.kaggle.submission import Submission
 
 PENDING, COMPLETE, ERROR = "pending", "complete", "error"
 
@@ -118,18 +117,6 @@ def find(entries: list[Entry], sha256: str) -> Entry | None:
         if entry.sha256 and sha256.startswith(entry.sha256) and entry.status != ERROR:
             return entry
     return None
-
-
-def complete(entry: Entry, record: SubmissionRecord, accuracy: float | None) -> Entry:
-    """Add what the file came from, and its out-of-fold accuracy."""
-    return replace(
-        entry,
-        out_of_fold_accuracy="" if accuracy is None else f"{accuracy:.5f}",
-        sha256=record.sha256,
-        commit=record.commit or "",
-        params_sha256=record.params_sha256,
-        members=" ".join(record.members),
-    )
 
 
 def _take_over(submission: Submission) -> Entry:

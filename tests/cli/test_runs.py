@@ -108,3 +108,7 @@ def test_metrics_of_other_parameters_are_no_score_of_the_workspace(
     assert (workspace["state"], workspace["accuracy"]) == ("no score", None)
     assert workspace["changed"] == {"ensemble.seeds": [1]}
     assert commit["errors"] == 2
+    set_params(in_project, ("seeds: [1]", "seeds: [0]"), ("power: 4", "power: 3"))
+    assert digits(monkeypatch, "runs", "--json") == 0
+    workspace, _ = json.loads(capsys.readouterr().out)
+    assert (workspace["accuracy"], workspace["changed"]) == (None, {"neighbours.power": 3})

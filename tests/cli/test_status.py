@@ -46,7 +46,7 @@ def test_finished_run_on_the_sample(
     assert f"networks     1 of 1 trained: {MEMBER}\n" in output
     assert "of the sample, not for Kaggle" in output
     assert "out of date  nothing\n" in output
-    assert re.search(r"next: dvc repro\n.*data/digit-recognizer.zip\n$", output)
+    assert re.search(r"next: dvc repro\n.*data/digit-recognizer.zip\nalso: .*\n$", output)
 
 
 def test_json_has_the_keys_that_the_help_names(
@@ -94,6 +94,7 @@ def test_edited_parameters_and_code_make_stages_out_of_date(
     assert "evaluate, report: params.yaml (neighbours) changed\n" in output
     assert re.search("predict: .*pipeline/stages/predict.py changed", output)
     assert "train@" not in output
+    assert "2 errors in 288 images\nof before the changes that are out of date below\n" in output
     assert "next: dvc repro\n" in output
 
 

@@ -17,7 +17,7 @@ from pipeline.networks.backend import keras
 from pipeline.networks.trained import load_network, save_model
 from pipeline.stages import export, predict
 from pipeline.submissions import file as submission
-from tests.conftest import SMALL_NETWORK, modules_after, run, set_params
+from tests.conftest import SMALL_NETWORK, modules_after, set_params
 from tests.members import write_record
 
 NO_NEIGHBOURS = "confidence_threshold: 0.7", "confidence_threshold: 0"
@@ -147,35 +147,6 @@ def test_test_report_counts_and_lists_what_was_predicted(member: Path) -> None:
     ranked = np.sort(probabilities[lowest["image_id"] - 1], axis=1)
     np.testing.assert_allclose(lowest["margin"], ranked[:, -1] - ranked[:, -2])
     assert lowest["margin"].is_monotonic_increasing
-
-
-def test_commit_is_that_of_the_repository_that_tracks_the_project(tmp_path: Path) -> None:
-    """A repository around a project that it does not track is not the project's."""
-    project = tmp_path / "large/project"
-    project.mkdir(parents=True)
-    for name in ("params.yaml", "dvc.yaml"):
-        (project / name).write_text("a: 1\n")
-
-    def commit() -> str | None:
-        with pytest.MonkeyPatch.context() as monkeypatch:
-            monkeypatch.chdir(project)
-            return predict.describe_commit()
-
-    assert commit() is None
-    large = project.parent
-    run(large, "git", "init", "--quiet", "--initial-branch=main")
-    run(large, "git", "config", "user.name", "Tester")
-    run(large, "git", "config", "user.email", "tester@example.org")
-    run(large, "git", "commit", "--quiet", "--allow-empty", "--message=other work")
-    assert commit() is None
-    run(large, "git", "add", ".")
-    run(large, "git", "commit", "--quiet", "--message=project")
-    head = run(large, "git", "rev-parse", "HEAD").strip()
-    assert commit() == head
-    (large / "notes").write_text("not of the project")
-    assert commit() == head
-    (project / "params.yaml").write_text("a: 2\n")
-    assert commit() == f"{head}+dirty"
 
 
 def test_competition_and_sample_are_told_apart() -> None:
