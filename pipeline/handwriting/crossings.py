@@ -46,4 +46,4 @@ def is_unlike_digit(image: Images, digit: int) -> bool:
 def _count_crossings(box: NDArray[np.bool_], shares: tuple[float, ...]) -> NDArray[np.intp]:
     """How many strokes lie along rows."""
     rows = box[(np.array(shares) * len(box)).astype(int)].astype(np.int8)
-    return np.diff(rows, axis=1, prepend=0).clip(0).sum(axis=1)
+    return np.asarray(np.diff(rows, axis=1, prepend=0).clip(0).sum(axis=1))
