@@ -7,7 +7,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 export PYTHONUTF8 := 1
 
-.PHONY: repro test lock scm clean
+.PHONY: repro test docs pictures lock scm clean
 
 # DVC runs the `python` that it finds first.
 repro: $(VENV)/runtime scm
@@ -20,7 +20,7 @@ test: $(VENV)/development
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov
 
 # Pins every dependency again, with hashes; needs uv.
 lock:
@@ -51,3 +51,12 @@ scm:
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache *.egg-info
+
+# The pages, into site/; a warning is an error.
+docs: $(VENV)/development
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "Look at site/index.html"
+
+# The pictures of README and pages, from a run on the sample; needs Chromium.
+pictures: $(VENV)/development
+	$(BIN)/python -m docs.pictures

@@ -22,7 +22,7 @@ _MARKERS = {"author": "o", "ours": "s"}
 _LINES = ("#0072b2", "#009e73", "#d55e00", "#e69f00", "#cc79a7", "#56b4e9")
 _LINE_MARKERS = "osD^vP"
 _ERROR_TICKS = (0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 20, 30, 50, 70)
-"""Percent wrong."""
+"""Error rates in percent."""
 _NAMES_BEGIN = 0.72
 """Where names stand, as a share of a panel's width."""
 _NAME_POINTS = 12

@@ -79,10 +79,12 @@ _RENAMED = {
 
 
 def _describe(problem: Any, kind: type[BaseModel]) -> str:
-    keys = [str(key) for key in problem["loc"] if isinstance(key, str) and key != "[key]"]
+    keys = [key for key in problem["loc"] if isinstance(key, str) and key != "[key]"]
     key, found = ".".join(keys), describe_value(problem["input"])
     match problem["type"]:
-        case "extra_forbidden" | "invalid_key":
+        case "invalid_key":
+            return f"{found}: no such key, expected {', '.join(_fields_at(kind, keys))}"
+        case "extra_forbidden":
             known = _fields_at(kind, keys[:-1])
             hint = f" ({_RENAMED[key]} since version 1.0)" if key in _RENAMED else ""
             hint = hint or suggest(keys[-1], known)

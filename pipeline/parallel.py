@@ -87,7 +87,8 @@ def helper_processes(
             [sys.executable, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+            encoding="utf-8",
             start_new_session=True,  # Ctrl-C is for the process that starts them
         )
         for _ in range(processes)

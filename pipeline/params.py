@@ -233,7 +233,10 @@ class Params(Section):
         return [member for member in self.members() if member.fold != "all"]
 
 
-def load(path: Path = FOLDER / "params.yaml") -> Params:
+FILE = FOLDER / "params.yaml"
+
+
+def load(path: Path = FILE) -> Params:
     """Read and check the whole file.
 
     Raises:

@@ -1,13 +1,19 @@
 """What a training shows while it runs."""
 
+import math
+from collections import deque
 from collections.abc import Mapping
+from statistics import fmean
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 _console = Console()
+
+_AVERAGED_EPOCHS = 4
+"""Epochs whose time tells that of the next; they leave out different numbers of images."""
 
 
 class FinishedEpoch(NamedTuple):
@@ -47,24 +53,23 @@ class ShownTraining(Protocol):
 
 
 class EpochDisplay:
-    """A bar with an estimate of the longest possible wait; in a log, a line per epoch."""
+    """A bar in a terminal, and a line per epoch that says how long it takes at most from here."""
 
     def __init__(self, name: str, max_epochs: int, finished_epochs: int) -> None:
         self._name, self._last_epoch = name, max_epochs
+        self._seconds: deque[float] = deque(maxlen=_AVERAGED_EPOCHS)
+        self._is_first = True
         if finished_epochs:
             print_line(f"{name}: continuing after epoch {finished_epochs}")
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("· at most"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
+            TextColumn("{task.fields[left]}", markup=False),
             console=_console,
             transient=True,
             disable=not _console.is_terminal,
         )
-        self._task = self._bar.add_task(name, total=max_epochs, completed=finished_epochs)
+        self._task = self._bar.add_task(name, total=max_epochs, completed=finished_epochs, left="")
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -79,17 +84,35 @@ class EpochDisplay:
             self._task,
             completed=epochs,
             total=self._last_epoch,
-            description=f"{self._name} · epoch {-int(-epochs // 1)}/{self._last_epoch}",
+            description=f"{self._name}  epoch {math.ceil(epochs)}/{self._last_epoch}",
+            left=self._left(epochs),
         )
 
     def finish_epoch(self, finished: FinishedEpoch) -> None:
-        """Print the line of an epoch."""
+        """Print the line of an epoch; that of the last one is marked if its weights are kept."""
         row, self._last_epoch = finished.row, finished.last_epoch
-        figures = [f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}"]
+        if not self._is_first:  # it compiles as well
+            self._seconds.append(row["seconds"])
+        self._is_first = False
+        is_last = row["epoch"] >= self._last_epoch
+        note = "kept" if is_last and finished.is_best else self._left(row["epoch"])
+        figures = f"loss {row['loss']:.4f}"
         if "val_loss" in row:
-            figures += [f"val_loss {row['val_loss']:.4f}  val_accuracy {row['val_accuracy']:.4f}"]
+            figures += f"  val_loss {row['val_loss']:.4f}  val_acc {row['val_accuracy']:.3f}"
+        else:
+            figures += f"  accuracy {row['accuracy']:.4f}"
         epoch = f"epoch {row['epoch']:2.0f}/{self._last_epoch}"
-        print_line(f"{self._name}  {epoch}  {row['seconds']:5.1f} s  {'  '.join(figures)}")
+        print_line(f"{self._name}  {epoch}  {note:>9}  {figures}")
+
+    def _left(self, epochs: float) -> str:
+        """How long the epochs after these take, as far as is known; empty where it is not."""
+        if not self._seconds or epochs >= self._last_epoch:
+            return ""
+        left = (self._last_epoch - epochs) * fmean(self._seconds)
+        minutes, seconds = divmod(round(left), 60)
+        hours, minutes = divmod(minutes, 60)
+        hour = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+        return f"{hour}:{seconds:02} left"
 
 
 def print_line(line: str) -> None:

@@ -21,26 +21,28 @@ from pipeline.networks.trained import save_model
 
 Line = list[tuple[float, float]]
 
-MEMBER = "0-0-pooled_cnn-plain"
+MEMBER = "0-0-small"
 
 
-def _arc(x: float, y: float, across: float, down: float, start: float, end: float) -> Line:
+def arc(
+    x: float, y: float, across: float, down: float, start: float, end: float, points: int = 24
+) -> Line:
     """Points of an ellipse's arc; degrees clockwise from the right."""
-    turns = np.deg2rad(np.linspace(start, end, 24))
+    turns = np.deg2rad(np.linspace(start, end, points))
     return [(x + across * float(np.cos(t)), y + down * float(np.sin(t))) for t in turns]
 
 
 SHAPES: dict[int, list[Line]] = {
-    0: [_arc(0.5, 0.5, 0.32, 0.48, -90, 270)],
+    0: [arc(0.5, 0.5, 0.32, 0.48, -90, 270)],
     1: [[(0.5, 0.02), (0.5, 0.98)]],
-    2: [[*_arc(0.5, 0.28, 0.32, 0.26, -170, 40), (0.15, 0.97), (0.87, 0.97)]],
-    3: [_arc(0.45, 0.26, 0.33, 0.24, -150, 90), _arc(0.45, 0.73, 0.38, 0.25, -90, 150)],
+    2: [[*arc(0.5, 0.28, 0.32, 0.26, -170, 40), (0.15, 0.97), (0.87, 0.97)]],
+    3: [arc(0.45, 0.26, 0.33, 0.24, -150, 90), arc(0.45, 0.73, 0.38, 0.25, -90, 150)],
     4: [[(0.4, 0.02), (0.14, 0.6), (0.9, 0.6)], [(0.68, 0.3), (0.66, 0.98)]],
-    5: [[(0.85, 0.03), (0.25, 0.03), (0.22, 0.45), *_arc(0.46, 0.68, 0.36, 0.28, -120, 140)]],
-    6: [[(0.68, 0.02), (0.4, 0.22), (0.2, 0.6), *_arc(0.5, 0.71, 0.31, 0.27, 180, 540)]],
+    5: [[(0.85, 0.03), (0.25, 0.03), (0.22, 0.45), *arc(0.46, 0.68, 0.36, 0.28, -120, 140)]],
+    6: [[(0.68, 0.02), (0.4, 0.22), (0.2, 0.6), *arc(0.5, 0.71, 0.31, 0.27, 180, 540)]],
     7: [[(0.12, 0.04), (0.86, 0.04), (0.4, 0.98)]],
-    8: [_arc(0.5, 0.26, 0.26, 0.24, 90, 450), _arc(0.5, 0.74, 0.33, 0.25, -90, 270)],
-    9: [[*_arc(0.5, 0.28, 0.29, 0.26, 0, -360), (0.79, 0.28), (0.72, 0.98)]],
+    8: [arc(0.5, 0.26, 0.26, 0.24, 90, 450), arc(0.5, 0.74, 0.33, 0.25, -90, 270)],
+    9: [[*arc(0.5, 0.28, 0.29, 0.26, 0, -360), (0.79, 0.28), (0.72, 0.98)]],
 }
 
 
@@ -93,6 +95,13 @@ def paint(
     """Ink of one colour on paper of another, as RGBA."""
     share = ink[..., np.newaxis]
     return opaque(np.asarray(paper) * (1 - share) + np.asarray(colour) * share)
+
+
+def save_drawing(path: Path, digit: int, seed: int = 0) -> Path:
+    """Write a picture of a digit, dark on white."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(paint(draw_ink(digit, np.random.default_rng(seed)))).save(path)
+    return path
 
 
 def opaque(levels: NDArray[np.float64]) -> Pixels:

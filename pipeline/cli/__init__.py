@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from pipeline import project
+from pipeline import environment, project
 from pipeline.cli import browser, errors, networks, own_digits, runs, status, submissions
 from pipeline.errors import exit_status
 
@@ -93,4 +93,5 @@ def digits(
 
 def main() -> None:
     """Entry point of the console script."""
+    environment.adapt()
     sys.exit(exit_status(lambda: app(prog_name="digits")))

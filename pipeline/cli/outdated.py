@@ -1,19 +1,25 @@
 """What `dvc repro` would run, asked of DVC itself."""
 
+from __future__ import annotations
+
 import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import stages
 from pipeline.errors import PipelineError
-from pipeline.params import Params
 from pipeline.project import FOLDER
 
+if TYPE_CHECKING:
+    from pipeline.params import Params
+
 _SHOWN_CHANGES = 2
+_STATES = {"deleted": "is missing", "not in cache": "is not in DVC's cache"}
+"""What to say of a file, by DVC's word for it; every other one is a change."""
 
 
 class DvcError(PipelineError):
@@ -57,6 +63,12 @@ def find_outdated(settings: Params) -> dict[str, list[str]]:
         if reasons.get(stage) != []:
             reasons.setdefault(stage, []).insert(0, change)
     return reasons
+
+
+def decides_score(reasons: Mapping[str, list[str]]) -> bool:
+    """Whether a stage is out of date from which the score follows."""
+    names = {stage.partition("@")[0] for stage in reasons}
+    return not names.isdisjoint({"source", "download", "prepare", "train", "evaluate"})
 
 
 def group_outdated(reasons: Mapping[str, list[str]]) -> list[str]:
@@ -104,18 +116,17 @@ def _is_alive(pid: int) -> bool:
 
 def _describe_source(settings: Params) -> dict[str, str]:
     """What the source stage would decide differently; DVC sees it only once the stage has run."""
-    from pipeline.files import read_json
-    from pipeline.stages.source import decide, describe, read_earlier
+    from pipeline.data.sources import decision
+    from pipeline.stages.source import decide, describe
 
     if not stages.SOURCE.exists():
         return {}
+    earlier = decision.read(stages.SOURCE)
     try:
-        decision = decide(settings.source, read_earlier())
+        source = decide(settings.source, earlier)
     except PipelineError as error:
         return {"source": str(error)}
-    if decision == read_json(stages.SOURCE):
-        return {}
-    return {"download": f"the data comes from {describe(decision)}"}
+    return {} if source == earlier else {"download": f"the data comes from {describe(source)}"}
 
 
 def _describe_networks(settings: Params) -> dict[str, str]:
@@ -143,7 +154,7 @@ def _describe_changes(changes: list[Any]) -> Iterator[str]:
                     if isinstance(state, dict):  # params.yaml, by key
                         yield f"{path} ({', '.join(state)}) changed"
                     else:
-                        yield f"{path} {'is missing' if state == 'deleted' else 'changed'}"
+                        yield f"{path} {_STATES.get(state, 'changed')}"
 
 
 @contextmanager
@@ -153,12 +164,14 @@ def readable_dvc_errors() -> Iterator[None]:
     from dvc.lock import LockError
     from scmrepo.exceptions import SCMError
 
-    loggers = [logging.getLogger(name) for name in ("dvc", "dvc_objects", "scmrepo")]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
+    logger = logging.getLogger("dvc")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
     try:
         yield
     except LockError:
         raise DvcBusyError(f"DVC is running: {find_running() or 'another process'}") from None
     except (DvcException, SCMError) as error:
         raise DvcError(" ".join(str(error).split())) from None
+    finally:
+        logger.setLevel(level)

@@ -6,14 +6,20 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
 from pipeline.cli.console import print_json, print_line, print_table
-from pipeline.cli.outdated import DvcError, readable_dvc_errors
+from pipeline.cli.outdated import (
+    DvcBusyError,
+    DvcError,
+    decides_score,
+    find_outdated,
+    readable_dvc_errors,
+)
 from pipeline.project import FOLDER
 
 if TYPE_CHECKING:
@@ -82,7 +88,7 @@ def runs(
         print_json([asdict(run) for run in found])
         return
     print_table([_describe(run) for run in found], text={"run", "what changed"})
-    if len(found) == 1:
+    if len(found) == 1 and found[0].accuracy is not None:
         print_line(
             "To list this run later, commit it: git add dvc.lock data/source.json "
             f"{_METRICS} && git commit"
@@ -156,16 +162,29 @@ def _git(*arguments: str) -> str:
 
 
 def _read_workspace(state: ExpState, head: ExpState | None) -> Run:
-    """The workspace; its metrics may be of other parameters than it has now."""
+    """The workspace; its metrics may be of other parameters or networks than it has now."""
     from pipeline import params
     from pipeline.cli.status import read_score
 
+    settings = params.load()
     run = _read(state, "workspace", head)
-    score, _ = read_score(params.load())
-    if score is not None:
-        return run
-    without = dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high", "errors", "images"))
-    return Run(**asdict(run) | without | {"training_seconds": None, "state": "no score"})
+    try:
+        score, _ = read_score(settings)
+        if score is not None and not decides_score(find_outdated(settings)):
+            return run
+        state_now = "no score"
+    except DvcBusyError:
+        state_now = "running"
+    return replace(
+        run,
+        state=state_now,
+        accuracy=None,
+        accuracy_low=None,
+        accuracy_high=None,
+        errors=None,
+        images=None,
+        training_seconds=None,
+    )
 
 
 def _read(
@@ -254,7 +273,7 @@ def _describe(run: Run) -> dict[str, str | Text]:
         name = f"{name} ({run.state})"
     row: dict[str, str | Text] = {
         "run": Text(name, "bold" if run.kind == "workspace" else ""),
-        "what changed": ", ".join(_describe_changes(run)),
+        "what changed": " ".join(_describe_changes(run)),
     }
     row |= dict.fromkeys(("accuracy", "95 % interval", "errors", "min"), "–")
     if run.accuracy is not None:
@@ -270,12 +289,12 @@ def _describe(run: Run) -> dict[str, str | Text]:
 
 def _describe_changes(run: Run) -> Iterator[str]:
     if run.other_data:
-        yield "other data"
+        yield "(other data)"
     if run.other_code:
-        yield "other code"
+        yield "(other code)"
     for place, (key, value) in enumerate(run.changed.items()):
         if place == _SHOWN_CHANGES:
-            yield f"and {len(run.changed) - place} more"
+            yield f"(and {len(run.changed) - place} more)"
             return
         yield f"{key}={_as_typed(value)}"
 

@@ -1,7 +1,7 @@
 """Picture files of any kind to RGBA arrays, with bounds on what is decoded.
 
 Only formats that Pillow decodes by itself are allowed: none that starts another program. Size and
-kind are judged by the header, before any pixel is decoded.
+kind are known from the header, before any pixel is decoded.
 """
 
 import warnings
@@ -46,7 +46,7 @@ ones are held in memory as a whole and have the same limit as other formats."""
 Image.MAX_IMAGE_PIXELS = None  # `_bound_size` has the limits instead
 
 _ENOUGH_PIXELS = 1600
-"""JPEGs whose sides are at least twice this are decoded at a fraction of their size."""
+"""Pictures whose sides are at least twice this are reduced to a fraction of their size."""
 
 
 def display_name(path: Path | str) -> str:
@@ -92,9 +92,8 @@ def decode(content: bytes, name: str) -> Pixels:
             warnings.simplefilter("ignore")  # doubts about metadata
             with _open(BytesIO(content)) as picture:
                 _bound_size(picture, name)
-                picture.load()
-                turned = ImageOps.exif_transpose(picture)
-                return np.asarray(_to_eight_bits(turned).convert("RGBA"))
+                ImageOps.exif_transpose(picture, in_place=True)
+                return np.asarray(_reduce(_to_eight_bits(picture)).convert("RGBA"))
     except PictureError:
         raise
     except UnidentifiedImageError:
@@ -142,7 +141,7 @@ def _to_eight_bits(picture: Image.Image) -> Image.Image:
     """Grey levels of more than eight bits, spread over eight; other pictures as they are."""
     if not picture.mode.startswith(("I", "F")):
         return picture
-    levels: NDArray[Any] = np.nan_to_num(np.asarray(picture).astype(np.float64))
+    levels: NDArray[Any] = np.nan_to_num(np.asarray(picture).astype(np.float32))
     highest = levels.max()
     scale = 255.0 if picture.mode == "F" and highest <= 1 else 255 / 65535
     if picture.mode != "F" and picture.mode != "I;16" and highest <= 255:
@@ -151,6 +150,16 @@ def _to_eight_bits(picture: Image.Image) -> Image.Image:
 
 
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+
+
+def _reduce(picture: Image.Image) -> Image.Image:
+    """A large picture at a fraction of its size."""
+    factor = min(picture.size) // _ENOUGH_PIXELS
+    if factor < 2:
+        return picture
+    if picture.mode in ("1", "P", "PA"):
+        picture = picture.convert("RGBA")
+    return picture.reduce(factor)
 
 
 def _describe_other(content: bytes) -> str:

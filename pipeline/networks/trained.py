@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.data.dataset import IMAGE_SIZE, Images
 from pipeline.data.preprocessing import Views
 from pipeline.errors import ArtifactError
-from pipeline.files import atomic_path, is_corruption, missing_artifact
+from pipeline.files import atomic_path, corruption_as, missing_artifact
 from pipeline.networks.backend import keras, tf
 from pipeline.networks.record import read_record
 from pipeline.parallel import count_processors
@@ -61,15 +61,14 @@ def load_model(path: Path) -> keras.Model:
     """
     if not path.exists():
         raise missing_artifact(path)
-    try:
+
+    with corruption_as(
+        lambda reason: ArtifactError(
+            f"{path} is damaged: Keras cannot load it ({reason}). Bring it back with: "
+            f"dvc checkout --force {path.parent}"
+        )
+    ):
         model: keras.Model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:
-        if not is_corruption(error):
-            raise
-        raise ArtifactError(
-            f"{path} is damaged: Keras cannot load it ({str(error).splitlines()[0]}). "
-            f"Bring it back with: dvc checkout --force {path.parent}"
-        ) from None
     return model
 
 

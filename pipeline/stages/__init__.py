@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline import environment
 from pipeline.errors import INTERRUPTED, exit_status
 from pipeline.project import FOLDER
 
@@ -18,6 +19,8 @@ if importlib.util.find_spec("keras") is None:
         f"error: DVC found {sys.executable} as its python, which lacks the project's packages. Run "
         "the pipeline with `make`, or activate the environment: source .venv/bin/activate"
     )
+
+environment.let_warnings_pass()
 
 SOURCE = FOLDER / "data/source.json"
 NETWORKS = FOLDER / "data/networks"
@@ -57,6 +60,7 @@ def run(main: Callable[[], object]) -> None:
     DVC deletes a stage's outputs before it runs the stage; after a failure the command that brings
     them back is named.
     """
+    environment.adapt()
     status = exit_status(main)
     stage = os.environ.get("DVC_STAGE")
     if status == INTERRUPTED and stage and stage.startswith("train@"):

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline import params, stages
+from pipeline import environment, params, stages
 from pipeline.data.sources import archive, decision, search
 from pipeline.data.sources.decision import ArchiveSource, DataSource, KaggleSource, SampleSource
 from pipeline.errors import SourceError
@@ -25,6 +25,7 @@ SEARCHED = [
 
 def main(attached: Path = search.ATTACHED) -> None:
     """Entry point of the stage."""
+    environment.check_folders()
     settings = params.load()
     write_networks(settings.networks)
     check_raw_folder(stages.RAW)

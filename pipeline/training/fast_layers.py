@@ -13,7 +13,8 @@ from pipeline.networks.backend import ComputeDtype, keras, tf
 Gradients = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 _SMALL_MAP_PIXELS = 36
-"""Up to here the gradient of the filters is faster as a convolution: benchmarks/RESULTS.md."""
+"""Up to here the gradient of the filters is faster as a convolution
+(docs/experiments/training-speed.md)."""
 
 
 def with_fast_layers(model: keras.Model, compute_dtype: ComputeDtype) -> keras.Model:

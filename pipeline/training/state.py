@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from pipeline.errors import ArtifactError
-from pipeline.files import atomic_path, is_corruption
+from pipeline.files import atomic_path, corruption_as
 
 Weights = list[NDArray[Any]]
 
@@ -74,20 +74,20 @@ class TrainingState:
         """Read what `save` wrote; a fresh state if there is nothing."""
         if not path.exists():
             return cls()
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                state = cls(**json.loads(str(arrays["scalars"])))
-                for name in arrays.files:
-                    group, _, index = name.partition("/")
-                    if index:
-                        state.groups()[group].append(arrays[name])
-        except Exception as error:
-            if not (is_corruption(error) or isinstance(error, TypeError)):
-                raise
-            raise ArtifactError(
-                f"{path}, the state of an interrupted training run, is damaged: {error}. "
-                "Delete it to start that run over, then run: dvc repro"
-            ) from None
+        with (
+            corruption_as(
+                lambda reason: ArtifactError(
+                    f"{path}, the state of an interrupted training run, is damaged: {reason}. "
+                    "Delete it to start that run over, then run: dvc repro"
+                )
+            ),
+            np.load(path, allow_pickle=False) as arrays,
+        ):
+            state = cls(**json.loads(str(arrays["scalars"])))
+            for name in arrays.files:
+                group, _, index = name.partition("/")
+                if index:
+                    state.groups()[group].append(arrays[name])
         return state
 
 

@@ -4,6 +4,7 @@ import os
 import pty
 import struct
 import subprocess
+import sys
 import termios
 from fcntl import ioctl
 from pathlib import Path
@@ -24,13 +25,14 @@ def run_in_terminal(
     ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     kept = {name: value for name, value in kept.items() if not name.endswith("_COLOR")}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     process = subprocess.Popen(
         command,
         cwd=folder,
         stdin=child,
         stdout=child,
         stderr=child,
-        env=kept | {"TERM": "xterm-256color"} | variables,
+        env=kept | {"PATH": path, "TERM": "xterm-256color"} | variables,
     )
     os.close(child)
     chunks = []

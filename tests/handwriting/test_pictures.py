@@ -98,6 +98,18 @@ def test_large_photo_is_decoded_smaller(size: tuple[int, int], shape: tuple[int,
     assert pixels.shape[:2] == shape and (pixels[::100, ::100, 0] == 99).all()
 
 
+@pytest.mark.parametrize("mode", ["1", "P", "L", "RGBA", "I;16"])
+def test_large_scan_is_reduced(mode: str) -> None:
+    if mode == "I;16":
+        scan = Image.fromarray(np.full((3200, 3300), 99 * 257, np.uint16))
+    else:
+        scan = Image.new("L", (3300, 3200), 255 if mode == "1" else 99).convert(mode)
+    scan.putpixel((3299, 3199), 0)
+    pixels = pictures.decode(encode(scan, "TIFF"), "x")
+    assert pixels.shape == (1600, 1650, 4)
+    assert (pixels[:1000, :1000, :3] == (255 if mode == "1" else 99)).all()
+
+
 def jpeg(width: int, height: int, *, progressive: bool = False) -> bytes:
     """A small JPEG whose header claims another size."""
     content = encode(Image.new("L", (16, 16)), "JPEG", progressive=progressive)

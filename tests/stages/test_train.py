@@ -22,9 +22,10 @@ from pipeline.networks.record import read_record
 from pipeline.networks.trained import load_model, load_network
 from pipeline.params import Params
 from pipeline.stages import train
-from pipeline.training import loop
+from pipeline.training import loop, network
 from pipeline.training.state import TrainingState
-from tests.conftest import LISTED_NETWORK, ROOT, list_networks, set_params
+from pipeline.training.task import Task, derive_seed
+from tests.conftest import LISTED_NETWORK, ROOT, SMALL_NETWORK, list_networks, set_params
 
 DEEP = list_networks(deep="deep_cnn, [[]]")
 
@@ -48,7 +49,7 @@ def load_params(*changes: tuple[str, str]) -> Params:
     return params.load(changed)
 
 
-def the_task(*changes: tuple[str, str]) -> train.Task:
+def the_task(*changes: tuple[str, str]) -> Task:
     (task,) = train.list_tasks(load_params(*changes))
     return task
 
@@ -61,7 +62,7 @@ def load_weights(folder: Path) -> list[np.ndarray]:
 def test_neither_training_nor_validation_sees_the_fold(
     fold: int, in_folder: Path, training_digits: TrainingDigits
 ) -> None:
-    rows = train.select_rows(the_task(("folds: [0]", f"folds: [{fold}]")), training_digits)
+    rows = network.select_rows(the_task(("folds: [0]", f"folds: [{fold}]")), training_digits)
     assert len(rows.validation) == 10
     together = np.sort(np.concatenate([rows.training, rows.validation]))
     np.testing.assert_array_equal(together, np.flatnonzero(training_digits.folds != fold))
@@ -71,7 +72,7 @@ def test_member_of_all_rows_fits_all_and_has_no_validation_set(
     in_folder: Path, training_digits: TrainingDigits
 ) -> None:
     _, task = train.list_tasks(load_params(("folds: [0]", "folds: [0, all]")))
-    rows = train.select_rows(task, training_digits)
+    rows = network.select_rows(task, training_digits)
     assert len(rows.training) == 60
     assert len(rows.validation) == 0
 
@@ -80,7 +81,7 @@ def test_without_a_validation_set_all_rows_outside_the_fold_are_fitted(
     in_folder: Path, training_digits: TrainingDigits
 ) -> None:
     task = the_task(("validation_fraction: 0.25", "validation_fraction: 0"))
-    rows = train.select_rows(task, training_digits)
+    rows = network.select_rows(task, training_digits)
     np.testing.assert_array_equal(rows.training, np.flatnonzero(training_digits.folds != 0))
     assert len(rows.validation) == 0
 
@@ -97,7 +98,7 @@ def test_every_member_has_a_seed_of_its_own(in_folder: Path) -> None:
         ("seeds: [0]", "seeds: [0, 1]"),
     )
     members = load_params(*several).members()
-    seeds = {train.derive_seed(member, seed) for member in members for seed in (0, 1)}
+    seeds = {derive_seed(member, seed) for member in members for seed in (0, 1)}
     assert len(seeds) == 2 * len(members) == 36
 
 
@@ -106,7 +107,7 @@ def test_name_of_a_network_decides_nothing(in_folder: Path) -> None:
         load_params((DEEP, list_networks(**{name: "deep_cnn, [[]]"}))).members()[0]
         for name in ("one", "another")
     )
-    assert train.derive_seed(member, 0) == train.derive_seed(renamed, 0)
+    assert derive_seed(member, 0) == derive_seed(renamed, 0)
 
 
 @pytest.fixture(scope="module")
@@ -140,10 +141,15 @@ def test_saved_model_carries_no_optimizer(trained: Path) -> None:
     assert (trained / "model.keras").stat().st_size < 1.2 * bytes_of_weights
 
 
-def test_finished_member_that_dvc_lost_is_written_again_without_training(trained: Path) -> None:
+def test_finished_member_that_dvc_lost_is_written_again_without_training(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     record, weights = read_record(trained), load_weights(trained)
     shutil.rmtree(trained)
     train.train(the_task(), threads=1)
+    told = capsys.readouterr().out
+    assert f"To train it again, delete {the_task().state}\n" in told
+    assert "epoch  " not in told and "continuing" not in told
     assert read_record(trained) == record  # to the tenth of a second of training
     for before, after in zip(weights, load_weights(trained), strict=True):
         np.testing.assert_array_equal(before, after)
@@ -157,7 +163,7 @@ def test_weights_do_not_change_when_other_networks_are_listed(
         (DEEP, list_networks(small="pooled_cnn, [[]]", deep="deep_cnn, [[]]")),
         ("seeds: [0]", "seeds: [0, 1, 2]"),
     )
-    task = next(task for task in train.list_tasks(several) if task.member.name == "0-0-deep")
+    task = next(task for task in train.list_tasks(several) if task.name == "0-0-deep")
     assert task.conditions == read_record(trained).conditions
     train.train(task, threads=1)
     for before, after in zip(load_weights(trained), load_weights(task.folder), strict=True):
@@ -167,9 +173,9 @@ def test_weights_do_not_change_when_other_networks_are_listed(
 def test_weights_depend_on_neither_the_number_of_cores_nor_the_load(
     training_digits: TrainingDigits, tmp_path: Path
 ) -> None:
-    """On one core, and on all of them with four busy processes; the two also load each other."""
-    command = [sys.executable, "-m", "pipeline.stages.train", "0-0-pooled3"]
-    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4)]
+    """On one core, and on all of them with busy processes; the two also load each other."""
+    command = [sys.executable, "-m", "pipeline.stages.train", "0-0-small"]
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
     trainers = []
     try:
         for name, cores in (("one", {min(os.sched_getaffinity(0))}), ("all", None)):
@@ -178,8 +184,9 @@ def test_weights_depend_on_neither_the_number_of_cores_nor_the_load(
             shutil.copy(ROOT / "params.yaml", folder)
             set_params(
                 folder,
-                ("max_epochs: 36", "max_epochs: 3"),
-                ("decay_epochs: 8", "decay_epochs: 2"),
+                SMALL_NETWORK,
+                ("max_epochs: 36", "max_epochs: 2"),
+                ("decay_epochs: 8", "decay_epochs: 1"),
                 ("validation_fraction: 0.03", "validation_fraction: 0.25"),
             )
             trainers.append(
@@ -195,7 +202,7 @@ def test_weights_depend_on_neither_the_number_of_cores_nor_the_load(
         for process in (*busy, *trainers):
             process.kill()
             process.wait()
-    one, all_cores = (tmp_path / name / "models/0-0-pooled3" for name in ("one", "all"))
+    one, all_cores = (tmp_path / name / "models/0-0-small" for name in ("one", "all"))
     for a, b in zip(load_weights(one), load_weights(all_cores), strict=True):
         np.testing.assert_array_equal(a, b)
     assert read_record(one).conditions == read_record(all_cores).conditions
@@ -224,7 +231,7 @@ def test_what_is_trained_or_being_trained_is_not_trained_ahead(
 ) -> None:
     shutil.copytree(trained.parents[1], in_folder, dirs_exist_ok=True)
     begun = []
-    monkeypatch.setattr(train, "fit", lambda task, *_: begun.append(task.member.name))
+    monkeypatch.setattr(network, "fit", lambda task, *_: begun.append(task.name))
     three_seeds = "seeds: [0]", "seeds: [0, 1, 2]"
     tasks = train.list_tasks(load_params(three_seeds))
     with FileLock(tasks[1].lock):
@@ -251,14 +258,17 @@ def test_networks_share_the_processors(
 
 
 def test_states_of_other_conditions_are_discarded(in_folder: Path) -> None:
-    train.STATES.mkdir(parents=True)
-    names = ("0-0-deep.new", "0-0-deep.old", "0-0-deep_2.old", "0-1-deep.old")
-    current, old, *others = (train.STATES / f"{name}.npz" for name in names)
-    for path in (current, old, *others):
+    task = the_task()
+    task.states.mkdir(parents=True)
+    names = ("0-0-deep.old", ".0-0-deep.new.7.partial", "0-0-deep_2.old", "0-1-deep.old")
+    old, half_written, *others = (task.states / f"{name}.npz" for name in names)
+    for path in (task.state, old, half_written, *others):
         path.touch()
-    train.discard_states(load_params().members()[0], keep=current)
-    assert current.exists()
-    assert not old.exists()
+    task.discard_states(keep_current=True)
+    assert task.state.exists()
+    assert not old.exists() and not half_written.exists()
+    task.discard_states(keep_current=False)
+    assert not task.state.exists()
     assert all(path.exists() for path in others)
 
 
@@ -336,7 +346,7 @@ def test_network_trains_on_its_views_and_remembers_them(
         ("[[]]", "[[], [normalize_stroke]]"),
     )
     train.train(task, threads=1)
-    rows = train.select_rows(task, training_digits)
+    rows = network.select_rows(task, training_digits)
     images = training_digits.images
     views = np.stack([images, TRANSFORMS["normalize_stroke"](images)])
     np.testing.assert_array_equal(given["images"], views[:, rows.training])

@@ -209,7 +209,7 @@ def test_images_left_out_are_those_that_the_history_counts(
 
 
 def test_infinite_loss_is_explained(training_digits: TrainingDigits, tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match=r"in epoch \d the loss is (nan|inf).*learning_rate"):
+    with pytest.raises(PipelineError, match=r"in epoch \d: the loss is (nan|inf).*learning_rate"):
         fit(training_digits, tmp_path, replace(RECIPE, learning_rate=1e30))
 
 

@@ -24,7 +24,7 @@ from pipeline.data.tables import (
     recognize,
 )
 from pipeline.errors import SourceError, TableError
-from pipeline.files import atomic_path, is_corruption, sha256
+from pipeline.files import atomic_path, corruption_as, sha256
 
 ARCHIVE_NAME = "digit-recognizer.zip"
 TABLES = {"train.csv": TRAIN_COLUMNS, "test.csv": TEST_COLUMNS}
@@ -97,7 +97,8 @@ def check(found: Found, rows: Mapping[str, int] | None = None) -> None:
                 f"{place} is not complete: expected {rows[name]:,} rows, found {lines:,}.", REMEDY
             )
     if rows and not found.path.is_dir():
-        with _naming_damage(found.path), zipfile.ZipFile(found.path) as archive:
+        whole = corruption_as(partial(_describe_damage, found.path))
+        with whole, zipfile.ZipFile(found.path) as archive:
             for member in archive.infolist():
                 if PurePosixPath(member.filename).name not in TABLES:
                     with archive.open(member) as file:
@@ -141,7 +142,7 @@ def _open_table(found: Found, name: str) -> Iterator[tuple[IO[bytes], Path]]:
             if not _begins_as_zip(file := stack.enter_context(path.open("rb"))):
                 yield file, path
                 return
-        stack.enter_context(_naming_damage(path))
+        stack.enter_context(corruption_as(partial(_describe_damage, path)))
         archive = stack.enter_context(zipfile.ZipFile(path))
         yield _open_member(archive, name, path, stack)
 
@@ -163,21 +164,14 @@ def _begins_as_zip(file: IO[bytes]) -> bool:
     return beginning == _ZIP
 
 
-@contextmanager
-def _naming_damage(path: Path) -> Iterator[None]:
-    """Name every way in which an archive can be damaged."""
-    try:
-        yield
-    except Exception as error:
-        if not is_corruption(error):
-            raise
-        with path.open("rb") as file:
-            beginning = file.read(200).lstrip()
-        problem = recognize(beginning) or f"it is cut off or damaged: {error}"
-        raise SourceError(
-            f"{path} is not a whole zip archive: {problem} ({path.stat().st_size:,} bytes). "
-            f"{LFS_REMEDY if is_lfs_pointer(beginning) else _GET_IT}"
-        ) from None
+def _describe_damage(path: Path, reason: str) -> SourceError:
+    with path.open("rb") as file:
+        beginning = file.read(200).lstrip()
+    problem = recognize(beginning) or f"it is cut off or damaged: {reason}"
+    return SourceError(
+        f"{path} is not a whole zip archive: {problem} ({path.stat().st_size:,} bytes). "
+        f"{LFS_REMEDY if is_lfs_pointer(beginning) else _GET_IT}"
+    )
 
 
 def _choose_member(archive: zipfile.ZipFile, name: str, place: Path) -> zipfile.ZipInfo:
