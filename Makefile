@@ -18,7 +18,8 @@ repro: runtime
 	@echo "dvc repro"
 	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m dvc repro
 	@echo
-	@echo "Look at reports/report.html. For dvc and digits: source .venv/bin/activate"
+	@$(BIN)/digits
+	@echo "Activate the environment for dvc and digits: source .venv/bin/activate"
 
 # Makes .venv, repairs it, and installs what is new; silent where nothing is to do.
 runtime:

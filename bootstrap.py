@@ -237,18 +237,22 @@ def _explain_disk(needed_gb: float) -> str | None:
 def tell_dvc_about_git(dvc: list[str]) -> None:
     """Set ``core.no_scm`` where no Git repository tracks the project, and unset it where one does.
 
+    The comparison is a DVC project of its own.
+
     Args:
         dvc: the command that runs DVC.
     """
-    config = Path(".dvc/config.local")
-    text = config.read_text(encoding="utf-8") if config.exists() else ""
-    is_set = re.search(r"^\s*no_scm\s*=\s*true", text, re.MULTILINE | re.IGNORECASE) is not None
     tracked = is_tracked()
-    if tracked is None or is_set != tracked:
-        return
-    change = ["--unset", "core.no_scm"] if tracked else ["core.no_scm", "true"]
-    if subprocess.run([*dvc, "config", "--local", *change], check=False).returncode:
-        raise Problem(f"DVC could not change {config} (its message is above)")
+    for project in (Path(), Path("comparison")):
+        config = project / ".dvc/config.local"
+        text = config.read_text(encoding="utf-8") if config.exists() else ""
+        is_set = re.search(r"(?im)^\s*no_scm\s*=\s*true", text) is not None
+        if tracked is None or is_set != tracked or not config.parent.exists():
+            continue
+        change = ["--unset", "core.no_scm"] if tracked else ["core.no_scm", "true"]
+        command = [*dvc, "--cd", str(project), "config", "--local", *change]
+        if subprocess.run(command, check=False).returncode:
+            raise Problem(f"DVC could not change {config} (its message is above)")
 
 
 def is_tracked() -> bool | None:

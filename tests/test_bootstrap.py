@@ -47,7 +47,7 @@ bootstrap = load_bootstrap()
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the installed setuptools as a wheel: what building an editable package needs."""
+    """A folder with the installed setuptools as a wheel, which an editable package needs."""
     folder = tmp_path_factory.mktemp("wheels")
     installed = metadata.distribution("setuptools")
     name = f"setuptools-{installed.version}-py3-none-any.whl"
@@ -180,9 +180,7 @@ def test_renamed_folder_repairs_itself(copied: Path, make: Make) -> None:
 
 
 @pytest.mark.parametrize("fault", ["no pip", "no python", "python was replaced"])
-def test_environment_that_does_not_work_is_made_again(
-    copied: Path, make: Make, fault: str
-) -> None:
+def test_environment_that_does_not_work_is_made_again(copied: Path, make: Make, fault: str) -> None:
     (packages,) = (copied / ".venv/lib").glob("python*/site-packages")
     if fault == "no pip":  # as Debian leaves it where python3-venv is missing
         shutil.rmtree(packages / "pip")
@@ -244,7 +242,9 @@ def test_failed_download_says_what_to_do(wheels: Path, make: Make, tmp_path: Pat
     folder = write_project(tmp_path / "project", wheels)
     shown = make(folder, status=2, PIP_FIND_LINKS="/absent").stderr
     assert "No matching distribution found for setuptools" in shown
-    assert "error: pip could not install the packages (its message is above). Check the net" in shown
+    assert (
+        "error: pip could not install the packages (its message is above). Check the net" in shown
+    )
     assert "then run make again: it goes on" in shown
 
 
@@ -330,8 +330,9 @@ def test_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project without Git, as the current folder."""
     folder = tmp_path / "work/project"
-    (folder / ".dvc").mkdir(parents=True)
-    (folder / "dvc.yaml").write_text("stages: {}\n")
+    for project in (folder, folder / "comparison"):
+        (project / ".dvc").mkdir(parents=True)
+        (project / "dvc.yaml").write_text("stages: {}\n")
     monkeypatch.chdir(folder)
     return folder
 
@@ -348,7 +349,8 @@ def test_dvc_works_without_git_and_keeps_own_settings(unpacked: Path) -> None:
     bootstrap.tell_dvc_about_git(DVC)
     assert "no_scm = true" in read_config(unpacked)
     assert "dir = /large/disk" in read_config(unpacked)
-    subprocess.run([*DVC, "status"], check=True, capture_output=True)
+    for project in (unpacked, unpacked / "comparison"):
+        subprocess.run([*DVC, "status"], cwd=project, check=True, capture_output=True)
 
     before = (unpacked / ".dvc/config.local").stat().st_mtime_ns
     time.sleep(0.01)
@@ -377,9 +379,7 @@ def test_larger_repository_of_another_user_names_the_remedy(
     monkeypatch.setenv("HOME", str(unpacked))
     monkeypatch.setenv("GIT_DIR", "/elsewhere")
     # Git's own tests ask so; only root can give files away.
-    monkeypatch.setattr(
-        os, "environ", dict(os.environ)
-    )
+    monkeypatch.setattr(os, "environ", dict(os.environ))
     real = subprocess.run
 
     def as_another_user(*arguments: object, **options: dict[str, str]) -> object:
