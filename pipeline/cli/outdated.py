@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import stages
-from pipeline.errors import PipelineError
+from pipeline.errors import DvcBusyError, DvcError, PipelineError
 from pipeline.project import FOLDER
 
 if TYPE_CHECKING:
@@ -20,14 +20,6 @@ if TYPE_CHECKING:
 _SHOWN_CHANGES = 2
 _STATES = {"deleted": "is missing", "not in cache": "is not in DVC's cache"}
 """What to say of a file, by DVC's word for it; every other one is a change."""
-
-
-class DvcError(PipelineError):
-    """DVC cannot tell, as where the folder is none of its projects."""
-
-
-class DvcBusyError(DvcError):
-    """DVC is at work in this project."""
 
 
 def find_outdated(settings: Params) -> dict[str, list[str]]:

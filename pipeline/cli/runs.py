@@ -13,13 +13,8 @@ import typer
 from rich.text import Text
 
 from pipeline.cli.console import print_json, print_line, print_table
-from pipeline.cli.outdated import (
-    DvcBusyError,
-    DvcError,
-    decides_score,
-    find_outdated,
-    readable_dvc_errors,
-)
+from pipeline.cli.outdated import decides_score, find_outdated, readable_dvc_errors
+from pipeline.errors import DvcBusyError, DvcError
 from pipeline.project import FOLDER
 
 if TYPE_CHECKING:

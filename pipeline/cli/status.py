@@ -124,7 +124,8 @@ def collect(settings: Params) -> Status:
     Raises:
         ArtifactError: a file that tells is damaged.
     """
-    from pipeline.cli.outdated import DvcBusyError, DvcError, find_outdated
+    from pipeline.cli.outdated import find_outdated
+    from pipeline.errors import DvcBusyError, DvcError
     from pipeline.files import sha256
     from pipeline.submissions import log as submission_log
 
