@@ -189,14 +189,14 @@ def _least_sure(outcomes: Sequence[Outcome]) -> list[Outcome]:
 def _print_counts(outcomes: Sequence[Outcome]) -> None:
     """How often each digit was read, and how often not for sure."""
     counts: Counter[str] = Counter()
-    unsure: Counter[str] = Counter()
+    not_sure: Counter[str] = Counter()
     for outcome in outcomes:
         digit = outcome.reading.digit if outcome.reading else None
         name = "unreadable" if outcome.reading is None else "none" if digit is None else str(digit)
         counts[name] += 1
-        unsure[name] += digit is not None and not (outcome.reading and outcome.reading.sure)
+        not_sure[name] += digit is not None and not (outcome.reading and outcome.reading.sure)
     rows = [
-        {"digit": name, "read": f"{counts[name]:,}", "not sure": f"{unsure[name]:,}"}
+        {"digit": name, "read": f"{counts[name]:,}", "not sure": f"{not_sure[name]:,}"}
         for name in [*"0123456789", "none", "unreadable"]
         if counts[name] or name.isdecimal()
     ]

@@ -94,13 +94,13 @@ class _Line:
         is_longer = self.length >= _LONGER * max(width, height / 2)
         under, over = self.box[0].start - digit[0].stop, digit[0].start - self.box[0].stop
         if over >= 0:  # the bar of a 5 or 7
-            return is_longer and over >= _OVER_GAP * height and self._spans(digit)
-        return under >= 0 and (
-            is_longer or (width >= _NARROW * height and under >= _UNDER_GAP * height)
-        )
+            return bool(is_longer and over >= _OVER_GAP * height and self._spans(digit))
+        is_far = width >= _NARROW * height and under >= _UNDER_GAP * height
+        return bool(under >= 0 and (is_longer or is_far))
 
     def _spans(self, digit: Box) -> bool:
-        return self.box[1].start <= digit[1].start and self.box[1].stop >= digit[1].stop
+        own, others = self.box[1], digit[1]
+        return bool(own.start <= others.start and own.stop >= others.stop)
 
 
 def find_lines(components: Components, numbers: Sequence[int]) -> set[int]:

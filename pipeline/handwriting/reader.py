@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.dataset import IMAGE_SIZE, NUM_CLASSES, Images, Probabilities
 from pipeline.ensemble.onnx import ExportedEnsemble
+from pipeline.handwriting.crossings import is_unlike_digit
 from pipeline.handwriting.find_digit import Glyph, Problem, find_digit
 from pipeline.handwriting.pictures import Pixels
 
@@ -34,7 +35,7 @@ class Reading:
         problem: why there is no digit to read, or None.
         probabilities: float64 ``(10,)``, the mean of all networks and of the image turned a little
             either way; uniform where there is no digit.
-        doubtful: whether some of what was found may be no stroke of the digit.
+        doubtful: whether some of what was found may be no stroke of the digit, or it is no digit.
     """
 
     image: Images
@@ -106,7 +107,7 @@ class Reader:
                 glyph.image,
                 glyph.problem,
                 np.full(10, 0.1) if glyph.problem else row,
-                glyph.doubtful,
+                glyph.doubtful or is_unlike_digit(glyph.image, int(row.argmax())),
             )
             for glyph, row in zip(glyphs, probabilities, strict=True)
         ]

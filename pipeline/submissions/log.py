@@ -131,7 +131,7 @@ def _take_over(submission: Submission) -> Entry:
 
 def _damaged(path: Path, problem: str) -> ArtifactError:
     return ArtifactError(
-        f"{path} is not the log that digits submit writes: {problem}. Mend it, or move it away "
+        f"{path} is not the log that digits submit writes: {problem}. Repair it, or move it away "
         "and run: digits scores (Kaggle's list gives all uploads again, but not what they came "
         "from)"
     )

@@ -95,7 +95,7 @@ def test_runs_need_a_repository_of_git_with_a_commit(
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(in_project.parent))
     assert digits(monkeypatch, "runs") == 1
     said = capsys.readouterr().err
-    assert said.startswith("error: Earlier runs are kept by Git, which says: not a git repository")
+    assert "error: Earlier runs are kept by Git, which says: not a git repository" in said
     assert "git init && git add . && git commit" in said
 
 

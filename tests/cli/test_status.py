@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from tests.cli.recorded import (
     write_uploads,
 )
 from tests.cli.running import digits
+from tests.cli.terminal import run_in_terminal
 from tests.conftest import add_networks, run, set_params
 
 
@@ -210,9 +212,8 @@ def test_it_works_in_a_subfolder_and_names_files_from_there(recorded_project: Pa
 
 
 def test_terminal_of_80_columns_is_enough(recorded_project: Path) -> None:
-    from tests.cli.terminal import run_in_terminal
-
-    output = run_in_terminal("digits", columns=80, folder=recorded_project)
+    command = (sys.executable, "-m", "pipeline.cli")
+    output = run_in_terminal(*command, columns=80, folder=recorded_project)
     assert "\x1b[1;32m99.31% accuracy on the embedded sample" in output
     plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
     assert all(len(line) <= 80 for line in plain.splitlines())
