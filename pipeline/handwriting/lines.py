@@ -94,13 +94,12 @@ class _Line:
         is_longer = self.length >= _LONGER * max(width, height / 2)
         under, over = self.box[0].start - digit[0].stop, digit[0].start - self.box[0].stop
         if over >= 0:  # the bar of a 5 or 7
-            return is_longer and over >= _OVER_GAP * height and self._spans(digit)
-        return under >= 0 and (
-            is_longer or (width >= _NARROW * height and under >= _UNDER_GAP * height)
-        )
+            return bool(is_longer and over >= _OVER_GAP * height and self._spans(digit))
+        is_no_1 = width >= _NARROW * height and under >= _UNDER_GAP * height
+        return bool(under >= 0 and (is_longer or is_no_1))
 
     def _spans(self, digit: Box) -> bool:
-        return self.box[1].start <= digit[1].start and self.box[1].stop >= digit[1].stop
+        return bool(self.box[1].start <= digit[1].start and self.box[1].stop >= digit[1].stop)
 
 
 def find_lines(components: Components, numbers: Sequence[int]) -> set[int]:

@@ -1,5 +1,7 @@
 """Pictures of very few pixels, and such that were enlarged by repeating each."""
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ _MARGIN = 2
 
 
 def enlarge_tiny(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGBA as it is, or, if it has few pixels, laid on paper and enlarged by cubic interpolation."""
+    """RGBA as it is; if it has few pixels, on paper and enlarged by cubic interpolation."""
     small = _reduce(pixels)
     if max(small.shape[:2]) > _TINY or min(small.shape[:2]) < 4:
         return pixels
@@ -27,20 +29,21 @@ def enlarge_tiny(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     laid = np.pad(small, ((_MARGIN, _MARGIN), (_MARGIN, _MARGIN), (0, 0)))
     laid[:_MARGIN] = laid[-_MARGIN:] = laid[:, :_MARGIN] = laid[:, -_MARGIN:] = paper
     height, width = (_TIMES * side for side in laid.shape[:2])
-    return cv2.resize(laid, (width, height), interpolation=cv2.INTER_CUBIC)
+    enlarged = cv2.resize(laid, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(enlarged, np.uint8)
 
 
 def _reduce(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """One pixel for each block of equal ones, if few such blocks are the picture."""
     height, width = pixels.shape[:2]
     rows, columns = max(1, height // _SAMPLE), max(1, width // _SAMPLE)
-    step = np.gcd(_side_of_blocks(pixels[::rows], 1), _side_of_blocks(pixels[:, ::columns], 0))
+    step = math.gcd(_side_of_blocks(pixels[::rows], 1), _side_of_blocks(pixels[:, ::columns], 0))
     if step == 1 or max(height, width) > _TINY * step:
         return pixels
     small = pixels[::step, ::step]
     return small if np.array_equal(small.repeat(step, 0).repeat(step, 1), pixels) else pixels
 
 
-def _side_of_blocks(pixels: NDArray[np.uint8], axis: int) -> np.intp:
+def _side_of_blocks(pixels: NDArray[np.uint8], axis: int) -> int:
     changes = np.flatnonzero((np.diff(pixels, axis=axis) != 0).any(axis=(1 - axis, 2))) + 1
-    return np.gcd.reduce(np.append(changes, pixels.shape[axis]))
+    return int(np.gcd.reduce(np.append(changes, pixels.shape[axis])))
