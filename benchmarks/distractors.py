@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--sheets", type=Path, help="folder for a PNG per kind")
     chosen = parser.parse_args()
     reader = Reader.load(stages.EXPORTED, stages.MODELS)
-    table = Table(title=f"{len(reader.names)} network(s)", title_justify="left")
+    table = Table(title=f"{len(reader.ensemble.names)} network(s)", title_justify="left")
     for name in ("kind", "n", *_COLUMNS):
         table.add_column(name, justify="right")
     for kind in (*MARKS, *PAPERS, *NO_DIGITS):

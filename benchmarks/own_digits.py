@@ -23,6 +23,7 @@ from pipeline.errors import exit_status
 from pipeline.evaluation.metrics import wilson_interval
 from pipeline.handwriting import batch, pictures
 from pipeline.handwriting.batch import Outcome
+from pipeline.handwriting.items import gather
 from pipeline.handwriting.reader import SURE_FROM, Reader
 
 
@@ -34,17 +35,21 @@ def main() -> None:
     chosen = parser.parse_args()
     reader = Reader.load(stages.EXPORTED, stages.MODELS)
     began = time.perf_counter()
-    items = batch.gather([str(chosen.folder)], lambda: b"")
+    items, _ = gather([str(chosen.folder)], lambda: b"")
     outcomes = batch.read_all(items, reader, advance=lambda: None)
     seconds = time.perf_counter() - began
     paths = [Path(item.name) for item in items]
-    naive = reader.probabilities(np.stack([resize_naively(path) for path in paths])).argmax(axis=1)
+    naive = reader.ensemble.probabilities(
+        np.stack([resize_naively(path) for path in paths])
+    ).argmax(axis=1)
     labels = np.array([item.label for item in items])
-    right = np.array([outcome.right for outcome in outcomes])
+    right = np.array([outcome.correct for outcome in outcomes])
     naively_right = naive == labels
     kinds = np.array(read_kinds(chosen.folder))
 
-    table = Table(title=f"{len(reader.names)} network(s), {seconds:.1f} s", title_justify="left")
+    table = Table(
+        title=f"{len(reader.ensemble.names)} network(s), {seconds:.1f} s", title_justify="left"
+    )
     for name in ("kind", "n", "ours", "95 % interval", "naive", "95 % interval"):
         table.add_column(name, justify="right")
     for kind in [*sorted(set(kinds)), "all"]:
@@ -56,7 +61,7 @@ def main() -> None:
     console.print(f"{wrong} wrong, naively {naively_wrong}: {1 - wrong / naively_wrong:.1%} gone")
     show_confidence(console, outcomes)
     if chosen.sheet is not None:
-        draw_misread(chosen.sheet, [outcome for outcome in outcomes if not outcome.right])
+        draw_misread(chosen.sheet, [outcome for outcome in outcomes if not outcome.correct])
         console.print(f"{chosen.sheet}: drawn")
 
 
@@ -87,7 +92,7 @@ def show_confidence(console: Console, outcomes: list[Outcome]) -> None:
     read = [outcome for outcome in outcomes if outcome.reading and not outcome.reading.problem]
     for name, sure in ((f"{SURE_FROM:.0%} or more", True), (f"less than {SURE_FROM:.0%}", False)):
         some = [
-            outcome.right for outcome in read if outcome.reading and outcome.reading.sure is sure
+            outcome.correct for outcome in read if outcome.reading and outcome.reading.sure is sure
         ]
         console.print(f"probability {name}: {sum(some)} of {len(some)} right")
     counted = Counter(outcome.describe()["problem"] for outcome in outcomes)

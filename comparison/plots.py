@@ -3,26 +3,23 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.ticker import FixedLocator, NullLocator
 from sklearn.isotonic import isotonic_regression
 
-from pipeline.plots.canvas import saved
+from pipeline.plots.canvas import house_style, saved
 
 _COLOURS = {"author": "#d55e00", "ours": "#0072b2"}  # vermilion and blue of Okabe and Ito
 _MARKERS = {"author": "o", "ours": "s"}
 _LINES = ("#0072b2", "#009e73", "#d55e00", "#e69f00", "#cc79a7", "#56b4e9")
 _LINE_MARKERS = "osD^vP"
 _ERROR_TICKS = (0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 20, 30, 50, 70)
-"""Percent wrong."""
+"""Error rates in percent."""
 _NAMES_BEGIN = 0.72
 """Where names stand, as a share of a panel's width."""
 _NAME_POINTS = 12
@@ -30,6 +27,7 @@ _NAME_POINTS = 12
 _SECONDS_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 
 
+@house_style
 def accuracy_over_time(path: Path, table: pd.DataFrame, *, title: str) -> None:
     """Each row's accuracy with its interval over its training time; one panel per recipe.
 
@@ -57,7 +55,7 @@ def accuracy_over_time(path: Path, table: pd.DataFrame, *, title: str) -> None:
                 ],
                 fmt=_MARKERS[recipe],
                 color=_COLOURS[recipe],
-                ecolor=(*matplotlib.colors.to_rgb(_COLOURS[recipe]), 0.35),
+                ecolor=(*to_rgb(_COLOURS[recipe]), 0.35),
                 markersize=6,
             )
             axes.set(
@@ -119,6 +117,7 @@ def _label_points(axes: Axes, x: np.ndarray, y: np.ndarray, labels: Sequence[str
         )
 
 
+@house_style
 def robustness(path: Path, table: pd.DataFrame, *, warp: tuple[float, float], title: str) -> None:
     """Accuracy over the distance that digits are shifted and over the angle they are turned.
 

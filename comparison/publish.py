@@ -1,4 +1,4 @@
-"""Put the comparison's Markdown and figures into README.md, between its two markers."""
+"""Put the comparison's tables and figures into its page, between the two markers there."""
 
 import sys
 from pathlib import Path
@@ -7,25 +7,29 @@ from comparison.settings import RESULTS
 from comparison.summarize import SAMPLE_NOTICE
 from pipeline.errors import ArtifactError, exit_status
 from pipeline.files import write_text
+from pipeline.project import FOLDER
 
 BEGIN = "<!-- comparison: written by python -m comparison.publish -->"
 END = "<!-- end of comparison -->"
 
-_FIGURES = f"""\
-![Accuracy over training time, by either recipe]({RESULTS.as_posix()}/accuracy_over_time.png)
+PAGE = FOLDER / "docs/comparison.md"
 
-![Accuracy as held-back digits are shifted and turned]({RESULTS.as_posix()}/robustness.png)
+_FIGURES = """\
+![Accuracy over training time, by either recipe](../comparison/results/accuracy_over_time.png)
+
+![Accuracy as held-out digits are shifted and turned](../comparison/results/robustness.png)
 """
 
 
 def main() -> None:
     """Entry point of the command."""
-    publish(RESULTS / "comparison.md", Path("README.md"))
-    print("README.md holds the tables of comparison/results/comparison.md")
+    source = RESULTS / "comparison.md"
+    publish(source, PAGE)
+    print(f"{PAGE} holds the tables of {source}")
 
 
-def publish(source: Path, readme: Path) -> None:
-    """Replace what stands between the markers in ``readme`` by ``source`` and the figures.
+def publish(source: Path, page: Path) -> None:
+    """Replace what stands between the markers in ``page`` by ``source`` and the figures.
 
     Raises:
         ArtifactError: there are no results, they are of the sample, or the markers are not there
@@ -33,23 +37,23 @@ def publish(source: Path, readme: Path) -> None:
     """
     if not source.exists():
         raise ArtifactError(
-            f"{source} is missing: the comparison writes it. Run: dvc repro comparison/dvc.yaml"
+            f"{source} is missing: the comparison writes it. Run: dvc --cd comparison repro"
         )
     content = source.read_text(encoding="utf-8")
     if SAMPLE_NOTICE in content:
         raise ArtifactError(
-            f"{source} is of the embedded sample, and README.md is about the competition's data. "
-            "Put the archive into data/, then run: dvc repro comparison/dvc.yaml"
+            f"{source} is of the embedded sample, and {page} is about the competition's data. Put "
+            "the archive into data/, then run: dvc repro prepare && dvc --cd comparison repro"
         )
-    text = readme.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end) or BEGIN in rest or END in after:
         raise ArtifactError(
-            f"{readme} has no room for the comparison: expected the lines {BEGIN!r} and {END!r} "
+            f"{page} has no room for the comparison: expected the lines {BEGIN!r} and {END!r} "
             "once each, in this order. Put them where the tables belong."
         )
-    write_text(readme, f"{before}{BEGIN}\n\n{content}\n{_FIGURES}\n{END}{after}")
+    write_text(page, f"{before}{BEGIN}\n\n{content}\n{_FIGURES}\n{END}{after}")
 
 
 if __name__ == "__main__":

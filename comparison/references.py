@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+Whose = Literal["author", "ours"]
+"""Whose recipe a network is trained by."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:

@@ -1,8 +1,8 @@
 """Accuracy of one architecture's networks, by our recipe, on shifted and on turned digits.
 
-The question is that of the author of `dropout_cnn`: dense networks are said to fail when a digit
-is not where it was in training. Each held-back image is moved once per distance; the directions
-take turns, so that every accuracy is an average over them and is of as many images as the fold has.
+The author of `dropout_cnn` says that dense networks fail when a digit is not where it was in
+training. Each held-out image is moved once per distance. The directions take turns, so that every
+accuracy is an average over them, of as many images as the fold has.
 """
 
 import argparse
@@ -18,9 +18,10 @@ from comparison.settings import ROBUSTNESS, RUNS, Settings
 from pipeline import stages
 from pipeline.data import dataset
 from pipeline.data.dataset import IMAGE_SIZE, Images
+from pipeline.ensemble.averaging import predict_probabilities
 from pipeline.errors import exit_status
 from pipeline.files import atomic_path
-from pipeline.networks.trained import load_network, predict_probabilities
+from pipeline.networks.trained import load_network
 
 DIRECTIONS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 """Up, down, left, right, as steps along the rows and along the columns."""
@@ -42,11 +43,11 @@ def measure(architecture: str, chosen: Settings) -> pd.DataFrame:
 
     Returns:
         Columns architecture, seed, moved (shift or rotation), amount (pixels or degrees),
-        accuracy, and images, the number judged.
+        accuracy, and images, the number evaluated.
     """
     data = dataset.load_training(stages.TRAIN)
-    judged = data.folds == chosen.fold
-    images, labels = data.images[judged], data.labels[judged]
+    held_out = data.folds == chosen.fold
+    images, labels = data.images[held_out], data.labels[held_out]
     amounts = chosen.robustness
     moved = {
         **{("shift", float(pixels)): shift(images, pixels) for pixels in amounts.shift_pixels},

@@ -5,9 +5,12 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from pipeline.params import Section, Seed, read
+from pipeline import project
+from pipeline.checked_yaml import Section, read
+from pipeline.params import Seed
 
-FOLDER = Path("comparison")
+FOLDER = project.FOLDER / "comparison"
+PARAMS = FOLDER / "params.yaml"
 RUNS = FOLDER / "runs"
 STATES = FOLDER / ".training"
 """Where interrupted runs wait to be continued; DVC does not know it."""
@@ -25,7 +28,7 @@ class Budget(Section):
 
 
 class Robustness(Section):
-    """How far held-back digits are moved, and which networks then read them."""
+    """How far held-out digits are moved, and which networks then read them."""
 
     architectures: list[str] = Field(min_length=1)
     shift_pixels: list[int] = Field(min_length=1)
@@ -57,7 +60,7 @@ class Settings(Section):
         return self
 
 
-def load(path: Path = FOLDER / "params.yaml") -> Settings:
+def load(path: Path = PARAMS) -> Settings:
     """Read and check the file.
 
     Raises:

@@ -1,8 +1,8 @@
 """What is computed from the runs. Arrays in, numbers and tables out.
 
-A row's images are judged by as many networks as there are seeds. Intervals are over the images:
-they say how far other digits of the same kind could have led. How far other seeds could have led
-is what the standard deviation says.
+The images evaluate as many networks as there are seeds. Intervals are over the images: they tell
+how much the result could differ on other digits of the same kind. The standard deviation tells how
+much it differs between seeds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from comparison.record import RunRecord
 from comparison.references import Reference
 from pipeline.evaluation.metrics import wilson_interval
-
-_Z_95 = 1.959963984540054
+from pipeline.evaluation.paired import paired_interval
 
 Hits = NDArray[np.bool_]
-"""``(seeds, n)``: whether the network of that seed read image ``i`` right."""
+"""``(seeds, n)``: whether the network of that seed classified image ``i`` correctly."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with a 95 % interval; shares, not percent."""
+    """An estimate with a 95 % interval; fractions, not percent."""
 
     value: float
     low: float
@@ -34,7 +34,7 @@ class Interval:
 def mean_accuracy(hits: Hits) -> Interval:
     """Accuracy averaged over seeds, and Wilson's interval for as many trials as images.
 
-    The seeds judge the same images, and therefore count as one trial each, not as several.
+    The seeds share their images, so each image counts as one trial, not as several.
     """
     accuracy = float(hits.mean())
     low, high = wilson_interval(accuracy * hits.shape[1], hits.shape[1])
@@ -44,19 +44,11 @@ def mean_accuracy(hits: Hits) -> Interval:
 def paired_difference(ours: Hits, theirs: Hits) -> Interval:
     """Accuracy of ``ours`` minus that of ``theirs``, on the same images.
 
-    Per image, the share of seeds that read it right is compared; the interval is the normal one
-    for the mean of these differences, after half an image is added that only ours reads right,
-    half that only theirs does, and one on which they agree. With one seed each this is the adjusted
-    Wald interval for matched pairs of A. Agresti and Y. Min, "Simple improved confidence intervals
-    for comparing matched proportions", Statistics in Medicine 24 (2005), which unlike McNemar's
-    keeps a width when the networks never differ.
+    Per image, the fraction of seeds with a correct prediction is compared, with the interval of
+    `pipeline.evaluation.paired.paired_interval`.
     """
     differences = ours.mean(axis=0) - theirs.mean(axis=0)
-    size = len(differences) + 2
-    centre = differences.sum() / size
-    variance = (np.square(differences).sum() + 1) / size - centre**2  # 1: twice half an image
-    half = _Z_95 * np.sqrt(variance / size)
-    return Interval(float(differences.mean()), float(centre - half), float(centre + half))
+    return Interval(float(differences.mean()), *paired_interval(differences))
 
 
 def is_reached(claim: float, accuracy: Interval) -> bool:
@@ -64,17 +56,15 @@ def is_reached(claim: float, accuracy: Interval) -> bool:
     return claim <= accuracy.high
 
 
-def explain_miss(reference: Reference, records: Sequence[dict[str, Any]]) -> str:
-    """What may keep runs from an author's claim: what was not as the author had it."""
-    epochs = max(record["epochs"] for record in records)
+def explain_miss(reference: Reference, records: Sequence[RunRecord]) -> str:
+    """Why runs may miss an author's claim: what was different from the author's own."""
+    epochs = max(record.epochs for record in records)
     reasons = []
-    if records[0]["recipe"] == "ours":
+    if records[0].recipe == "ours":
         reasons.append(f"our recipe, {epochs} epochs")
-    elif any(
-        record["epochs"] == record["max_epochs"] < record["asked_epochs"] for record in records
-    ):
-        reasons.append(f"{epochs} of {records[0]['asked_epochs']} epochs")
-    if records[0]["recipe"] == "author" and "learning_rate" in reference.assumed:
+    elif any(record.epochs == record.max_epochs < record.asked_epochs for record in records):
+        reasons.append(f"{epochs} of {records[0].asked_epochs} epochs")
+    if records[0].recipe == "author" and "learning_rate" in reference.assumed:
         reasons.append("learning rate not published")
     if reference.patience_epochs is not None:
         reasons.append("claimed on images that stopped the author's training")
@@ -84,26 +74,26 @@ def explain_miss(reference: Reference, records: Sequence[dict[str, Any]]) -> str
 
 
 def describe_row(
-    records: Sequence[dict[str, Any]], hits: Hits, reference: Reference | None
+    records: Sequence[RunRecord], hits: Hits, reference: Reference | None
 ) -> dict[str, Any]:
     """One architecture with one recipe: the row of the table without its paired difference.
 
     Args:
-        records: ``member.json`` of each seed.
+        records: of each seed.
         hits: ``(seeds, n)``, in the same order.
         reference: what the author published, if there is one.
     """
     accuracy = mean_accuracy(hits)
-    seconds = [record["training_seconds"] for record in records]
-    images = sum(record["fitted_images"] for record in records)
+    seconds = [record.training_seconds for record in records]
+    images = sum(record.fitted_images for record in records)
     reached = None if reference is None else is_reached(reference.claim, accuracy)
     return {
-        "architecture": records[0]["architecture"],
-        "recipe": records[0]["recipe"],
-        "parameters": records[0]["parameters"],
-        "multiply_adds": records[0]["multiply_adds"],
-        "epochs": float(np.mean([record["epochs"] for record in records])),
-        "asked_epochs": records[0]["asked_epochs"],
+        "architecture": records[0].architecture,
+        "recipe": records[0].recipe,
+        "parameters": records[0].parameters,
+        "multiply_adds": records[0].multiply_adds,
+        "epochs": float(np.mean([record.epochs for record in records])),
+        "asked_epochs": records[0].asked_epochs,
         "training_seconds": float(np.mean(seconds)),
         "images_per_second": images / max(sum(seconds), 0.1),
         "seeds": len(records),
@@ -119,7 +109,7 @@ def describe_row(
 
 
 def tabulate(
-    runs: dict[tuple[str, str], tuple[list[dict[str, Any]], Hits]],
+    runs: dict[tuple[str, str], tuple[list[RunRecord], Hits]],
     references: Mapping[str, Reference],
     *,
     baseline: tuple[str, str],

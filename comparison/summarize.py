@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 
 from comparison import plots, settings, statistics
+from comparison.record import RunRecord, incomplete_run, read_run
 from comparison.references import REFERENCES
 from comparison.settings import RESULTS, ROBUSTNESS, RUNS, Settings
 from comparison.statistics import Hits
 from pipeline import profiles
-from pipeline.errors import ArtifactError, exit_status
-from pipeline.files import atomic_path, read_json, write_text
+from pipeline.errors import exit_status
+from pipeline.files import atomic_path, write_text
 
-Runs = dict[tuple[str, str], tuple[list[dict[str, Any]], Hits]]
+Runs = dict[tuple[str, str], tuple[list[RunRecord], Hits]]
 
 VARIED = "shallow_cnn"
 """The network whose variations, named after it, are compared to it."""
@@ -31,14 +32,14 @@ def main() -> None:
     """Entry point of the stage."""
     chosen = settings.load()
     runs = load_runs(chosen)
-    sample = any(record["sample"] for records, _ in runs.values() for record in records)
+    sample = any(record.sample for records, _ in runs.values() for record in records)
     table = statistics.tabulate(runs, REFERENCES, baseline=(chosen.baseline, "ours"))
     variations = tabulate_variations(runs, table)
     moved = pd.concat(
         [pd.read_csv(ROBUSTNESS / f"{name}.csv") for name in chosen.robustness.architectures]
     )
     seeds = _count(len(chosen.seeds), "seed")
-    title = f"{table['images'].iloc[0]:,} held-back images, mean over {seeds}"
+    title = f"{table['images'].iloc[0]:,} held-out images, mean over {seeds}"
     title += " – THE EMBEDDED SAMPLE" if sample else ""
     warp = profiles.read("default")["augmentation"]
 
@@ -64,7 +65,7 @@ def load_runs(chosen: Settings) -> Runs:
     """Records and hits of every run that the settings list, by architecture and recipe.
 
     Raises:
-        ArtifactError: a run is missing, or was judged by other images than the first.
+        ArtifactError: a run is missing, or was evaluated on other images than the first.
     """
     runs: Runs = {}
     labels = None
@@ -73,11 +74,11 @@ def load_runs(chosen: Settings) -> Runs:
             records, hits = [], []
             for seed in chosen.seeds:
                 folder = RUNS / name / f"{recipe}-{seed}"
-                judged, hit = _load_hits(folder)
-                labels = judged if labels is None else labels
-                if not np.array_equal(judged, labels):
-                    raise _to_be_repeated(folder, "was judged by other images than the others")
-                records.append(read_json(folder / "member.json"))
+                evaluated, hit = _load_hits(folder)
+                labels = evaluated if labels is None else labels
+                if not np.array_equal(evaluated, labels):
+                    raise incomplete_run(folder, "was evaluated on other images than the others")
+                records.append(read_run(folder))
                 hits.append(hit)
             runs[name, recipe] = records, np.stack(hits)
     return runs
@@ -86,16 +87,9 @@ def load_runs(chosen: Settings) -> Runs:
 def _load_hits(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     path = folder / "predictions.npz"
     if not path.exists():
-        raise _to_be_repeated(folder, "is missing or not complete")
+        raise incomplete_run(folder, "is missing or not complete")
     with np.load(path, allow_pickle=False) as arrays:
         return arrays["labels"], arrays["predicted"] == arrays["labels"]
-
-
-def _to_be_repeated(folder: Path, what: str) -> ArtifactError:
-    return ArtifactError(
-        f"{folder} {what}: expected the results of a finished run. Delete it, then run: dvc repro "
-        "comparison/dvc.yaml"
-    )
 
 
 def tabulate_variations(runs: Runs, table: pd.DataFrame) -> pd.DataFrame:
@@ -127,7 +121,7 @@ def tabulate_variations(runs: Runs, table: pd.DataFrame) -> pd.DataFrame:
 def write_markdown(
     table: pd.DataFrame, variations: pd.DataFrame, baseline: str, sample: bool
 ) -> str:
-    """The tables for the README, and the sentences that go with them."""
+    """The tables for the documentation, and the sentences that go with them."""
     first = table.iloc[0]
     parts = [
         f"Accuracy on the {first['images']:,} images of the fold: mean ± standard deviation of "

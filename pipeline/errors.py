@@ -2,6 +2,7 @@
 
     PipelineError
     ├── ParamsError        a wrong value in params.yaml
+    ├── ProjectError       a folder or repository that the pipeline cannot work in
     ├── SourceError        no usable data at hand
     ├── KaggleError        Kaggle refuses, or is out of reach
     ├── TableError         a CSV that is not what the competition serves
@@ -27,6 +28,10 @@ class PipelineError(Exception):
 
 class ParamsError(PipelineError):
     """A value in params.yaml is unknown, of the wrong type or out of range."""
+
+
+class ProjectError(PipelineError):
+    """The project's folder or Git repository is in a state in which the pipeline cannot work."""
 
 
 class SourceError(PipelineError):

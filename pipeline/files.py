@@ -6,19 +6,21 @@ import json
 import lzma
 import os
 import shutil
+import struct
+import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import ArtifactError
+from pipeline.errors import ArtifactError, PipelineError
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; rename it to ``path`` if the block succeeds.
+    """Give a temporary path next to ``path``; rename it to ``path`` if the block succeeds.
 
     The block may write a file or make a folder there. After an error the temporary one is
     removed and what was at ``path`` is as it was. A folder replaces a folder.
@@ -94,27 +96,45 @@ def missing_artifact(path: Path) -> ArtifactError:
     )
 
 
-def is_corruption(error: Exception) -> bool:
-    """Whether an exception, raised while a zip archive was read (npz is one), is of its bytes.
+@contextmanager
+def corruption_as(describe: Callable[[str], PipelineError]) -> Iterator[None]:
+    """Raise ``describe(reason)`` if the block fails because of the bytes that it reads.
 
-    Damage in an archive's own tables surfaces as any of these; errors of the disk are not among
-    them.
+    Meant for blocks that read a zip archive (npz and keras files are archives, too). Errors of the
+    disk, of memory and of the pipeline itself pass unchanged. The reason is one line.
     """
+    try:
+        yield
+    except Exception as error:
+        if not _is_corruption(error):
+            raise
+        lines = str(error).splitlines() or ["it ends too early"]
+        advises_to_unpickle = "allow_pickle" in lines[0]  # which damaged bytes must never be
+        raise describe("it is no archive" if advises_to_unpickle else lines[0]) from None
+
+
+def _is_corruption(error: Exception) -> bool:
     if isinstance(error, OSError):
         return error.errno in (None, errno.EINVAL)  # an impossible place to seek to, or bzip2
-    return isinstance(error, _DAMAGE)
+    return isinstance(error, _CORRUPTION)
 
 
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
+_CORRUPTION = (
     EOFError,
     KeyError,
     NotImplementedError,
+    OverflowError,
     RuntimeError,
+    SyntaxError,
+    TypeError,
     ValueError,
+    lzma.LZMAError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
 )
+"""What zipfile and NumPy raise for damaged tables and headers; NumPy parses headers as Python."""
 
 
 def sha256(path: Path) -> str:

@@ -1,60 +1,120 @@
 """What a training shows while it runs."""
 
-from typing import Self
+import math
+from collections import deque
+from collections.abc import Mapping
+from statistics import fmean
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-from pipeline.training.state import TrainingState
+from rich.progress import BarColumn, Progress, TextColumn
 
 _console = Console()
 
+_AVERAGED_EPOCHS = 4
+"""Epochs whose time tells that of the next; they leave out different numbers of images."""
+
+
+class FinishedEpoch(NamedTuple):
+    """What is shown of an epoch.
+
+    Attributes:
+        row: epoch (from 1), images, loss, accuracy, seconds and, with a validation set, val_loss
+            and val_accuracy.
+        last_epoch: after which the training ends, as far as is known.
+        is_best: whether its weights are the best so far.
+    """
+
+    row: Mapping[str, float]
+    last_epoch: int
+    is_best: bool
+
+
+class ShownTraining(Protocol):
+    """What a training tells of itself while it runs."""
+
+    def __enter__(self) -> Self:
+        """Begin to show it."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End to show it."""
+
+    def advance(self, epochs: float) -> None:
+        """So many epochs are done, the running one in part."""
+
+    def finish_epoch(self, finished: FinishedEpoch) -> None:
+        """An epoch is done."""
+
 
 class EpochDisplay:
-    """A bar with an estimate of the longest possible wait; in a log, a line per epoch."""
+    """A bar in a terminal, and a line per epoch that says how long it takes at most from here."""
 
-    def __init__(self, name: str, max_epochs: int) -> None:
-        self._name, self._max_epochs = name, max_epochs
+    def __init__(self, name: str, max_epochs: int, finished_epochs: int) -> None:
+        self._name, self._last_epoch = name, max_epochs
+        self._seconds: deque[float] = deque(maxlen=_AVERAGED_EPOCHS)
+        self._is_first = True
+        if finished_epochs:
+            print_line(f"{name}: continuing after epoch {finished_epochs}")
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("· at most"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
+            TextColumn("{task.fields[left]}", markup=False),
             console=_console,
             transient=True,
             disable=not _console.is_terminal,
         )
+        self._task = self._bar.add_task(name, total=max_epochs, completed=finished_epochs, left="")
 
     def __enter__(self) -> Self:
-        self._task = self._bar.add_task(self._name, total=self._max_epochs)
         self._bar.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._bar.stop()
 
-    def advance(self, epoch: int, share: float) -> None:
-        """Show that ``share`` of an epoch, counted from 0, is done."""
-        description = f"{self._name} · epoch {epoch + 1} of at most {self._max_epochs}"
-        self._bar.update(self._task, completed=epoch + share, description=description)
+    def advance(self, epochs: float) -> None:
+        """Show that so many epochs are done, the running one in part."""
+        self._bar.update(
+            self._task,
+            completed=epochs,
+            total=self._last_epoch,
+            description=f"{self._name}  epoch {math.ceil(epochs)}/{self._last_epoch}",
+            left=self._left(epochs),
+        )
 
-    def finish_epoch(self, state: TrainingState) -> None:
-        """Print the line of the last epoch."""
-        row, epoch = state.history[-1], len(state.history)
-        figures = [f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}"]
-        if "stopping_loss" in row:
-            falling = state.anneal_after is not None and epoch > state.anneal_after
-            best = " ← best" if state.kept_epoch == epoch else ""
-            marker = " ↓ learning rate" if falling else best
-            figures.append(
-                f"stopping slice: loss {row['stopping_loss']:.4f}  "
-                f"accuracy {row['stopping_accuracy']:.4f}{marker}"
-            )
-        print_line(f"{self._name}  epoch {epoch:3}  {row['seconds']:5.1f} s  {'  '.join(figures)}")
+    def finish_epoch(self, finished: FinishedEpoch) -> None:
+        """Print the line of an epoch; that of the last one is marked if its weights are kept."""
+        row, self._last_epoch = finished.row, finished.last_epoch
+        if not self._is_first:  # it compiles as well
+            self._seconds.append(row["seconds"])
+        self._is_first = False
+        is_last = row["epoch"] >= self._last_epoch
+        note = "kept" if is_last and finished.is_best else self._left(row["epoch"])
+        figures = f"loss {row['loss']:.4f}"
+        if "val_loss" in row:
+            figures += f"  val_loss {row['val_loss']:.4f}  val_acc {row['val_accuracy']:.3f}"
+        else:
+            figures += f"  accuracy {row['accuracy']:.4f}"
+        epoch = f"epoch {row['epoch']:2.0f}/{self._last_epoch}"
+        print_line(f"{self._name}  {epoch}  {note:>9}  {figures}")
+
+    def _left(self, epochs: float) -> str:
+        """How long the epochs after these take, as far as is known; empty where it is not."""
+        if not self._seconds or epochs >= self._last_epoch:
+            return ""
+        left = (self._last_epoch - epochs) * fmean(self._seconds)
+        minutes, seconds = divmod(round(left), 60)
+        hours, minutes = divmod(minutes, 60)
+        hour = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+        return f"{hour}:{seconds:02} left"
 
 
 def print_line(line: str) -> None:
     """Print a line above the bar, if there is one."""
-    _console.print(line, highlight=False, soft_wrap=True)
+    _console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)

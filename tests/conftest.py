@@ -28,6 +28,9 @@ PROJECT_FILES = (
 )
 
 
+PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+
 def pytest_sessionstart() -> None:
     """Let commands under test be interrupted, also where the shell's ``&`` had that ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -67,7 +70,7 @@ def make_project(folder: Path, *, git: bool = True) -> Path:
         folder,
         SMALL_NETWORK,
         ("max_epochs: 36", "max_epochs: 8"),
-        ("anneal_epochs: 8", "anneal_epochs: 7"),
+        ("decay_epochs: 8", "decay_epochs: 7"),
         ("learning_rate: 0.001", "learning_rate: 0.003"),
     )
     if git:
@@ -82,17 +85,31 @@ def make_project(folder: Path, *, git: bool = True) -> Path:
 
 
 (LISTED_NETWORK,) = re.findall(
-    r"    - {architecture: .*\n", (ROOT / "params.yaml").read_text(encoding="utf-8")
+    r"^  pooled3: {.*?^  networks: .pooled3.", PARAMS, re.DOTALL | re.MULTILINE
 )
-SMALL_NETWORK = LISTED_NETWORK, "    - {architecture: pooled_cnn, preprocessing: plain}\n"
-"""What makes ``params.yaml`` list a smaller network that knows one form, for `set_params`."""
 
 
-def add_network(architecture: str, preprocessing: str) -> tuple[str, str]:
-    """What makes ``params.yaml`` list another network after `SMALL_NETWORK`, for `set_params`."""
-    first = SMALL_NETWORK[1]
-    entry = f"{{architecture: {architecture}, preprocessing: {preprocessing}}}"
-    return first, f"{first}    - {entry}\n"
+def list_networks(**networks: str) -> str:
+    """What stands in ``params.yaml`` in place of `LISTED_NETWORK` to define and list others.
+
+    Args:
+        networks: by name, an architecture and views, such as ``pooled_cnn, [[deskew]]``.
+    """
+    text: str = LISTED_NETWORK.partition("\n")[2].replace("[pooled3]", f"[{', '.join(networks)}]")
+    for name, network in reversed(networks.items()):
+        architecture, _, views = network.partition(", ")
+        text = f"  {name}: {{architecture: {architecture}, preprocessing: {views}}}\n{text}"
+    return text
+
+
+SMALL = {"small": "pooled_cnn, [[]]"}
+SMALL_NETWORK = LISTED_NETWORK, list_networks(**SMALL)
+"""What makes ``params.yaml`` list a smaller network that knows one view, for `set_params`."""
+
+
+def add_networks(**networks: str) -> tuple[str, str]:
+    """What makes ``params.yaml`` list others after `SMALL_NETWORK`, for `set_params`."""
+    return SMALL_NETWORK[1], list_networks(**SMALL, **networks)
 
 
 def set_params(folder: Path, *changes: tuple[str, str]) -> None:

@@ -178,7 +178,9 @@ def _level(written: Written, g: Generator, y: float, low: float, high: float) ->
     x = written.centre[0] + g.uniform(-0.1, 0.1) * written.width
     half = max(written.width, 0.45 * written.height) * g.uniform(low, high) / 2
     rise, bow = half * g.uniform(-0.06, 0.06), written.pen * g.uniform(-0.4, 0.4)
-    line = [(x + half * t, y + rise * t + bow * (1 - t * t)) for t in np.linspace(-1, 1, 20)]
+    line = [
+        (x + half * t, y + rise * t + bow * (1 - t * t)) for t in np.linspace(-1, 1, 20).tolist()
+    ]
     return line, _pen(written, g)
 
 

@@ -3,7 +3,6 @@
 The pictures that tests read are made here; nobody's handwriting is part of the repository.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +10,18 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from pipeline.ensemble.onnx import ExportedMember, ExportRecord
 from pipeline.files import sha256
 from pipeline.handwriting.find_digit import find_digit
 from pipeline.handwriting.pictures import Pixels
-from pipeline.handwriting.reader import RECORD, Reader
+from pipeline.handwriting.reader import Reader
 from pipeline.networks.backend import keras
 from pipeline.networks.export import to_onnx
 from pipeline.networks.trained import save_model
 
 Line = list[tuple[float, float]]
 
-MEMBER = "0-0-pooled_cnn-plain"
+MEMBER = "0-0-small"
 
 
 def arc(
@@ -97,6 +97,13 @@ def paint(
     return opaque(np.asarray(paper) * (1 - share) + np.asarray(colour) * share)
 
 
+def save_drawing(path: Path, digit: int, seed: int = 0) -> Path:
+    """Write a picture of a digit, dark on white."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(paint(draw_ink(digit, np.random.default_rng(seed)))).save(path)
+    return path
+
+
 def opaque(levels: NDArray[np.float64]) -> Pixels:
     """Grey or RGB levels of any range, ``(height, width, 1 or 3)``, clipped to bytes, as RGBA."""
     rgb = np.clip(levels, 0, 255).round().astype(np.uint8)
@@ -130,17 +137,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.fit(images, labels, epochs=20, batch_size=40, verbose=0)
     save_model(model, folder / "models" / MEMBER / "model.keras")
     to_onnx(model, folder / "exported" / f"{MEMBER}.onnx")
-    record = {
-        "sample": False,
-        "members": [
-            {
-                "name": MEMBER,
-                "model_sha256": sha256(folder / "models" / MEMBER / "model.keras"),
-                "preprocessing": [[]],
-            }
-        ],
-    }
-    (folder / "exported" / RECORD).write_text(json.dumps(record))
+    member = ExportedMember(MEMBER, sha256(folder / "models" / MEMBER / "model.keras"), [[]])
+    ExportRecord(False, (member,)).write(folder / "exported")
     return folder
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import exit_status
-from pipeline.kaggle.client import Timeouts
-from tests.competition import make_archive, make_blank_archive
+from pipeline.kaggle.session import Timeouts
+from tests.competition import make_hollow_archive
 from tests.kaggle_server import (
     KEY,
     TRACES,
@@ -51,12 +51,7 @@ class Outcome:
 
 @pytest.fixture(scope="session")
 def kaggle_archive() -> bytes:
-    return make_blank_archive()
-
-
-@pytest.fixture(scope="session")
-def kaggle_large_archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return make_archive(tmp_path_factory.mktemp("sample"))
+    return make_hollow_archive()
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 USERNAME = "digit_tester"
 KEY = "5ecre7c0ffee0123456789abcdef5ecr"
@@ -56,6 +56,7 @@ class Fault:
         status: answer this instead of doing what was asked, with `message` as Kaggle's JSON.
         headers: sent with `status`.
         html: answer 200 with a web page.
+        answer: answer 200 with this as JSON, after doing what was asked.
         stalls: never answer.
         loses_answer: do what was asked, then close the connection without a word.
         closes: close the connection without doing what was asked.
@@ -63,13 +64,14 @@ class Fault:
         corrupt: send the archive with some bytes changed.
         length: whether the archive's length is told.
         validators: whether ETag, Last-Modified and Accept-Ranges are told.
-        seconds_per_mib: how slowly the archive is sent.
+        sent_mib: after so many MiB of the archive nothing more comes, but the connection stays.
     """
 
     status: int | None = None
     message: str = "injected"
     headers: dict[str, str] = field(default_factory=dict)
     html: bool = False
+    answer: Any = None
     stalls: bool = False
     loses_answer: bool = False
     closes: bool = False
@@ -77,7 +79,7 @@ class Fault:
     corrupt: bool = False
     length: bool = True
     validators: bool = True
-    seconds_per_mib: float = 0
+    sent_mib: int | None = None
 
 
 class Kaggle:
@@ -266,7 +268,7 @@ class _Handler(BaseHTTPRequestHandler):
             if fault.loses_answer:
                 self.close_connection = True
             else:
-                self._send_json(200, answer)
+                self._send_json(200, answer if fault.answer is None else fault.answer)
 
     def do_PUT(self) -> None:
         body = self._body()
@@ -304,11 +306,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         end = start + int((len(content) - start) * fault.sent_share)
-        for offset in range(start, end, _MIB):
-            if self.kaggle.released.wait(fault.seconds_per_mib):
-                break
-            self.wfile.write(content[offset : min(offset + _MIB, end)])
-            self.wfile.flush()
+        if fault.sent_mib is not None:
+            end = min(end, start + fault.sent_mib * _MIB)
+        self.wfile.write(content[start:end])
+        self.wfile.flush()
+        if fault.sent_mib is not None:
+            self.kaggle.released.wait(30)
         if end < len(content) or not fault.length:
             self.close_connection = True
 
@@ -421,6 +424,8 @@ def make_certificates(folder: Path) -> None:
     now = datetime.now(UTC)
 
     def builder(subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(keys[0].public_key())
+        identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -429,15 +434,27 @@ def make_certificates(folder: Path) -> None:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(hours=1))
             .not_valid_after(now + timedelta(days=1))
+            .add_extension(identifier, critical=False)
+            .add_extension(issuer, critical=False)
         )
 
-    ca = builder(authority, keys[0]).add_extension(x509.BasicConstraints(True, None), True)
+    ca = (
+        builder(authority, keys[0])
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(key_cert_sign=True, crl_sign=True), critical=True)
+    )
     names = [
         x509.DNSName("api.kaggle.com"),
         x509.DNSName("*.kaggle.test"),
         x509.IPAddress(ip_address("127.0.0.1")),
     ]
-    served = builder(leaf, keys[1]).add_extension(x509.SubjectAlternativeName(names), False)
+    served = (
+        builder(leaf, keys[1])
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(digital_signature=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+    )
     pem = serialization.Encoding.PEM
     (folder / "ca.pem").write_bytes(ca.sign(keys[0], hashes.SHA256()).public_bytes(pem))
     private = keys[1].private_bytes(
@@ -445,6 +462,22 @@ def make_certificates(folder: Path) -> None:
     )
     certificate = served.sign(keys[0], hashes.SHA256()).public_bytes(pem)
     (folder / "server.pem").write_bytes(certificate + private)
+
+
+def _key_usage(**allowed: bool) -> x509.KeyUsage:
+    """What a key may be used for, and nothing else; stated, as strict verification demands."""
+    uses = (
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    )
+    return x509.KeyUsage(**(dict.fromkeys(uses, False) | allowed))
 
 
 def plain_environment(kaggle: Kaggle, home: Path) -> dict[str, str]:

@@ -1,8 +1,9 @@
-"""What evaluate and predict leave behind for predictions of one's choice, without networks."""
+"""The files of a finished run, made from given predictions by the code of the stages."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -12,28 +13,34 @@ from PIL import Image
 from pipeline import params, stages
 from pipeline.data import dataset
 from pipeline.data.dataset import Labels, TrainingDigits, UnlabelledDigits
-from pipeline.files import write_json
+from pipeline.evaluation.predictions import OutOfFoldPredictions
+from pipeline.evaluation.results import score_member
+from pipeline.files import sha256, write_json
+from pipeline.params import Member
+from pipeline.plots import evaluation
 from pipeline.stages import evaluate, predict
-from pipeline.stages.evaluate import OutOfFoldPredictions
+from tests.members import write_record
 
 PREVIEW = stages.DATA_REPORT / "augmentation_preview.png"
 
+Errors = Mapping[int, tuple[int, float]]
+"""By row: the digit that is predicted, with its probability."""
 
-Misread = Mapping[int, tuple[int, float]]
-"""By row: the digit that an image is read as, with its probability."""
+_drawn: dict[str, bytes] = {}
+"""The pictures of the process's first results, by their path."""
 
 
-def read_as(labels: Labels, misread: Misread, confidence: float = 0.95) -> NDArray[np.float64]:
-    """Probabilities ``(n, 10)`` that are right, but for some images.
+def predict_with(labels: Labels, errors: Errors, confidence: float = 0.95) -> NDArray[np.float64]:
+    """Probabilities ``(n, 10)`` that are correct, but for some images.
 
     Args:
         labels: ``(n,)``.
-        misread: which; their true digit has nine tenths of what is left.
-        confidence: of the right ones; what is left is shared equally.
+        errors: which; their true digit has nine tenths of the remaining probability.
+        confidence: of the correct ones; the other digits have equal parts of the rest.
     """
     probabilities = np.full((len(labels), 10), (1 - confidence) / 9)
     probabilities[np.arange(len(labels)), labels] = confidence
-    for row, (digit, p) in misread.items():
+    for row, (digit, p) in errors.items():
         probabilities[row] = 0.1 * (1 - p) / 8
         probabilities[row, labels[row]] = 0.9 * (1 - p)
         probabilities[row, digit] = p
@@ -46,30 +53,22 @@ def write_results(
     probabilities: NDArray[np.float64],
     averages: NDArray[np.float64] | None = None,
 ) -> None:
-    """Write into the current folder what ``report`` reads, by the code that does so in earnest.
+    """Write into the current folder what ``report`` reads.
 
     Args:
         data: labelled images.
-        test: images to label; they are read as ``probabilities`` says of the first ones.
+        test: images to label; their probabilities are those of the first labelled ones.
         probabilities: of all labelled images, ``(n, 10)``; those of the folds that params.yaml
             lists are taken.
-        averages: the same before neighbours were asked; None if they were not.
+        averages: the same before they were refined with neighbours; None if they were not.
     """
     settings = params.load()
-    members, judges = settings.ensemble.members(), settings.ensemble.judges()
+    members = settings.members()
+    averages = probabilities if averages is None else averages
     dataset.save(stages.TRAIN, data)
     dataset.save(stages.TEST, test)
     for place, member in enumerate(members):
-        write_member(stages.MODELS / member.name, data, seed=place)
-    right = probabilities.argmax(axis=1) == data.labels
-    rows = np.flatnonzero(np.isin(data.folds, [judge.fold for judge in judges]))
-    judgement = OutOfFoldPredictions(
-        rows=rows,
-        averages=(probabilities if averages is None else averages)[rows],
-        probabilities=probabilities[rows],
-        errors={judge: int((~right[data.folds == judge.fold]).sum()) for judge in judges},
-        train_accuracy=0.998,
-    )
+        write_member(member, data, seed=place)
     counts = np.bincount(data.labels, minlength=dataset.NUM_CLASSES)
     write_json(stages.SOURCE, {"kind": "sample" if data.provenance.sample else "archive"})
     write_json(
@@ -81,34 +80,79 @@ def write_results(
         },
     )
     Image.new("L", (2, 2)).save(PREVIEW)
-    evaluate.write_learning_curves(stages.EVALUATION, members)
-    evaluate.write_findings(stages.EVALUATION, data, members, judgement, settings.evaluate)
-    labelled = probabilities[: len(test.images)]
-    before = labelled if averages is None else averages[: len(test.images)]
-    predict.write_report(stages.TEST_REPORT, test, before, labelled, counts)
+    write_evaluation(data, probabilities, averages)
+    of_test = slice(len(test.images))
+    labelled = probabilities[of_test]
+    predict.write_report(stages.TEST_REPORT, test, averages[of_test], labelled, counts)
     hashes = predict.hash_models([stages.MODELS / member.name for member in members])
     predict.write_submission(stages.SUBMISSION, hashes, test.provenance, labelled)
 
 
-def write_member(folder: Path, data: TrainingDigits, *, seed: int) -> None:
+def write_evaluation(
+    data: TrainingDigits, probabilities: NDArray[np.float64], averages: NDArray[np.float64]
+) -> None:
+    """What evaluate writes but the architectures; arguments as of `write_results`."""
+    settings = params.load()
+    evaluated = settings.evaluated_members()
+    rows = np.flatnonzero(np.isin(data.folds, [member.fold for member in evaluated]))
+    predictions = OutOfFoldPredictions(
+        rows=rows,
+        labels=data.labels[rows],
+        averages=averages[rows],
+        probabilities=probabilities[rows],
+        members={
+            member.name: sha256(stages.MODELS / member.name / "model.keras") for member in evaluated
+        },
+        train_sha256=data.provenance.train_sha256,
+    )
+    of_fold = {member: data.folds == member.fold for member in evaluated}
+    scores = {
+        member: score_member(averages[own], data.labels[own], (averages[~own], data.labels[~own]))
+        for member, own in of_fold.items()
+    }
+    with patch.object(evaluation, "draw", _draw_once):
+        evaluate.write_results(predictions, scores, settings.members(), data, settings.evaluate)
+
+
+_draw = evaluation.draw
+
+
+def _draw_once(folder: Path, *arguments: Any) -> None:
+    """Draw the first results; take the same pictures for later ones, which look much alike."""
+    if not _drawn:
+        _draw(folder, *arguments)
+        pictures = [*folder.glob("*.png"), *folder.glob("figures/*")]
+        _drawn.update({str(path.relative_to(folder)): path.read_bytes() for path in pictures})
+    for name, content in _drawn.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def write_member(member: Member, data: TrainingDigits, *, seed: int) -> None:
     """The files of a trained network, but for the network."""
+    folder = stages.MODELS / member.name
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.keras").write_bytes(b"no network")
+    (folder / "model.keras").write_text(member.name)
     generator = np.random.default_rng(seed)
     epochs = np.arange(1, 7 + seed % 3)
     history = pd.DataFrame({"epoch": epochs, "seconds": 9.5})
-    for prefix, scale in (("", 1.0), ("stopping_", 0.4)):
+    for prefix, scale in (("", 1.0), ("val_", 0.4)):
         history[f"{prefix}loss"] = scale * generator.uniform(0.8, 1.2, len(epochs)) / epochs
         history[f"{prefix}accuracy"] = 1 - history[f"{prefix}loss"] / 5
     history.to_csv(folder / "history.csv", index=False)
-    write_json(
-        folder / "member.json",
-        {
-            "provenance": asdict(data.provenance),
-            "epochs": len(epochs),
-            "kept_epoch": len(epochs) - 1,
-            "parameters": 138_410,
-            "training_seconds": 9.5 * len(epochs),
-            "conditions": {"cpu": "A processor", "threads": 2, "compute_dtype": "bfloat16"},
-        },
+    write_record(
+        folder, **describe_member(member, data), epochs=len(epochs), best_epoch=len(epochs) - 1
     )
+
+
+def describe_member(member: Member, data: TrainingDigits) -> dict[str, Any]:
+    """What the record of a member tells of its place in the ensemble."""
+    return {
+        "fold": member.fold,
+        "seed": member.seed,
+        "network": member.network,
+        "architecture": member.architecture,
+        "preprocessing": [list(view) for view in member.views],
+        "provenance": data.provenance,
+    }

@@ -17,13 +17,15 @@ import pytest
 
 from pipeline.data import tables
 from pipeline.data.dataset import load_test
+from pipeline.ensemble.averaging import predict_probabilities
 from pipeline.files import read_json
-from pipeline.networks.trained import load_network, predict_probabilities
+from pipeline.networks.trained import load_network
 from pipeline.training.state import TrainingState
-from tests.conftest import ROOT, add_network, environment, make_project, run, set_params
+from tests.conftest import ROOT, add_networks, environment, make_project, run, set_params
+from tests.documentation import PAGES, commands, is_output, shown_runs
 
-MEMBER = "0-0-pooled_cnn-plain"
-STAGE = "train@0-0-network0"
+MEMBER = "0-0-small"
+STAGE = f"train@{MEMBER}"
 PATIENCE_SECONDS = 120
 
 
@@ -65,18 +67,21 @@ def test_report_says_that_it_is_of_the_sample(project: Path) -> None:
 def test_errors_are_readable_in_a_terminal(project: Path) -> None:
     output = run(project, "digits", "errors")
     summary = read_json(project / "reports/evaluation/metrics.json")
-    assert f"{summary['errors']} of 288 held-back images misread" in output
-    assert re.findall(r"^│ +(\d) │", output, re.MULTILINE) == list("0123456789")
+    assert f"{summary['errors']} errors in 288 held-out images" in output
+    assert re.findall(r"^ +(\d)  ", output, re.MULTILINE) == list("0123456789")
     assert "other networks" not in output
     set_params(project, ("seeds: [0]", "seeds: [1]"))
-    assert "params.yaml lists other networks than those judged" in run(project, "digits", "errors")
+    assert "params.yaml lists other networks than were evaluated" in run(
+        project, "digits", "errors"
+    )
 
 
 def test_errors_against_an_equal_revision_are_none(project: Path) -> None:
     output = run(project, "digits", "errors", "--against", "HEAD")
-    assert "0 became right and 0 wrong since HEAD, of 288" in output
+    assert "in HEAD, on the 288 images held out in both" in output
+    assert "0 corrected, 0 new errors; McNemar's exact test: p = 1: could be chance" in output
     output = run(project, "digits", "errors", "--against", "no-such-revision", status=1)
-    assert "error: The predictions of no-such-revision are not at hand" in output
+    assert "error: no-such-revision is no commit, branch, tag or experiment" in output
 
 
 def test_second_run_runs_nothing_but_source(project: Path) -> None:
@@ -98,46 +103,86 @@ def test_colours_and_messages_retrain_nothing(project: Path) -> None:
         with (package / f"{name}.py").open("a") as file:
             file.write("\nCHANGED = True\n")
     assert "up to date" in run(project, "dvc", "status", STAGE)
-    with (package / "training.py").open("a") as file:
+    with (package / "training/loop.py").open("a") as file:
         file.write("\nCHANGED = True\n")
-    assert "pipeline/training/loop.py" in run(project, "dvc", "status", STAGE)
+    assert "pipeline/training" in run(project, "dvc", "status", STAGE)
 
 
 def test_new_member_trains_only_itself(project: Path) -> None:
     set_params(project, ("seeds: [0]", "seeds: [0, 1]"))
     planned = stages_run(run(project, "dvc", "repro", "--dry"))
-    assert [stage for stage in planned if stage.startswith("train")] == ["train@0-1-network0"]
+    assert [stage for stage in planned if stage.startswith("train")] == ["train@0-1-small"]
+
+
+def contribute(project: Path, recipe: str, name: str, mapping: str) -> str:
+    """Follow a recipe of CONTRIBUTING.md, its file and its line with an import; give the file."""
+    _, _, section = (ROOT / "CONTRIBUTING.md").read_text().partition(f"\n## {recipe}\n")
+    section = section.partition("\n## ")[0]
+    file, line = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    (project / mapping / f"{name}.py").write_text(file)
+    path = project / mapping / "__init__.py"
+    module = f"{mapping.replace('/', '.')}.{name}"
+    text = path.read_text().replace("    }\n)", f"{line}    }}\n)", 1)
+    head, first, tail = text.partition("\nfrom pipeline.")
+    path.write_text(f"{head}\nfrom {module} import {name}{first}{tail}")
+    return str(file)
 
 
 def test_contributed_architecture_trains_only_itself(project: Path) -> None:
-    """As CONTRIBUTING.md shows it: a file, a line and a row."""
-    text = (ROOT / "CONTRIBUTING.md").read_text()
-    file, line, row = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    folder = project / "pipeline/architectures"
-    (folder / "wide_view.py").write_text(file)
-    mapping = (folder / "__init__.py").read_text()
-    (folder / "__init__.py").write_text(
-        mapping.replace("    }\n)", f"{line}    }}\n)").replace(
-            "from pipeline.networks.backend",
-            "from pipeline.architectures.wide_view import wide_view\n"
-            "from pipeline.networks.backend",
-        )
-    )
+    file = contribute(project, "An architecture", "wide_view", "pipeline/architectures")
     shown = run(project, "python", "-m", "pipeline.cli", "architectures", "wide_view")
-    parameters = int(row.partition(":")[2].strip(" ,\n"))
-    assert f"wide_view: {parameters:,} parameters" in shown
-    assert f"; {parameters:,} parameters." in file
-    set_params(project, add_network("wide_view", "plain"))
+    parameters = re.search(r"; ([\d,]+) parameters\.", file)
+    assert parameters
+    assert f"wide_view: {parameters[1]} parameters" in shown
+    set_params(project, add_networks(wide="wide_view, [[]]"))
     planned = stages_run(run(project, "dvc", "repro", "--dry"))
-    assert [stage for stage in planned if stage.startswith("train")] == ["train@0-0-network1"]
+    assert [stage for stage in planned if stage.startswith("train")] == ["train@0-0-wide"]
+
+
+def test_contributed_transform_trains_only_itself(project: Path) -> None:
+    contribute(project, "A transform", "thicken", "pipeline/data/transforms")
+    set_params(project, add_networks(thick="pooled_cnn, [[], [thicken]]"))
+    output = run(project, "dvc", "repro", "prepare")
+    assert stages_run(output) == ["source", "prepare"]
+    planned = stages_run(run(project, "dvc", "repro", "--dry"))
+    assert [stage for stage in planned if stage.startswith("train")] == ["train@0-0-thick"]
+
+
+def test_contributed_score_is_on_the_page_and_retrains_nothing(project: Path) -> None:
+    contribute(project, "A score", "top_2_accuracy", "pipeline/evaluation/scores")
+    output = run(project, "dvc", "repro", "report")
+    assert not [stage for stage in stages_run(output) if stage.startswith("train")]
+    scores = read_json(project / "reports/evaluation/metrics.json")["scores"]
+    assert 0.9 < scores["top_2_accuracy"] <= 1
+    for name in ("report.html", "model_card.md"):
+        assert "top 2 accuracy" in (project / "reports" / name).read_text()
+
+
+@pytest.mark.parametrize(
+    ("command", "printed"),
+    [(command, output) for page in PAGES for command, output in shown_runs(page)],
+    ids=[f"{page.name}: {' '.join(command)}" for page in PAGES for command, _ in shown_runs(page)],
+)
+def test_pages_show_what_commands_print(command: list[str], printed: str, project: Path) -> None:
+    output = run(project, *command)
+    assert is_output(printed, output), output
+
+
+def test_cheap_commands_of_the_pages_run(project: Path) -> None:
+    shown = {tuple(words) for page in PAGES for _, words in commands(page)}
+    cheap = ("digits errors", "digits profile", "digits runs", "digits status", "dvc metrics")
+    found = [words for words in sorted(shown) if " ".join(words).startswith(cheap)]
+    assert len(found) >= len(cheap)
+    for words in found:
+        run(project, *words)
 
 
 def test_other_preprocessing_trains_only_itself(project: Path) -> None:
     assert "up to date" in run(project, "dvc", "status", STAGE)
-    set_params(project, add_network("pooled_cnn", "'plain,deskew+normalize_width'"))
+    set_params(project, add_networks(wide="pooled_cnn, [[], [deskew, normalize_width]]"))
     planned = stages_run(run(project, "dvc", "repro", "--dry"))
     trained = [stage for stage in planned if stage.startswith(("prepare", "train"))]
-    assert trained == ["train@0-0-network1"]
+    assert trained == ["train@0-0-wide"]
 
 
 def test_typing_mistake_stops_before_anything_is_deleted(project: Path) -> None:
@@ -245,18 +290,18 @@ def test_interrupted_and_killed_trainer_continues_and_ends_the_same(
 ) -> None:
     interrupted, killed = tmp_path / "interrupted", tmp_path / "killed"
     with started(untrained, interrupted) as dvc:
-        wait_for(interrupted, "epoch   1")
+        wait_for(interrupted, "epoch  1/")
         trainer_of(dvc).send_signal(signal.SIGINT)
         assert dvc.wait(PATIENCE_SECONDS) != 0
     assert "exited with 130" in interrupted.read_text()
     assert STAGE not in (untrained / "dvc.lock").read_text()
 
     with started(untrained, killed) as dvc:
-        wait_for(killed, "epoch   3")
+        wait_for(killed, "epoch  3/")
         time.sleep(random.uniform(0, 0.5))
         trainer_of(dvc).kill()
         assert dvc.wait(PATIENCE_SECONDS) != 0
-    num_finished = max(int(epoch) for epoch in re.findall(r"epoch +(\d+) ", killed.read_text()))
+    num_finished = max(int(epoch) for epoch in re.findall(r"epoch +(\d+)/", killed.read_text()))
 
     output = run(untrained, "dvc", "repro", STAGE)
     continued_after = re.search(r"continuing after epoch (\d+)", output)
@@ -269,7 +314,7 @@ def test_trainer_that_outlived_dvc_is_waited_for(
     untrained: Path, finished: Path, tmp_path: Path
 ) -> None:
     with started(untrained, tmp_path / "first") as dvc:
-        wait_for(tmp_path / "first", "epoch   1")
+        wait_for(tmp_path / "first", "epoch  1/")
         time.sleep(random.uniform(0, 0.5))
         orphan = trainer_of(dvc)
         orphan.suspend()
@@ -291,7 +336,7 @@ def test_another_core_trains_what_comes_next_until_the_trainer_is_gone(
         ("patience_epochs: 16", "patience_epochs: 1000"),
     )
     set_params(untrained, ("seeds: [0]", "seeds: [0, 1]"), *endless)
-    log, following = tmp_path / "log", MEMBER.replace("0-0", "0-1")
+    log, following = tmp_path / "log", "0-1-small"
     with log.open("w") as file:
         trainer = psutil.Popen(
             ["python", "-m", "pipeline.stages.train", MEMBER],
@@ -301,8 +346,8 @@ def test_another_core_trains_what_comes_next_until_the_trainer_is_gone(
             stderr=subprocess.STDOUT,
         )
     try:
-        for name in ("0-0-network0", "0-1-network0"):
-            wait_for(log, f"{name}  epoch   1")
+        for name in (MEMBER, following):
+            wait_for(log, f"{name}  epoch  1/1000")
         (helper,) = trainer.children()
     finally:
         trainer.kill()

@@ -4,12 +4,15 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.errors import ArtifactError, exit_status
-from pipeline.files import atomic_path, read_json, sha256, write_json, write_text
+from pipeline.files import atomic_path, corruption_as, read_json, sha256, write_json, write_text
 
 WRITE_TOO_MUCH = """
 import resource
@@ -162,6 +165,62 @@ def test_damaged_json_is_named(tmp_path: Path, damaged: bytes) -> None:
 def test_missing_json_is_named(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"a\.json is missing: .* run: dvc repro$"):
         read_json(tmp_path / "a.json")
+
+
+def npz(*, compressed: bool) -> bytes:
+    """An archive of one array, large enough that its header is parsed before its CRC is checked."""
+    file = BytesIO()
+    images = np.random.default_rng(0).integers(0, 256, (5, 50, 50), dtype=np.uint8)
+    (np.savez_compressed if compressed else np.savez)(file, images=images)
+    return file.getvalue()
+
+
+def read_npz(content: bytes) -> None:
+    with corruption_as(ArtifactError), np.load(BytesIO(content), allow_pickle=False) as arrays:
+        assert arrays["images"].shape
+
+
+@pytest.mark.filterwarnings("ignore")  # of Python, about the code that a damaged header looks like
+@pytest.mark.parametrize("compressed", [False, True])
+def test_any_changed_byte_of_an_archive_is_harmless_or_named(compressed: bool) -> None:
+    content = npz(compressed=compressed)
+    named = 0
+    for place in [*range(250), *range(len(content) - 130, len(content))]:
+        for mask in (0x01, 0x0C, 0x50, 0xFF):
+            changed = bytearray(content)
+            changed[place] ^= mask
+            try:
+                read_npz(bytes(changed))
+            except ArtifactError as error:
+                named += 1
+                assert str(error)
+                assert "pickle" not in str(error)
+    assert named > 500
+
+
+@pytest.mark.parametrize("header", ["{'descr': (1, '|u1', ", "{'descr': 3 4}", "{b'descr': 1}"])
+def test_header_that_is_no_python_is_named(header: str) -> None:
+    """Python versions differ in which single bytes make it so."""
+    text = header.encode().ljust(53) + b"\n"
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(
+            "images.npy", b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+        )
+    with pytest.raises(ArtifactError):
+        read_npz(file.getvalue())
+
+
+@pytest.mark.parametrize("length", [0, 1, 3, 30, 100, 5_000])
+def test_archive_cut_short_is_named(length: int) -> None:
+    with pytest.raises(ArtifactError):
+        read_npz(npz(compressed=False)[:length])
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "denied"), MemoryError(), IndexError()])
+def test_other_errors_are_not_taken_for_damage(error: Exception) -> None:
+    with pytest.raises(type(error)), corruption_as(ArtifactError):
+        raise error
 
 
 def test_sha256_of_known_bytes(tmp_path: Path) -> None:

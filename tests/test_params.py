@@ -7,10 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline import params
-from pipeline.data.preprocessing import STEPS
 from pipeline.errors import ParamsError
 from pipeline.params import Member
-from tests.conftest import SMALL_NETWORK, add_network, set_params
+from tests.conftest import LISTED_NETWORK, SMALL_NETWORK, add_networks, set_params
 
 
 def assert_refused(folder: Path, *expected: str) -> str:
@@ -40,45 +39,30 @@ def set_value(folder: Path, key: str, value: str) -> None:
 def test_file_of_the_project_is_usable(in_folder: Path) -> None:
     settings = params.load()
     assert settings.source.kind == "auto"
-    assert settings.ensemble.members() == [
-        Member(0, 0, "deep_pooled_cnn", "plain,deskew+normalize_width,normalize_stroke")
-    ]
+    views = (), ("deskew", "normalize_width"), ("normalize_stroke",)
+    assert settings.members() == [Member(0, 0, "pooled3", "deep_pooled_cnn", views)]
 
 
 def test_members_are_every_combination_named_as_dvc_names_them(in_folder: Path) -> None:
     set_params(
         in_folder,
         SMALL_NETWORK,
+        add_networks(other="deep_cnn, [[]]"),
         ("folds: [0]", "folds: [1, all]"),
         ("seeds: [0]", "seeds: [5, 6]"),
     )
-    names = [member.name for member in params.load().ensemble.members()]
-    assert names == [
-        "1-5-pooled_cnn-plain",
-        "1-6-pooled_cnn-plain",
-        "all-5-pooled_cnn-plain",
-        "all-6-pooled_cnn-plain",
-    ]
+    settings = params.load()
+    held_out = ["1-5-small", "1-5-other", "1-6-small", "1-6-other"]
+    assert [member.name for member in settings.evaluated_members()] == held_out
+    of_all_rows = [name.replace("1-", "all-", 1) for name in held_out]
+    assert [member.name for member in settings.members()] == held_out + of_all_rows
 
 
-def test_every_step_of_preprocessing_can_be_asked_for() -> None:
-    assert set(params.STEP_NAMES) == set(STEPS)
-
-
-def test_steps_of_a_member_keep_their_order(in_folder: Path) -> None:
-    set_params(in_folder, SMALL_NETWORK, add_network("pooled_cnn", "normalize_width+deskew"))
-    other, one = params.load().ensemble.members()
-    assert one.name == "0-0-pooled_cnn-normalize_width+deskew"
-    assert (one.forms, other.forms) == ([["normalize_width", "deskew"]], [[]])
-
-
-def test_network_may_see_images_in_several_forms(in_folder: Path) -> None:
-    set_params(
-        in_folder, SMALL_NETWORK, add_network("pooled_cnn", "'plain,deskew+normalize_width'")
-    )
-    _, both = params.load().ensemble.members()
-    assert both.name == "0-0-pooled_cnn-plain,deskew+normalize_width"
-    assert both.forms == [[], ["deskew", "normalize_width"]]
+def test_views_keep_the_order_of_their_transforms(in_folder: Path) -> None:
+    views = "[[normalize_width, deskew], []]"
+    set_params(in_folder, SMALL_NETWORK, add_networks(other=f"pooled_cnn, {views}"))
+    one, other = params.load().members()
+    assert (one.views, other.views) == (((),), (("normalize_width", "deskew"), ()))
 
 
 def test_settings_cannot_be_changed(in_folder: Path) -> None:
@@ -105,19 +89,35 @@ def test_number_may_be_written_in_any_way(in_folder: Path, text: str, value: flo
         ("batch_size", "[128]", "train.batch_size: expected a whole number, found a list"),
         ("batch_size", "{a: 1}", "train.batch_size: expected a whole number, found a section"),
         ("batch_size", "2024-02-03", 'expected a whole number, found "2024-02-03"'),
-        ("batch_size", "0", "train.batch_size: expected at least 1, found 0"),
-        ("batch_size", "5000", "train.batch_size: expected at most 4096, found 5000"),
+        ("batch_size", "0", "train.batch_size: expected greater than or equal to 1, found 0"),
+        ("batch_size", "5000", "train.batch_size: expected less than or equal to 4096, found 5000"),
         ("learning_rate", "fast", 'train.learning_rate: expected a number, found "fast"'),
         ("learning_rate", "'1e-3'", 'train.learning_rate: expected a number, found "1e-3"'),
         ("learning_rate", "true", "train.learning_rate: expected a number, found true"),
-        ("learning_rate", "0", "train.learning_rate: expected more than 0.0, found 0"),
-        ("learning_rate", "-1e-3", "train.learning_rate: expected more than 0.0, found -0.001"),
-        ("learning_rate", ".inf", "train.learning_rate: expected at most 1.0, found Infinity"),
-        ("rotation_degrees", ".nan", "augmentation.rotation_degrees: expected at most 45.0, found"),
+        ("learning_rate", "0", "train.learning_rate: expected greater than 0, found 0"),
+        ("learning_rate", "-1e-3", "train.learning_rate: expected greater than 0, found -0.001"),
+        (
+            "learning_rate",
+            ".inf",
+            "train.learning_rate: expected less than or equal to 1, found Infinity",
+        ),
+        (
+            "rotation_degrees",
+            ".nan",
+            "augmentation.rotation_degrees: expected less than or equal to 45, found",
+        ),
         ("zoom_fraction", "0.5", "augmentation.zoom_fraction: expected less than 0.5, found 0.5"),
-        ("shift_pixels", "-1", "augmentation.shift_pixels: expected at least 0.0, found -1"),
-        ("seed", "-1", "seed: expected at least 0, found -1"),
-        ("path", "null\n  paht: null", "source.paht: no such key, expected kind, path. Nothing"),
+        (
+            "shift_pixels",
+            "-1",
+            "augmentation.shift_pixels: expected greater than or equal to 0, found -1",
+        ),
+        ("seed", "-1", "seed: expected greater than or equal to 0, found -1"),
+        (
+            "path",
+            "null\n  paht: null",
+            "source.paht: no such key (did you mean 'path'?), expected kind, path. Nothing",
+        ),
         ("kind", "zip", "kind: expected 'auto', 'archive', 'kaggle' or 'sample', found \"zip\""),
         ("kind", "null", "kind: expected 'auto', 'archive', 'kaggle' or 'sample', found nothing"),
         ("path", "5", "source.path: expected text, found 5"),
@@ -133,61 +133,101 @@ def test_wrong_value_is_named(in_folder: Path, key: str, value: str, expected: s
 
 
 @pytest.mark.parametrize(
-    ("networks", "expected"),
+    ("defined", "expected"),
+    [
+        ("{}", "networks.a.architecture: missing; networks.a.preprocessing: missing"),
+        ("{architecture: 5, preprocessing: [[]]}", "networks.a.architecture: expected text, found"),
+        (
+            "{architecture: b, preprocessing: [[]], depth: 3}",
+            "networks.a.depth: no such key, expected architecture, preprocessing",
+        ),
+        (
+            "{architecture: b, preprocesing: [[]]}",
+            "networks.a.preprocesing: no such key (did you mean 'preprocessing'?), expected arch",
+        ),
+        (
+            "{architecture: b, preprocessing: 'plain,deskew'}",
+            'networks.a.preprocessing: expected a list in square brackets, found "plain,deskew"',
+        ),
+        (
+            "{architecture: b, preprocessing: [deskew]}",
+            'networks.a.preprocessing: expected a list in square brackets, found "deskew"',
+        ),
+        (
+            "{architecture: b, preprocessing: []}",
+            "networks.a.preprocessing: expected at least one entry, found an empty list",
+        ),
+        (
+            "{architecture: b, preprocessing: [[deskew, deskew]]}",
+            "networks.a.preprocessing: expected each transform once in a view, found deskew twice",
+        ),
+        (
+            "{architecture: b, preprocessing: [[deskew], [deskew]]}",
+            "networks.a.preprocessing: expected each view once, found [deskew] twice",
+        ),
+        ("5", "networks.a: expected a section with keys of its own, found 5"),
+    ],
+)
+def test_wrong_network_is_named(in_folder: Path, defined: str, expected: str) -> None:
+    set_params(in_folder, (LISTED_NETWORK, f"  a: {defined}\nensemble:\n  networks: [a]"))
+    assert_refused(in_folder, expected)
+
+
+@pytest.mark.parametrize("name", ["Deep", "0deep", "deep-cnn", "a/b", "", "x" * 41])
+def test_name_that_no_folder_should_have_is_refused(in_folder: Path, name: str) -> None:
+    network = "{architecture: a, preprocessing: [[]]}"
+    set_params(in_folder, (LISTED_NETWORK, f"  '{name}': {network}\nensemble:\n  networks: [a]"))
+    assert_refused(in_folder, f"networks.{name}: expected ")
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
     [
         ("[]", "ensemble.networks: expected at least one entry, found an empty list"),
-        ("deep_cnn", 'ensemble.networks: expected a list in square brackets, found "deep_cnn"'),
+        ("small", 'ensemble.networks: expected a list in square brackets, found "small"'),
+        ("[5]", "ensemble.networks: expected text, found 5"),
         (
-            "[deep_cnn]",
-            "ensemble.networks: expected entries like {architecture: deep_cnn, preprocessing: "
-            'plain}, found "deep_cnn"',
+            "[smal]",
+            "ensemble.networks: expected names that the section 'networks' defines (small, twin), "
+            "found 'smal' (did you mean 'small'?)",
         ),
-        ("[{}]", "networks.architecture: missing; ensemble.networks.preprocessing: missing"),
+        ("[small, small]", "ensemble.networks: expected each value once, found small again"),
         (
-            "[{architecture: 5, preprocessing: plain}]",
-            "ensemble.networks.architecture: expected text, found 5",
-        ),
-        (
-            "[{architecture: a, preprocessing: plain, depth: 3}]",
-            "ensemble.networks.depth: no such key, expected architecture, preprocessing",
+            "[small, twin]",
+            "ensemble.networks: expected different networks, found small and twin, which are "
+            "defined alike",
         ),
         (
-            "[{architecture: a, preprocessing: skew}]",
-            "ensemble.networks.preprocessing: expected 'plain', or one or more of deskew, "
-            "normalize_stroke, normalize_width, each once and joined by '+', or several such "
-            "forms, each once and joined by ',' without spaces, found 'skew' with no "
-            "such step as 'skew' (deskew?). ",
-        ),
-        (
-            "[{architecture: a, preprocessing: plain,deskew}]",
-            "ensemble.networks.deskew: no such key, expected architecture, preprocessing (text "
-            "with a comma needs quotes)",
-        ),
-        ("[{architecture: a, preprocessing: deskew+deskew}]", "'deskew' twice in one form"),
-        (
-            "[{architecture: a, preprocessing: plain+deskew}]",
-            "'plain+deskew' with 'plain' joined to a step",
-        ),
-        ("[{architecture: a, preprocessing: 'plain,plain'}]", "with the form 'plain' twice"),
-        (
-            "[{architecture: a, preprocessing: 'plain, deskew'}]",
-            "with no such step as ' deskew' (deskew?)",
-        ),
-        ("[{architecture: a, preprocessing: 'plain,'}]", "found 'plain,' with no such step as ''"),
-        (
-            "[{architecture: a, preprocessing: plain}, {architecture: a, preprocessing: plain}]",
-            "ensemble.networks: expected each value once, found {architecture: a, preprocessing: "
-            "plain} again",
+            "[{architecture: pooled_cnn, preprocessing: plain}]",
+            "ensemble.networks: expected names that the section 'networks' defines, as in "
+            "[pooled3], found the definition itself, as before version 1.0",
         ),
     ],
 )
-def test_wrong_network_is_named(in_folder: Path, networks: str, expected: str) -> None:
-    path = in_folder / "params.yaml"
-    listed = r"^  networks:\n(    - .*\n)+"
-    path.write_text(
-        re.sub(listed, f"  networks: {networks}\n", path.read_text(), flags=re.MULTILINE)
-    )
+def test_wrong_list_of_networks_is_described(in_folder: Path, listed: str, expected: str) -> None:
+    set_params(in_folder, SMALL_NETWORK, add_networks(twin="pooled_cnn, [[]]"))
+    set_params(in_folder, ("networks: [small, twin]", f"networks: {listed}"))
     assert_refused(in_folder, expected)
+
+
+@pytest.mark.parametrize(
+    ("former", "present"),
+    [
+        ("stopping_fraction", "validation_fraction"),
+        ("anneal_epochs", "decay_epochs"),
+        ("unsure_below", "confidence_threshold"),
+    ],
+)
+def test_key_of_a_former_version_names_the_present_one(
+    in_folder: Path, former: str, present: str
+) -> None:
+    set_params(in_folder, (f"{present}:", f"{former}:"))
+    assert_refused(in_folder, f".{former}: no such key ({present} since version 1.0), expected ")
+
+
+def test_more_parts_than_images_in_a_batch_are_refused(in_folder: Path) -> None:
+    set_value(in_folder, "batch_size", "1")
+    assert_refused(in_folder, "train: expected batch_parts of at most batch_size, 1, found 2")
 
 
 @pytest.mark.parametrize(
@@ -195,7 +235,7 @@ def test_wrong_network_is_named(in_folder: Path, networks: str, expected: str) -
     [
         ("[5]", "ensemble.folds: expected 0 to 4, as prepare.folds is 5, found 5"),
         ("[0, 7, all]", "ensemble.folds: expected 0 to 4, as prepare.folds is 5, found 7"),
-        ("[all]", "ensemble.folds: expected a number beside 'all', or nothing could be evaluated"),
+        ("[all]", "ensemble.folds: expected a number as well as 'all': nothing could be evaluated"),
         ("[0, all, 0]", "ensemble.folds: expected each value once, found 0 again"),
         ("[]", "ensemble.folds: expected at least one entry, found an empty list"),
         ("0", "ensemble.folds: expected a list in square brackets, found 0"),
@@ -214,7 +254,10 @@ def test_wrong_fold_is_named(in_folder: Path, folds: str, expected: str) -> None
 
 def test_unknown_key_is_named_with_the_known_ones(in_folder: Path) -> None:
     set_params(in_folder, ("  batch_size:", "  batch_siz: 1\n  batch_size:"))
-    message = assert_refused(in_folder, "train.batch_siz: no such key, expected all_rows_epochs, ")
+    message = assert_refused(
+        in_folder,
+        "train.batch_siz: no such key (did you mean 'batch_size'?), expected all_rows_epochs, ",
+    )
     assert "batch_size" in message
     assert "rotation_degrees" not in message
 
@@ -223,7 +266,7 @@ def test_unknown_key_is_named_with_the_known_ones(in_folder: Path) -> None:
 def test_unknown_section_is_named_with_the_known_ones(in_folder: Path, key: str) -> None:
     set_params(in_folder, ("seed: 0", f"{key}: 1\nseed: 0"))
     assert_refused(
-        in_folder, ": no such key, expected augmentation, ensemble, evaluate, neighbours, prepare,"
+        in_folder, ", expected augmentation, ensemble, evaluate, neighbours, networks, prepare,"
     )
 
 
@@ -246,9 +289,9 @@ def test_several_problems_come_in_one_message(in_folder: Path) -> None:
     set_value(in_folder, "seeds", "[-1, -2]")
     assert_refused(
         in_folder,
-        "ensemble.seeds: expected at least 0, found -1; ensemble.seeds: expected at least 0, ",
+        "ensemble.seeds: expected greater than or equal to 0, found -1; ensemble.seeds: expected ",
         'augmentation.rotation_degrees: expected a number, found "x"; ',
-        "train.batch_size: expected at least 1, found 0. Nothing was run.",
+        "train.batch_size: expected greater than or equal to 1, found 0. Nothing was run.",
     )
 
 
@@ -297,6 +340,5 @@ def test_schedule_that_does_not_fit_is_refused(key: str, in_folder: Path) -> Non
     set_value(in_folder, key, "8")
     assert_refused(
         in_folder,
-        f"train.{key}: expected at least 9, as warmup_epochs and anneal_epochs together are, "
-        "found 8",
+        f"train: expected {key} of at least 9, the sum of warmup_epochs and decay_epochs, found 8",
     )

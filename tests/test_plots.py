@@ -1,9 +1,15 @@
 """That each picture is drawn in the cases that break pictures; what it looks like, people judge."""
 
+import os
 import re
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 from xml.etree import ElementTree
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,12 +17,88 @@ from PIL import Image
 
 from pipeline.architectures import build
 from pipeline.data.dataset import TrainingDigits
-from pipeline.evaluation import metrics
 from pipeline.evaluation.calibration import tabulate_calibration
+from pipeline.evaluation.examples import tabulate_errors
 from pipeline.evaluation.label_shift import compare_counts
+from pipeline.evaluation.learning_curves import average_curves
+from pipeline.evaluation.predictions import OutOfFoldPredictions
 from pipeline.networks.summary import tabulate_layers
 from pipeline.plots import bars, diagrams, scores, tiles
-from pipeline.stages.evaluate import average_learning_curves
+from tests.conftest import ROOT
+
+DRAW = """
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.evaluation.calibration import tabulate_calibration
+from pipeline.evaluation.label_shift import compare_counts
+from pipeline.plots import bars, scores, tiles
+
+folder = Path(sys.argv[1])
+if sys.argv[2:]:
+    import matplotlib.pyplot
+    import seaborn
+
+    matplotlib.pyplot.style.use("dark_background")
+    seaborn.set_theme(context="poster", style="dark", font="serif", rc={"savefig.bbox": "tight"})
+labels = np.tile(np.arange(10, dtype=np.uint8), 3)
+images = np.random.default_rng(0).integers(0, 256, (30, 28, 28), dtype=np.uint8)
+bars.class_counts(folder / "class_counts.png", labels)
+bars.predicted_counts(folder / "predicted.svg", compare_counts(np.ones(10), np.ones(10))[0])
+tiles.sample_grid(folder / "sample_grid.png", images, labels)
+tiles.preprocessing(folder / "preprocessing.png", {"as it is": images[:10]})
+scores.confusion_matrix(folder / "confusion.png", np.eye(10, dtype=np.int64) + 1)
+table = tabulate_calibration(np.eye(10)[labels], labels, num_bins=15)
+scores.calibration(folder / "calibration.svg", table.assign(scaled=False))
+"""
+
+MATPLOTLIBRC = """
+text.usetex: True
+font.size: 30
+font.family: serif
+axes.facecolor: black
+figure.facecolor: black
+figure.dpi: 30
+figure.autolayout: True
+savefig.bbox: tight
+savefig.facecolor: black
+image.cmap: jet
+lines.linewidth: 9
+axes.formatter.use_locale: True
+no.such.key: 1
+"""
+
+
+def test_pictures_look_the_same_whatever_the_user_has_set(tmp_path: Path) -> None:
+    """Jupyter's backend without Jupyter, configuration files, a theme, no folder for caches."""
+    theirs = tmp_path / "theirs"
+    (theirs / ".config/matplotlib").mkdir(parents=True)
+    (theirs / ".config/matplotlib/matplotlibrc").write_text(MATPLOTLIBRC)
+    (theirs / "matplotlibrc").write_text(MATPLOTLIBRC)
+    hostile = {
+        "HOME": str(theirs),
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "MATPLOTLIBRC": str(theirs / ".config/matplotlib"),
+        "MPLCONFIGDIR": "/dev/null/matplotlib",
+    }
+    drawn = {}
+    for name, folder, variables in (("plain", tmp_path, {}), ("hostile", theirs, hostile)):
+        (tmp_path / name).mkdir()
+        command = [sys.executable, "-c", DRAW, str(tmp_path / name), *variables]
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT)} | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        drawn[name] = {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+    assert len(drawn["plain"]) == 6
+    assert drawn["hostile"] == drawn["plain"]
 
 
 def height(path: Path) -> int:
@@ -56,7 +138,7 @@ def assert_fits_a_page(path: Path) -> None:
 
 
 @pytest.mark.parametrize("measure", ["loss", "error_rate"])
-def test_learning_curves_of_members_with_and_without_a_stopping_slice(
+def test_learning_curves_of_members_with_and_without_a_validation_set(
     measure: str, tmp_path: Path
 ) -> None:
     curves = pd.DataFrame(
@@ -65,12 +147,12 @@ def test_learning_curves_of_members_with_and_without_a_stopping_slice(
             "epoch": [1, 2, 1],
             "loss": [1.0, 0.5, 0.7],
             "error_rate": [0.5, 0.0, 0.4],
-            "stopping_loss": [1.0, 0.5, np.nan],
-            "stopping_error_rate": [0.4, 0.2, np.nan],
+            "val_loss": [1.0, 0.5, np.nan],
+            "val_error_rate": [0.4, 0.2, np.nan],
         }
     )
     path = tmp_path / "curve.svg"
-    means = average_learning_curves(curves)
+    means = average_curves(curves)
     scores.learning_curve(path, curves, means, measure=measure, title="a measure")
     assert_fits_a_page(path)
     assert means["members"].tolist() == [2, 1]
@@ -78,15 +160,14 @@ def test_learning_curves_of_members_with_and_without_a_stopping_slice(
     assert means["loss_sd"].tolist() == pytest.approx([0.3 / 2**0.5, np.nan], nan_ok=True)
 
 
-@pytest.mark.parametrize("misread", [0, 7, 60])
-def test_calibration_of_all_right_some_wrong_and_all_wrong(
-    misread: int, training_digits: TrainingDigits, tmp_path: Path
+@pytest.mark.parametrize("num_errors", [0, 7, 60])
+def test_calibration_without_with_some_and_with_only_errors(
+    num_errors: int, training_digits: TrainingDigits, tmp_path: Path
 ) -> None:
     labels = training_digits.labels
+    predicted = np.where(np.arange(60) < num_errors, (labels + 1) % 10, labels)
     probabilities = np.full((60, 10), 0.01)
-    probabilities[np.arange(60), np.where(np.arange(60) < misread, (labels + 1) % 10, labels)] = (
-        0.91
-    )
+    probabilities[np.arange(60), predicted] = 0.91
     table = tabulate_calibration(probabilities, labels, num_bins=15)
     scores.confidence_histogram(tmp_path / "histogram.svg", table)
     scores.calibration(tmp_path / "one.svg", table.assign(scaled=False))
@@ -96,22 +177,40 @@ def test_calibration_of_all_right_some_wrong_and_all_wrong(
         assert_fits_a_page(path)
 
 
+@pytest.mark.parametrize("draw", [scores.calibration, scores.confidence_histogram])
+def test_legend_lies_outside_the_axes(draw: Callable[..., None], tmp_path: Path) -> None:
+    """Inside, the markers of a calibration curve's legend look like two more points."""
+    labels = np.tile(np.arange(10, dtype=np.uint8), 3)
+    table = tabulate_calibration(np.eye(10)[labels], labels, num_bins=15).assign(scaled=False)
+    with patch.object(plt, "close"):
+        draw(tmp_path / "figure.svg", table)
+    figure = plt.gcf()
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    legend = axes.get_legend()
+    plt.close(figure)
+    assert legend is not None
+    assert legend.get_window_extent().y0 >= axes.get_window_extent().y1
+
+
 def test_predicted_counts_with_a_digit_missing(tmp_path: Path) -> None:
     table, _ = compare_counts(np.array([0, *range(1, 10)]), np.array([0, *range(9, 0, -1)]))
     bars.predicted_counts(tmp_path / "counts.svg", table)
     assert_fits_a_page(tmp_path / "counts.svg")
 
 
-@pytest.mark.parametrize("wrong", [0, 25])
+@pytest.mark.parametrize("num_errors", [0, 25])
 def test_error_gallery_with_and_without_errors(
-    wrong: int, training_digits: TrainingDigits, tmp_path: Path
+    num_errors: int, training_digits: TrainingDigits, tmp_path: Path
 ) -> None:
     labels = training_digits.labels
     predicted = labels.copy()
-    predicted[:wrong] = (labels[:wrong] + 1) % 10
+    predicted[:num_errors] = (labels[:num_errors] + 1) % 10
     probabilities = np.full((60, 10), 0.01)
     probabilities[np.arange(60), predicted] = 0.91
-    errors = metrics.tabulate_errors(probabilities, labels, np.arange(60))
+    errors = tabulate_errors(
+        OutOfFoldPredictions(np.arange(60), labels, probabilities, probabilities, {}, "a" * 64)
+    )
     images = training_digits.images[errors["row"].to_numpy()]
     tiles.error_gallery(tmp_path / "errors.png", images, errors, num_errors=len(errors))
     assert height(tmp_path / "errors.png")

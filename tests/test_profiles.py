@@ -1,3 +1,5 @@
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -5,13 +7,13 @@ import pytest
 from pipeline import params, profiles
 from pipeline.errors import ParamsError
 
-WHOLE_SECTIONS = {"prepare", "ensemble", "augmentation", "neighbours", "train"}
+WHOLE_SECTIONS = {"prepare", "networks", "ensemble", "augmentation", "neighbours", "train"}
 
 
 @pytest.mark.parametrize("name", profiles.names())
 def test_profile_is_usable_and_names_every_key_of_its_sections(name: str, in_folder: Path) -> None:
     content = profiles.read(name)
-    assert set(content) == {"about", *WHOLE_SECTIONS}
+    assert set(content) == {"about", "minutes", *WHOLE_SECTIONS}
     profiles.apply(name)
     settings = params.load().model_dump()
     for section in WHOLE_SECTIONS:
@@ -32,6 +34,68 @@ def test_way_there_and_back_leaves_the_file_as_it_was(in_folder: Path) -> None:
     assert Path("params.yaml").read_bytes() == before
 
 
+@pytest.mark.parametrize("name", profiles.names())
+def test_only_the_profile_that_the_file_holds_differs_in_nothing(
+    name: str, in_folder: Path
+) -> None:
+    profiles.apply(name)
+    assert [other for other in profiles.names() if not profiles.compare(other)] == [name]
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("patience_epochs: ", "patience_epochs: 1"))
+    assert profiles.compare(name) == ["train.patience_epochs"]
+
+
+def test_networks_of_a_profile_are_counted() -> None:
+    counts = [profiles.count_networks(profiles.read(name)) for name in profiles.names()]
+    assert counts == [1, 1, 20]
+
+
+def test_networks_of_the_user_stay_and_those_of_another_profile_go(in_folder: Path) -> None:
+    path = Path("params.yaml")
+    mine = "  mine: {architecture: deep_cnn, preprocessing: [[deskew]]}\n"
+    path.write_text(path.read_text().replace("\nensemble:", f"{mine}\nensemble:"))
+    before = path.read_text()
+    profiles.apply("record")
+    assert mine in path.read_text()
+    profiles.apply("default")
+    assert path.read_text() == before
+
+
+def git(*arguments: str) -> None:
+    author = ["-c", "user.name=Tester", "-c", "user.email=tester@example.org"]
+    subprocess.run(["git", *author, *arguments], check=True, capture_output=True)
+
+
+def test_comment_on_a_value_that_goes_does_not_stay_with_the_new_one(in_folder: Path) -> None:
+    path = Path("params.yaml")
+    before = path.read_text()
+    git("init", "--quiet")
+    git("add", "params.yaml")
+    git("commit", "--quiet", "--message=start")
+    edited = before
+    for key, typed in (("max_epochs", "3  # my laptop is slow"), ("decay_epochs", "2"), MINE):
+        edited = re.sub(rf"^  {key}: .*", f"  {key}: {typed}", edited, flags=re.MULTILINE)
+    path.write_text(edited)
+    changes = profiles.apply("default")
+    assert "-  max_epochs: 3  # my laptop is slow" in changes
+    restored = path.read_text().splitlines()
+    assert [line for line in restored if line not in before.splitlines()] == [
+        f"  {MINE[0]}: {MINE[1]}",
+        "  decay_epochs: 8",
+    ]
+
+
+MINE = "batch_size", "128  # a value that stays"
+
+
+def test_comments_stay_where_git_does_not_know_the_file(in_folder: Path) -> None:
+    path = Path("params.yaml")
+    text = path.read_text()
+    path.write_text(re.sub(r"^  max_epochs: .*", "  max_epochs: 39  # mine", text, flags=re.M))
+    (added,) = [line for line in profiles.apply("default") if line.startswith("+")]
+    assert re.fullmatch(r"\+  max_epochs: 36 +# mine", added)
+
+
 def test_difference_names_what_changed_and_nothing_else_changes(in_folder: Path) -> None:
     path = Path("params.yaml")
     path.write_text(path.read_text().replace("kind: auto", "kind: sample"))
@@ -47,6 +111,8 @@ def test_unknown_profile_is_named_and_nothing_is_written(in_folder: Path) -> Non
     before = Path("params.yaml").read_bytes()
     with pytest.raises(ParamsError, match="no profile 'fast'; known: quick, default, record"):
         profiles.apply("fast")
+    with pytest.raises(ParamsError, match=r"no profile 'recrod' \(did you mean 'record'\?\); "):
+        profiles.apply("recrod")
     assert Path("params.yaml").read_bytes() == before
 
 

@@ -4,34 +4,94 @@ Each command imports what it needs when it is called, so that none waits for ano
 """
 
 import sys
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from pipeline.cli import errors, networks, own_digits, submissions
+from pipeline import environment, project
+from pipeline.cli import browser, errors, networks, own_digits, runs, status, submissions
 from pipeline.errors import exit_status
 
+COMMANDS: dict[str, dict[str, Callable[..., object]]] = {
+    "Results": {
+        "status": status.status,
+        "errors": errors.errors,
+        "runs": runs.runs,
+        "open": browser.open_report,
+    },
+    "Kaggle": {
+        "check": submissions.check,
+        "submit": submissions.submit,
+        "scores": submissions.scores,
+    },
+    "Handwriting": {"predict": own_digits.predict, "draw": own_digits.draw},
+    "Settings": {
+        "profile": networks.profile,
+        "architectures": networks.architectures,
+        "export": networks.export,
+    },
+}
+"""The commands by their names, in the groups of the help."""
+
+
+class _Grouped(TyperGroup):
+    """Its help lists the commands group by group."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        widest = max(map(len, self.commands))
+        for group, commands in COMMANDS.items():
+            helps = [
+                (name.ljust(widest), self.commands[name].get_short_help_str(60))
+                for name in commands
+            ]
+            with formatter.section(group):
+                formatter.write_dl(helps)
+
+
 app = typer.Typer(
-    help="Look at the results of the pipeline; read digits; check, send and follow submissions.",
+    cls=_Grouped,
     context_settings={"help_option_names": ["-h", "--help"]},
-    no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (
-    submissions.check,
-    submissions.submit,
-    submissions.scores,
-    errors.errors,
-    networks.profile,
-    networks.architectures,
-    own_digits.predict,
-    own_digits.draw,
-    networks.export,
-):
-    app.command()(command)
+for _commands in COMMANDS.values():
+    for _name, _command in _commands.items():
+        app.command(_name)(_command)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"digits {version('digit-recognizer-pipeline')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def digits(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """The digit recogniser: its results, Kaggle, your own digits, its settings.
+
+    Without a command it shows where the project stands. It works in any folder of the project.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if project.find() is None:
+        print(context.get_help())
+    else:
+        status.status()
 
 
 def main() -> None:
     """Entry point of the console script."""
+    environment.adapt()
     sys.exit(exit_status(lambda: app(prog_name="digits")))

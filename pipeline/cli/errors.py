@@ -1,131 +1,180 @@
-"""The command that shows which held-back images were misread."""
+"""The command that shows the errors on held-out images, and how they differ from an earlier run."""
 
 from __future__ import annotations
 
-from io import BytesIO
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline import stages
-from pipeline.cli.console import console, print_table
+from pipeline.cli.console import print_line, print_table
 from pipeline.errors import ArtifactError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pipeline.evaluation.predictions import OutOfFoldPredictions
+
+PATH = stages.EVALUATION / "out_of_fold.npz"
+
 
 def errors(
     against: Annotated[
         str | None,
-        typer.Option(
-            metavar="REV", help="Show what became right and wrong since this commit or experiment."
-        ),
+        typer.Option(metavar="REV", help="Compare with this commit or experiment."),
     ] = None,
 ) -> None:
-    """Show the errors per digit on held-back images."""
-    from pipeline import params
-    from pipeline.evaluation import metrics
-    from pipeline.files import missing_artifact, read_json
+    """Show the errors per digit on held-out images."""
+    from pipeline.evaluation import metrics, predictions
 
-    path = stages.EVALUATION / "out_of_fold.npz"
-    if not path.exists():
-        raise missing_artifact(path)
+    current = predictions.load(PATH)
     if against is not None:
-        _show_changes(path, against)
+        _compare(current, _read_revision(against), against)
         return
-    current = _read_predictions(path)
-    listed = {member.name for member in params.load().ensemble.judges()}
-    confusions = metrics.count_confusions(
-        current["predicted"].to_numpy(), current["true"].to_numpy()
-    )
-    rows = metrics.describe_digits(metrics.tabulate_digits(confusions))
-    summary = read_json(stages.EVALUATION / "metrics.json")
-    interval = f"{summary['accuracy_low']:.2%} – {summary['accuracy_high']:.2%}"
+    confusions = metrics.count_confusions(current.predicted, current.labels)
+    summary = metrics.summarize(current.probabilities, current.labels)
     title = (
-        f"{summary['errors']:,} of {summary['n']:,} held-back images misread: accuracy "
-        f"{summary['accuracy']:.2%}, 95 % interval {interval}"
+        f"{summary['errors']:,} errors in {summary['n']:,} held-out images: accuracy "
+        f"{summary['accuracy']:.2%}, 95 % interval {summary['accuracy_low']:.2%} – "
+        f"{summary['accuracy_high']:.2%}"
     )
-    print_table(rows, title)
-    if listed != set(read_json(stages.EVALUATION / "members.json")):
-        console.print("params.yaml lists other networks than those judged here: dvc repro")
+    print_table(metrics.describe_digits(metrics.tabulate_digits(confusions)), title)
+    if note := _describe_difference(current.members):
+        print_line(note)
 
 
-def _show_changes(path: Path, revision: str) -> None:
-    """Compare the out-of-fold predictions with those of another revision, image by image."""
+def _describe_difference(evaluated: dict[str, str]) -> str:
+    """How the networks in params.yaml and models/ differ from the evaluated ones, if they do."""
+    from pipeline import params
+    from pipeline.files import sha256
+
+    listed = {member.name for member in params.load().evaluated_members()}
+    if listed != set(evaluated):
+        return "params.yaml lists other networks than were evaluated. Run: dvc repro"
+    models = {name: stages.MODELS / name / "model.keras" for name in evaluated}
+    changed = [
+        name
+        for name, path in models.items()
+        if not path.exists() or sha256(path) != evaluated[name]
+    ]
+    if changed:
+        return f"Not evaluated yet as they are now: {', '.join(changed)}. Run: dvc repro"
+    return ""
+
+
+def _compare(current: OutOfFoldPredictions, earlier: OutOfFoldPredictions, revision: str) -> None:
+    """Print how the predictions differ from earlier ones, image by image."""
     from pipeline.data.dataset import NUM_CLASSES
+    from pipeline.evaluation.paired import compare_paired
 
-    now, before = _read_predictions(path), _read_predictions(path, revision)
-    both = now.merge(before.drop(columns="true"), on=["row", "data"], suffixes=("", "_before"))
+    both = _tabulate(current).merge(
+        _tabulate(earlier).drop(columns="true"), on=["row", "data"], suffixes=("", "_before")
+    )
     if both.empty:
         raise ArtifactError(
-            f"Nothing can be compared with {revision}: no image was held back both then and now. "
-            "Compare runs that share data, seed and folds (and not one on the sample)."
+            f"No image was held out both now and in {revision}: nothing can be compared. Compare "
+            "runs on the same data with the same seed and folds (the sample is other data)."
         )
-    right, right_before = (
-        both["predicted"] == both["true"],
-        both["predicted_before"] == both["true"],
+    correct, correct_before = (
+        both[name] == both["true"] for name in ("predicted", "predicted_before")
     )
-    mended, broken = both[right & ~right_before], both[~right & right_before]
+    comparison = compare_paired(correct.to_numpy(), correct_before.to_numpy())
+    title = (
+        f"accuracy {correct.mean():.2%} now, {correct_before.mean():.2%} in {revision}, on the "
+        f"{len(both):,} images held out in both"
+    )
+    corrected, new = both[correct & ~correct_before], both[~correct & correct_before]
     rows = [
         {
             "digit": str(digit),
-            "became right": str((mended["true"] == digit).sum()),
-            "became wrong": str((broken["true"] == digit).sum()),
-            "wrong before": str((~right_before & (both["true"] == digit)).sum()),
-            "wrong now": str((~right & (both["true"] == digit)).sum()),
+            "corrected": str((corrected["true"] == digit).sum()),
+            "new errors": str((new["true"] == digit).sum()),
+            "errors before": str((~correct_before & (both["true"] == digit)).sum()),
+            "errors now": str((~correct & (both["true"] == digit)).sum()),
         }
         for digit in range(NUM_CLASSES)
     ]
-    title = f"{len(mended)} became right and {len(broken)} wrong since {revision}, of {len(both):,}"
     print_table(rows, title)
-    for name, changed in (("became right", mended), ("became wrong", broken)):
+    lines = [
+        f"difference {100 * comparison.difference:+.2f} percentage points (95 % interval "
+        f"{100 * comparison.low:+.2f} to {100 * comparison.high:+.2f}); {comparison.gained} "
+        f"corrected, {comparison.lost} new errors; McNemar's exact test: p = "
+        f"{comparison.p_value:.2g}: "
+        f"{'could be chance' if comparison.could_be_chance else 'unlikely to be chance'}"
+    ]
+    for name, changed in (("corrected", corrected), ("new errors", new)):
         listed = ", ".join(
             f"{image.row} ({image.true}: {image.predicted_before} → {image.predicted})"
             for image in changed.itertuples()
         )
-        console.print(
-            f"{name}, as row of train.csv (true: then → now): {listed or 'none'}", highlight=False
-        )
+        lines.append(f"{name}, by row of train.csv (true: before → now): {listed or 'none'}")
+    for line in lines:
+        print_line(line)
 
 
-def _read_predictions(path: Path, revision: str | None = None) -> pd.DataFrame:
-    """Columns data, row, true and predicted, from the workspace or as DVC kept a revision's."""
-    import numpy as np
+def _tabulate(predictions: OutOfFoldPredictions) -> pd.DataFrame:
     import pandas as pd
 
-    from pipeline.files import is_corruption
+    return pd.DataFrame(
+        {
+            "data": predictions.train_sha256,
+            "row": predictions.rows,
+            "true": predictions.labels,
+            "predicted": predictions.predicted,
+        }
+    )
 
-    if revision is None:
-        content = path.read_bytes()
-    else:
-        import dvc.api
-        from dvc.exceptions import DvcException
-        from scmrepo.exceptions import SCMError
 
-        try:
-            content = dvc.api.read(str(path), rev=revision, mode="rb")
-        except (DvcException, SCMError, FileNotFoundError) as error:
-            reason = str(error).rstrip(".")
-            raise ArtifactError(
-                f"The predictions of {revision} are not at hand: {reason}. Expected a commit whose "
-                "dvc.lock was committed after dvc repro, or the name of an experiment (dvc exp "
-                "show), with its results still in DVC's cache."
-            ) from None
+def _read_revision(revision: str) -> OutOfFoldPredictions:
+    """The predictions of a commit or an experiment, from DVC's cache.
+
+    Raises:
+        ArtifactError: they are not at hand; with the cure.
+    """
+    from contextlib import closing
+
+    import dvc.api
+    from dvc.exceptions import DvcException
+    from dvc.scm import RevError, resolve_rev
+    from pygit2 import GitError
+    from scmrepo.exceptions import SCMError
+    from scmrepo.git import Git
+
+    from pipeline.evaluation import predictions
+
     try:
-        with np.load(BytesIO(content), allow_pickle=False) as arrays:
-            return pd.DataFrame(
-                {
-                    "data": str(arrays["train_sha256"]),
-                    "row": arrays["rows"],
-                    "true": arrays["labels"],
-                    "predicted": arrays["probabilities"].argmax(axis=1),
-                }
-            )
-    except Exception as error:
-        if not is_corruption(error):
-            raise
+        git = Git(".")
+    except SCMError:
         raise ArtifactError(
-            f"{path} is damaged: {error}. Bring it back with: dvc checkout --force {path}"
+            "--against compares with a commit, but this folder is in no Git repository. Put the "
+            "project under Git before the next run: git init && git add . && git commit"
         ) from None
+    with closing(git):
+        if git.no_commits:
+            raise ArtifactError(
+                "There is no commit yet to compare with. Commit this run, then compare the next "
+                "one with it: git add . && git commit"
+            )
+        try:
+            resolve_rev(git, revision)
+            place = os.path.relpath(PATH, git.root_dir)
+            content = dvc.api.read(Path(place).as_posix(), rev=revision, mode="rb")
+        except GitError:
+            raise ArtifactError(
+                f"Git does not read {git.root_dir}, because another user owns it. Allow it with: "
+                f"git config --global --add safe.directory {git.root_dir}"
+            ) from None
+        except (SCMError, RevError):
+            raise ArtifactError(
+                f"{revision} is no commit, branch, tag or experiment. See: git log --oneline, "
+                "dvc exp show"
+            ) from None
+        except (DvcException, FileNotFoundError):
+            raise ArtifactError(
+                f"The predictions of {revision} are not at hand: expected a commit made after dvc "
+                "repro, with its dvc.lock, and its results in DVC's cache (from a remote: dvc "
+                "fetch --all-commits)."
+            ) from None
+    return predictions.parse(content, name=f"{PATH} of {revision}")

@@ -3,78 +3,149 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from pipeline import stages
-from pipeline.cli.console import console, print_table
+from pipeline.cli.console import print_line, print_table
+from pipeline.project import FOLDER
 
 if TYPE_CHECKING:
-    from pipeline.data.preprocessing import Forms
+    from pipeline.data.preprocessing import Views
+
+_PROFILES = ("quick", "default", "record")
+_FORMATS = ("onnx", "litert", "saved-model")
+
+
+def _architecture_names() -> list[str]:
+    """All names, without importing Keras: each architecture is a file of its own."""
+    files = (Path(__file__).parents[1] / "architectures").glob("*.py")
+    return sorted(path.stem for path in files if not path.stem.startswith("_"))
 
 
 def profile(
     name: Annotated[
-        str | None, typer.Argument(help="Which one to write into params.yaml; none: list them.")
+        str | None,
+        typer.Argument(
+            help="Which one to write into params.yaml; none: list them.",
+            autocompletion=lambda: list(_PROFILES),
+        ),
     ] = None,
 ) -> None:
-    """Switch params.yaml to settings that belong together."""
-    from pipeline import profiles
+    """List settings that belong together, or switch params.yaml to them."""
+    from pipeline import params, profiles
 
+    path = params.FILE
     if name is None:
-        for known in profiles.names():
-            console.print(f"{known:8} {profiles.read(known)['about']}", highlight=False)
+        _list_profiles(path)
         return
-    changes = profiles.apply(name)
+    changes = profiles.apply(name, path)
     for line in changes:
-        style = "red" if line.startswith("-") else "green"
-        console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
-    console.print(
-        f"params.yaml holds profile {name} now; run it with: dvc repro"
+        print_line(line, "red" if line.startswith("-") else "green")
+    print_line(
+        f"{path} holds profile {name} now; run it with: dvc repro"
         if changes
-        else f"params.yaml held profile {name} already",
-        highlight=False,
+        else f"{path} held profile {name} already"
     )
 
 
+def _list_profiles(path: Path) -> None:
+    from pipeline import profiles
+    from pipeline.networks.cpu import has_bfloat16
+
+    differences = {name: profiles.compare(name, path) for name in profiles.names()}
+    nearest = min(differences, key=lambda name: len(differences[name]))
+    rows: list[dict[str, str | Text]] = []
+    for name in profiles.names():
+        content = profiles.read(name)
+        is_current = not differences[name]
+        rows.append(
+            {
+                "": "→" if is_current else "",
+                "profile": Text(name, "bold" if is_current else ""),
+                "networks": str(profiles.count_networks(content)),
+                "min": f"{content['minutes']:g}",
+                "about": content["about"],
+            }
+        )
+    print_table(rows, text={""})
+    if differences[nearest]:
+        shown = ", ".join(differences[nearest][:4])
+        more = len(differences[nearest]) - 4
+        shown += f" and {more} more" if more > 0 else ""
+        print_line(f"{path} holds none of them. It is nearest to {nearest}, but for {shown}.")
+    slower = "" if has_bfloat16() else "; this processor does not: two to three times as long"
+    print_line(f"min: training on two cores that compute in bfloat16{slower}", "dim")
+
+
 def architectures(
-    name: Annotated[str | None, typer.Argument(help="Show the layers of this one.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Show the layers of this one.", autocompletion=_architecture_names),
+    ] = None,
     picture: Annotated[
         Path | None, typer.Option(help="Draw the layers of NAME into this PNG file.")
     ] = None,
 ) -> None:
     """List the architectures, or show the layers of one."""
-    from pipeline.architectures import ARCHITECTURES, build
+    from pipeline.checked_yaml import suggest
+    from pipeline.errors import ParamsError
+
+    known = _architecture_names()
+    if name is not None and name not in known:
+        raise ParamsError(
+            f"There is no architecture {name!r}{suggest(name, known)}; known: {', '.join(known)}."
+        )
+    if picture is not None and name is None:
+        raise typer.BadParameter("only one architecture can be drawn: name it.")
+    if picture is not None and picture.suffix.lower() != ".png":
+        raise typer.BadParameter(f"expected a name that ends in .png, found {picture}")
+
+    from pipeline.architectures import ARCHITECTURES, build  # these take seconds to import
     from pipeline.networks.summary import describe_layers, tabulate_layers
-    from pipeline.plots import diagrams  # these take seconds to import
+    from pipeline.plots import diagrams
 
     if name is None:
-        if picture is not None:
-            raise typer.BadParameter("only one architecture can be drawn: name it.")
         rows = [
             {
-                "architecture": known,
-                "parameters": f"{build(known).count_params():,}",
+                "architecture": each,
+                "parameters": f"{build(each).count_params():,}",
                 "what it is": (builder.__doc__ or "").partition(";")[0].replace("`", ""),
             }
-            for known, builder in ARCHITECTURES.items()
+            for each, builder in ARCHITECTURES.items()
         ]
-        print_table(rows, "for ensemble.networks in params.yaml", justify="left")
+        print_table(rows, "for the section networks in params.yaml")
         return
     layers = tabulate_layers(build(name))
-    title = f"{name}: {layers['parameters'].sum():,} parameters"
-    print_table(describe_layers(layers), title, justify="left")
+    print_table(describe_layers(layers), f"{name}: {layers['parameters'].sum():,} parameters")
     if picture is not None:
         diagrams.architecture(picture, layers, name)
-        console.print(f"{picture}: drawn", highlight=False)
+        print_line(f"{picture}: drawn")
+
+
+def _check_format(name: str) -> str:
+    from pipeline.checked_yaml import suggest
+
+    if name not in _FORMATS:
+        raise typer.BadParameter(
+            f"there is no format {name!r}{suggest(name, _FORMATS)}; known: {', '.join(_FORMATS)}."
+        )
+    return name
 
 
 def export(
     form: Annotated[
-        Literal["onnx", "litert", "saved-model"], typer.Argument(help="What to write.")
+        str,
+        typer.Argument(
+            metavar="|".join(_FORMATS),
+            help="What to write.",
+            callback=_check_format,
+            autocompletion=lambda: list(_FORMATS),
+        ),
     ],
-    to: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("exported-models"),
+    to: Annotated[Path, typer.Option(help="Folder to write into.")] = FOLDER / "exported-models",
 ) -> None:
     """Write the trained networks in a format for use elsewhere.
 
@@ -82,26 +153,33 @@ def export(
     logits (n, 10).
     """
     from pipeline import params
-    from pipeline.networks.export import FORMATS
+    from pipeline.files import missing_artifact
+
+    members = [stages.MODELS / member.name for member in params.load().members()]
+    for member in members:
+        if not member.exists():
+            raise missing_artifact(member)
+
+    from pipeline.networks.export import FORMATS  # these take seconds to import
     from pipeline.networks.trained import load_network
 
     suffix, write = FORMATS[form]
-    for member in params.load().ensemble.members():
-        network = load_network(stages.MODELS / member.name)
+    for member in members:
+        network = load_network(member)
         path = to / f"{member.name}{suffix}"
         write(network.model, path)
-        console.print(f"{path}{_describe(network.forms)}", highlight=False, soft_wrap=True)
+        print_line(f"{path}{_describe(network.views)}")
 
 
-def _describe(forms: Forms) -> str:
+def _describe(views: Views) -> str:
     """What images go through before the exported network, where they go through anything."""
-    match forms:
+    match views:
         case [[]]:
             return ""
-        case [steps]:
-            return f"; its images go through {' and '.join(steps)} first"
-    each = "; ".join(" and ".join(steps) or "as it is" for steps in forms)
+        case [transforms]:
+            return f": its images go through {' and '.join(transforms)} first"
+    each = "; ".join(" and ".join(transforms) or "as it is" for transforms in views)
     return (
-        f"; ask it for each image in {len(forms)} forms ({each}) and average the logarithms of its "
-        "probabilities"
+        f": ask it for {len(views)} views of each image ({each}), and average the logarithms of "
+        "its probabilities"
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline import stages
-from pipeline.cli.console import console, print_table
+from pipeline.cli.console import console, print_line, print_table
 from pipeline.errors import KaggleError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def _paths() -> SubmissionPaths:
 
     return SubmissionPaths(
         provenance=stages.RAW / "provenance.json",
-        evaluation=stages.EVALUATION,
+        metrics=stages.EVALUATION / "metrics.json",
         log=stages.SUBMISSION.with_name("log.csv"),
     )
 
@@ -33,7 +33,7 @@ def check(
     from pipeline.submissions import file as submission
 
     predicted = submission.check(file)
-    console.print(f"{file}: {len(predicted):,} rows, ready to be submitted", highlight=False)
+    print_line(f"{file}: {len(predicted):,} rows, ready to be submitted")
 
 
 def submit(
@@ -45,43 +45,52 @@ def submit(
     """Check a CSV, send it to Kaggle once, log its score."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from pipeline.kaggle.client import DEFAULT_TIMEOUTS, Client
+    from pipeline.kaggle.client import Client
+    from pipeline.kaggle.session import DEFAULT_TIMEOUTS
     from pipeline.submissions import log as submission_log
     from pipeline.submissions import submit as submitting
 
     paths = _paths()
     record = submitting.check(file, paths.provenance)
     client = Client()
-    entry = submitting.submit(file, record, " ".join(message.split()), paths, client)
+    entry = submitting.submit(file, record, " ".join(message.splitlines()).strip(), paths, client)
     left = f"; {entry.submissions_left} left today" if entry.submissions_left else ""
-    console.print(f"{file}: submitted as number {entry.reference}{left}", highlight=False)
+    print_line(f"{file}: submitted as number {entry.reference}{left}")
     columns = TextColumn("waiting for the score"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True) as progress:
         progress.add_task("", total=None)
         entry = submitting.wait_for_score(entry, paths, client, DEFAULT_TIMEOUTS)
     if entry.status == submission_log.PENDING:
-        console.print("Kaggle has not scored it yet. Look later with: digits scores")
+        print_line("Kaggle has not scored it yet. Look later with: digits scores")
     else:
-        console.print(
+        print_line(
             f"public score {entry.public_score}, out-of-fold accuracy "
-            f"{entry.out_of_fold_accuracy or 'not known for these members'}",
-            highlight=False,
+            f"{entry.out_of_fold_accuracy or 'not known for these members'}"
         )
 
 
 def scores() -> None:
     """Show all uploads, with the scores that Kaggle has now."""
+    from pipeline.kaggle import credentials
     from pipeline.kaggle.client import Client
     from pipeline.submissions import log as submission_log
     from pipeline.submissions import submit as submitting
 
     paths = _paths()
+    entries = submission_log.read(paths.log)
+    if not entries and credentials.find() is None:
+        print_line("Nothing was uploaded from here yet.")
+        return
     try:
         entries = submitting.refresh(paths, Client())
     except KaggleError:
-        _show_uploads(submission_log.read(paths.log))
+        if entries:
+            _show_uploads(entries)
         raise
-    _show_uploads(entries)
+    if entries:
+        _show_uploads(entries)
+    else:
+        print_line("Nothing was uploaded yet.")
 
 
 def _show_uploads(entries: list[Entry]) -> None:
@@ -96,7 +105,5 @@ def _show_uploads(entries: list[Entry]) -> None:
         }
         for entry in entries
     ]
-    if rows:
-        print_table(rows, f"{len(rows)} uploads; all that is known: {_paths().log}")
-    else:
-        console.print("nothing was uploaded yet")
+    title = f"{len(rows)} uploads; all that is known: {_paths().log}"
+    print_table(rows, title, text=["file", "message"])

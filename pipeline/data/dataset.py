@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ArtifactError
-from pipeline.files import atomic_path, is_corruption, missing_artifact
+from pipeline.files import atomic_path, corruption_as, missing_artifact
 
 IMAGE_SIZE = 28
 """Height and width of an image in pixels."""
@@ -105,18 +105,19 @@ _PROVENANCE = tuple(field.name for field in fields(Provenance))
 
 
 def _load(path: Path, *names: str) -> dict[str, NDArray[np.uint8]]:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in (*names, *_PROVENANCE)}
-    except FileNotFoundError:
-        raise missing_artifact(path) from None
-    except Exception as error:
-        if not is_corruption(error):
-            raise
-        raise ArtifactError(
-            f"{path} is damaged: expected the arrays that the prepare stage writes, but {error}. "
-            "Delete it and run: dvc repro"
-        ) from None
+    if not path.exists():
+        raise missing_artifact(path)
+    with (
+        corruption_as(
+            lambda reason: ArtifactError(
+                f"{path} is damaged: expected the arrays that the prepare stage writes, but "
+                f"{reason}. Delete it and run: dvc repro"
+            )
+        ),
+        path.open("rb") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
+        return {name: arrays[name] for name in (*names, *_PROVENANCE)}
 
 
 def _provenance(arrays: dict[str, NDArray[np.uint8]]) -> Provenance:

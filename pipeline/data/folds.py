@@ -1,4 +1,4 @@
-"""Who may judge whom: stratified folds, and the slice of training rows that ends a fit."""
+"""Which rows evaluate which network: stratified folds, and the validation set of a training."""
 
 import math
 
@@ -22,10 +22,10 @@ def find_duplicates(images: Images) -> Rows:
 def assign_folds(
     labels: Labels, first_rows: Rows, *, num_folds: int, seed: int
 ) -> NDArray[np.uint8]:
-    """Give each row the fold that will hold it back: uint8 ``(n,)``.
+    """Give each row the fold that will hold it out: uint8 ``(n,)``.
 
     Every fold has each digit in the same share; identical images share a fold, so that no
-    network is judged by an image that it trained on.
+    network is evaluated on an image that it trained on.
 
     Args:
         labels: uint8 ``(n,)``.
@@ -46,44 +46,44 @@ def assign_folds(
         )
     folds = np.zeros(len(labels), dtype=np.uint8)
     splitter = StratifiedKFold(num_folds, shuffle=True, random_state=seed)
-    for fold, (_, held_back) in enumerate(splitter.split(unique, labels[unique])):
-        folds[unique[held_back]] = fold
+    for fold, (_, held_out) in enumerate(splitter.split(unique, labels[unique])):
+        folds[unique[held_out]] = fold
     return folds[first_rows]
 
 
-def split_for_stopping(
+def split_validation(
     labels: Labels, rows: Rows, *, fraction: float, seed: int
 ) -> tuple[Rows, Rows]:
-    """Split training ``rows`` into those to fit and a stratified slice that decides when to stop.
+    """Split training ``rows`` into those to fit and a stratified validation set.
 
     Args:
         labels: uint8 ``(n,)`` of all rows.
         rows: the rows outside the member's fold.
-        fraction: share of ``rows`` in the slice, between 0 and 1.
+        fraction: of ``rows`` in the validation set, between 0 and 1.
         seed: decides the draw.
 
     Returns:
         Both sorted; together they are ``rows``.
 
     Raises:
-        ParamsError: the slice would have room for less than one image of each digit.
+        ParamsError: the validation set would have room for less than one image of each digit.
         TableError: a digit has only one row, which cannot be in both.
     """
     digits, counts = np.unique(labels[rows], return_counts=True)
     size = math.ceil(fraction * len(rows))
     if size < len(digits):
         raise ParamsError(
-            f"params.yaml is not usable: train.stopping_fraction: {fraction} of {len(rows):,} rows "
-            f"makes {size} image(s), expected at least {len(digits)}, one of each digit. Choose "
-            "more."
+            f"params.yaml is not usable: train.validation_fraction: {fraction} of {len(rows):,} "
+            f"rows makes {size} image(s), expected at least {len(digits)}, one of each digit. "
+            "Choose more."
         )
     if counts.min() < 2:
         raise TableError(
             f"The training rows hold a single image of digit {digits[counts.argmin()]}: expected "
-            "2 at least, one to fit and one to decide when to stop.",
+            "2 at least, one to fit and one for the validation set.",
             "Use the competition's whole train.csv, or raise prepare.folds in params.yaml.",
         )
-    fit, stopping = train_test_split(
+    training, validation = train_test_split(
         rows, test_size=fraction, stratify=labels[rows], random_state=seed
     )
-    return np.sort(fit), np.sort(stopping)
+    return np.sort(training), np.sort(validation)

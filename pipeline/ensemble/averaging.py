@@ -1,17 +1,27 @@
-"""From what networks say of an image to probabilities, and from several answers to one."""
+"""From a network's logits to probabilities, and from several predictions to one."""
 
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.data.dataset import Images, Probabilities
-from pipeline.data.preprocessing import Forms, preprocess
+from pipeline.data.preprocessing import Views, preprocess
 
-_BEYOND_DOUBT = 0.99999
-"""Probability in the first form from which a network is not asked in the others: six of seven
-images have it, and as many are misread as with all forms (benchmarks/RESULTS.md, Neighbours).
-"""
+_CONFIDENT = 0.99999
+"""Probability in the first view from which the other views are not needed: six of seven images have
+it, and the errors are as many as with all views (docs/experiments)."""
+
+
+class Network(Protocol):
+    """What predicts, in Keras or ONNX."""
+
+    @property
+    def views(self) -> Views:
+        """In which it knows images."""
+
+    def logits(self, images: Images) -> NDArray[np.float32]:
+        """Logits ``(n, 10)`` for preprocessed uint8 images ``(n, 28, 28)``."""
 
 
 def softmax(logits: NDArray[np.floating]) -> Probabilities:
@@ -36,25 +46,23 @@ def average_probabilities(each: ArrayLike) -> Probabilities:
     return softmax(np.log(np.maximum(each, np.finfo(np.float64).tiny)).mean(axis=0))
 
 
-def ask_in_forms(
-    ask: Callable[[Images], NDArray[np.floating]], images: Images, forms: Forms
-) -> Probabilities:
-    """What a network says of images that it knows in several forms, on average.
+def predict_probabilities(network: Network, images: Images) -> Probabilities:
+    """Class probabilities of a network for images as they are before any preprocessing.
 
-    In all but the first form it is asked only about images that the first leaves in doubt.
+    Where it knows several views, it predicts from the first, and from the others only those images
+    of which the first leaves it less sure than `_CONFIDENT`; the predictions are averaged.
 
     Args:
-        ask: the network, from images in a form to logits ``(n, 10)``.
-        images: uint8 ``(n, 28, 28)`` as they are before any preprocessing.
-        forms: in which the network knows them.
+        network: a Keras or an ONNX one.
+        images: uint8 ``(n, 28, 28)``.
 
     Returns:
-        Class probabilities ``(n, 10)``.
+        float64 ``(n, 10)``.
     """
-    first, *others = forms
-    probabilities = softmax(ask(preprocess(images, first)))
-    in_doubt = probabilities.max(axis=1) < _BEYOND_DOUBT
-    if others and in_doubt.any():
-        each = [softmax(ask(preprocess(images[in_doubt], steps))) for steps in others]
-        probabilities[in_doubt] = average_probabilities([probabilities[in_doubt], *each])
+    first, *others = network.views
+    probabilities = softmax(network.logits(preprocess(images, first)))
+    low = probabilities.max(axis=1) < _CONFIDENT
+    if others and low.any():
+        each = [softmax(network.logits(preprocess(images[low], view))) for view in others]
+        probabilities[low] = average_probabilities([probabilities[low], *each])
     return probabilities

@@ -1,8 +1,9 @@
-"""A second opinion on images that the networks waver over: the images most like them.
+"""Low-confidence predictions refined with nearest neighbours.
 
-Beyond a few, networks of whatever kind misread the same images, so that an average of more gains
-nothing. Nearest neighbours under a distance that forgives small distortions err otherwise, but are
-slow to ask: so they are asked only which of the two most probable digits an undecided image is.
+Networks of whatever kind misclassify the same images, so an average of many gains little over an
+average of a few. Nearest neighbours under a distance that tolerates small distortions make other
+errors, but they are slow. So they decide only between the two most probable digits of an image, and
+only where the networks' confidence is low.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -21,41 +22,42 @@ _CANDIDATES = 100
 """Images of a digit, the nearest by means of 2×2 pixels, to which the distance is measured."""
 
 _NEAREST = 3
-"""Of these, so many count. How little either number matters: benchmarks/RESULTS.md, Neighbours."""
+"""How many of these the mean distance is taken over. docs/experiments/neighbours.md shows how
+little either number matters."""
 
 _REACH = 2
 """Pixels that a place may move in either direction."""
 
 
-def decide(
+def refine_with_neighbours(
     probabilities: Probabilities,
     images: Images,
     known: tuple[Images, Labels],
     *,
-    unsure_below: float,
+    confidence_threshold: float,
     power: float,
 ) -> Probabilities:
-    """Have the nearest known images help to decide between an image's two most probable digits.
+    """Weigh the two most probable digits of low-confidence images by their nearest neighbours.
 
-    The probability of each of the two is divided by a power of its mean distance to the nearest
-    images of that digit, and both are brought to the sum that they had: as if the networks' answer
-    were a prior and the neighbours other evidence, whose density falls with a power of the distance
-    (Loftsgaarden and Quesenberry, Annals of Mathematical Statistics 36(3), 1965). As both have seen
-    the same image, the power follows from no dimension; it is chosen.
+    The probability of each of the two digits is divided by a power of the mean distance to the
+    nearest images of that digit; then both are scaled to the sum that they had. The networks'
+    answer acts as a prior, the neighbours as a density that falls with a power of the distance
+    (Loftsgaarden and Quesenberry, Annals of Mathematical Statistics 36(3), 1965). Both have seen
+    the same image, so the power does not follow from a dimension; it is a parameter.
 
     Args:
-        probabilities: what the networks say, ``(n, 10)``.
+        probabilities: of the networks, ``(n, 10)``.
         images: uint8 ``(n, 28, 28)``.
-        known: other images, uint8 ``(m, 28, 28)``, and their labels. A digit that none of them
-            shows is farther than any.
-        unsure_below: an image is undecided if its most probable digit has less than this.
+        known: other images, uint8 ``(m, 28, 28)``, and their labels ``(m,)``. A digit without any
+            image counts as farther than any other.
+        confidence_threshold: an image is refined if no digit reaches this probability.
         power: of the distances.
 
     Returns:
-        Probabilities ``(n, 10)``; those of decided images, and of other digits, as they were.
+        Probabilities ``(n, 10)``. Other images, and the other eight digits, keep theirs.
     """
-    undecided = np.flatnonzero(probabilities.max(axis=1) < unsure_below)
-    if not undecided.size:
+    rows = np.flatnonzero(probabilities.max(axis=1) < confidence_threshold)
+    if not rows.size:
         return probabilities
     of_digit = [known[0][known[1] == digit] for digit in range(NUM_CLASSES)]
     shrunk = [_shrink(each) for each in of_digit]
@@ -68,29 +70,26 @@ def decide(
         distances = measure_distortion(images[row], of_digit[digit][nearest])
         return float(np.sort(distances)[:_NEAREST].mean())
 
-    pairs = np.argsort(-probabilities[undecided], axis=1, kind="stable")[:, :2]
+    pairs = np.argsort(-probabilities[rows], axis=1, kind="stable")[:, :2]
     with ThreadPoolExecutor(count_processors()) as pool:
-        distances = list(pool.map(measure, np.repeat(undecided, 2), pairs.ravel()))
-    both = probabilities[undecided[:, np.newaxis], pairs]
+        distances = list(pool.map(measure, np.repeat(rows, 2), pairs.ravel()))
+    both = probabilities[rows[:, np.newaxis], pairs]
     scores = _logarithm(both) - power * _logarithm(distances).reshape(-1, 2)
     result = probabilities.copy()
-    result[undecided[:, np.newaxis], pairs] = softmax(scores) * both.sum(axis=1, keepdims=True)
+    result[rows[:, np.newaxis], pairs] = softmax(scores) * both.sum(axis=1, keepdims=True)
     return result
 
 
-def count_asked(before: Probabilities, after: Probabilities) -> int:
-    """Of how many images `decide` changed the probabilities."""
-    return int((before != after).any(axis=1).sum())
-
-
 def measure_distortion(image: Images, others: Images) -> NDArray[np.float32]:
-    """How far an image ``(28, 28)`` is from each of others ``(n, 28, 28)``: float32 ``(n,)``.
+    """Distances float32 ``(n,)`` of an image ``(28, 28)`` to others ``(n, 28, 28)``.
 
-    Each place of the image is compared with the place of the other, at most two pixels away in each
-    direction, where the gradients in the 3×3 pixels around it differ least; the squares of these
-    differences are summed. This is the image distortion model with local context of Keysers,
-    Deselaers, Gollan and Ney, "Deformation models for image recognition", IEEE Transactions on
-    Pattern Analysis and Machine Intelligence 29(8), 2007. It is not symmetric.
+    For each place of the image, the most similar place of the other image counts, at most two
+    pixels away in each direction. Similarity is the sum of squared differences of the gradients in
+    the 3×3 pixels around both. The distance is the sum over all places. It is not symmetric.
+
+    Source: the image distortion model with local context of Keysers, Deselaers, Gollan and Ney,
+    "Deformation models for image recognition", IEEE Transactions on Pattern Analysis and Machine
+    Intelligence 29(8), 2007.
     """
     across, down = _gradients(image[np.newaxis])
     pad = (_REACH, _REACH)
@@ -106,7 +105,7 @@ def measure_distortion(image: Images, others: Images) -> NDArray[np.float32]:
 
 
 def _gradients(images: Images) -> Gradients:
-    """Sobel's, of grey levels from 0 to 1; around the images everything is 0."""
+    """Sobel gradients of grey levels from 0 to 1, with zeros around the images."""
     pixels = np.pad(images.astype(np.float32) / 255, ((0, 0), (1, 1), (1, 1))).transpose(1, 2, 0)
     smooth_down = pixels[:-2] + 2 * pixels[1:-1] + pixels[2:]
     smooth_across = pixels[:, :-2] + 2 * pixels[:, 1:-1] + pixels[:, 2:]
@@ -133,5 +132,5 @@ def _shrink(images: Images) -> NDArray[np.float32]:
 
 
 def _logarithm(values: ArrayLike) -> NDArray[np.float64]:
-    """Of what may be 0, where images are equal, say."""
+    """The natural logarithm, finite at 0, the distance of equal images."""
     return np.asarray(np.log(np.maximum(values, np.finfo(np.float32).tiny)))

@@ -1,4 +1,4 @@
-"""How far confidence can be believed, and what a temperature changes. Arrays in, tables out.
+"""Calibration, and what temperature scaling changes. Arrays in, tables out.
 
 Probabilities are float64 ``(n, 10)`` with rows that sum to 1, labels integer ``(n,)``; the
 confidence of a prediction is its greatest probability.
@@ -21,7 +21,7 @@ from pipeline.evaluation.metrics import wilson_interval
 
 _PARTS = 5
 _TEMPERATURES = 0.05, 20.0
-"""Bounds of the search; what is read perfectly wants a temperature of 0."""
+"""Bounds of the search; without an error the best temperature is 0."""
 
 
 def tabulate_calibration(
@@ -30,7 +30,7 @@ def tabulate_calibration(
     """One row per equal-width bin of confidence.
 
     Returns:
-        Columns low and high (the bin; it holds low but not high), right and wrong (counts),
+        Columns low and high (the bin; it holds low but not high), correct and errors (counts),
         confidence (the mean), accuracy, accuracy_low and accuracy_high (95 % Wilson interval);
         the last four are missing where a bin is empty.
     """
@@ -38,19 +38,19 @@ def tabulate_calibration(
     correct = probabilities.argmax(axis=1) == labels
     bins = np.minimum((confidence * num_bins).astype(np.intp), num_bins - 1)
     counts = np.bincount(bins, minlength=num_bins)
-    right = np.bincount(bins[correct], minlength=num_bins)
+    num_correct = np.bincount(bins[correct], minlength=num_bins)
     sums = np.bincount(bins, weights=confidence, minlength=num_bins)
-    low, high = wilson_interval(right, counts)
+    low, high = wilson_interval(num_correct, counts)
     edges = np.arange(num_bins + 1) / num_bins
     filled, size = counts > 0, np.maximum(counts, 1)
     return pd.DataFrame(
         {
             "low": edges[:-1],
             "high": edges[1:],
-            "right": right,
-            "wrong": counts - right,
+            "correct": num_correct,
+            "errors": counts - num_correct,
             "confidence": np.where(filled, sums / size, np.nan),
-            "accuracy": np.where(filled, right / size, np.nan),
+            "accuracy": np.where(filled, num_correct / size, np.nan),
             "accuracy_low": np.where(filled, low, np.nan),
             "accuracy_high": np.where(filled, high, np.nan),
         }
@@ -62,7 +62,7 @@ def expected_calibration_error(
 ) -> float:
     """Mean gap between confidence and accuracy over the bins, weighted by size (eq. 3)."""
     bins = tabulate_calibration(probabilities, labels, num_bins=num_bins)
-    sizes = bins["right"] + bins["wrong"]
+    sizes = bins["correct"] + bins["errors"]
     gaps = (bins["accuracy"] - bins["confidence"]).abs()
     return float((gaps * sizes).sum() / sizes.sum())
 
@@ -92,27 +92,52 @@ def fit_temperature(probabilities: Probabilities, labels: Labels) -> float:
 def cross_fit_temperature(
     probabilities: Probabilities, labels: Labels
 ) -> tuple[Probabilities, float] | None:
-    """Scale each fifth of the predictions by the temperature that the other four want.
+    """Scale each fifth of the predictions by the temperature that fits the other four best.
 
-    No image has a say in the temperature that it is judged with. The fifths are every fifth
-    row, so that the same predictions always give the same result.
+    So an image never shares in fitting the temperature that scales it. The fifths are every fifth
+    row: the same predictions always give the same result.
 
     Returns:
-        The scaled probabilities and the mean of the temperatures; None where four fifths hold no
-        error, as any temperature towards 0 is better then.
+        The scaled probabilities and the mean of the temperatures; None if four fifths hold no
+        error, because then the best temperature is 0.
     """
-    wrong = probabilities.argmax(axis=1) != labels
+    misclassified = probabilities.argmax(axis=1) != labels
     parts = np.arange(len(labels)) % _PARTS
     scaled = np.empty_like(probabilities)
     temperatures = []
     for part in range(_PARTS):
-        held_back = parts == part
-        if not wrong[~held_back].any():
+        held_out = parts == part
+        if not misclassified[~held_out].any():
             return None
-        temperature = fit_temperature(probabilities[~held_back], labels[~held_back])
-        scaled[held_back] = apply_temperature(probabilities[held_back], temperature)
+        temperature = fit_temperature(probabilities[~held_out], labels[~held_out])
+        scaled[held_out] = apply_temperature(probabilities[held_out], temperature)
         temperatures.append(temperature)
     return scaled, float(np.mean(temperatures))
+
+
+def compare_calibration(
+    probabilities: Probabilities,
+    labels: Labels,
+    scaled: tuple[Probabilities, float] | None,
+    *,
+    num_bins: int,
+) -> pd.DataFrame:
+    """`tabulate_calibration` before and, with a temperature, after scaling.
+
+    Args:
+        probabilities: ``(n, 10)``.
+        labels: ``(n,)``.
+        scaled: from `cross_fit_temperature`.
+        num_bins: of confidence.
+
+    Returns:
+        The columns of `tabulate_calibration`, and scaled: whether a row is of the latter.
+    """
+    tables = [tabulate_calibration(probabilities, labels, num_bins=num_bins).assign(scaled=False)]
+    if scaled is not None:
+        after = tabulate_calibration(scaled[0], labels, num_bins=num_bins)
+        tables.append(after.assign(scaled=True))
+    return pd.concat(tables, ignore_index=True)
 
 
 def summarize_calibration(
@@ -122,26 +147,31 @@ def summarize_calibration(
     *,
     num_bins: int,
 ) -> dict[str, Any]:
-    """The calibration error and, if there is a temperature, what it changes; by name.
+    """The calibration error before and after temperature scaling, by name.
 
     Args:
         probabilities: ``(n, 10)``.
         labels: ``(n,)``.
         scaled: from `cross_fit_temperature`.
         num_bins: of confidence.
+
+    Returns:
+        expected_calibration_error, temperature, scaled_expected_calibration_error and
+        scaled_log_loss; the last three are None without a temperature.
     """
-    error = expected_calibration_error(probabilities, labels, num_bins=num_bins)
-    summary = {"expected_calibration_error": error}
-    if scaled is not None:
-        after, temperature = scaled
-        summary |= {
-            "temperature": temperature,
-            "scaled_expected_calibration_error": expected_calibration_error(
-                after, labels, num_bins=num_bins
-            ),
-            "scaled_log_loss": float(log_loss(labels, after, labels=range(NUM_CLASSES))),
-        }
-    return summary
+    after, temperature = scaled or (None, None)
+    return {
+        "expected_calibration_error": expected_calibration_error(
+            probabilities, labels, num_bins=num_bins
+        ),
+        "temperature": temperature,
+        "scaled_expected_calibration_error": None
+        if after is None
+        else expected_calibration_error(after, labels, num_bins=num_bins),
+        "scaled_log_loss": None
+        if after is None
+        else float(log_loss(labels, after, labels=range(NUM_CLASSES))),
+    }
 
 
 def _log(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:

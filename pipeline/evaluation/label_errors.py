@@ -1,4 +1,4 @@
-"""Labels that are probably wrong, found by what networks say that never saw them."""
+"""Labels that are probably wrong, found with out-of-fold predictions."""
 
 import warnings
 
@@ -15,9 +15,9 @@ def suspect_labels(
 ) -> pd.DataFrame:
     """One row per suspected label, the most suspicious first.
 
-    A label is suspected where another digit is predicted, as many of each (label, prediction) as
-    the confident joint holds: the counts of images whose probability of a digit reaches what
-    images with that label have on average.
+    A label is suspected if another digit is predicted. The number of suspects for each (label,
+    prediction) is that of the confident joint: it counts images whose probability of a digit
+    reaches the average of the images with that label.
 
     Args:
         probabilities: out-of-fold, ``(n, 10)``.
@@ -32,7 +32,7 @@ def suspect_labels(
     dataset labels", arXiv:1911.00068, pruning by noise rate, as cleanlab implements it.
     """
     with warnings.catch_warnings():
-        # Of a digit with one label or none, none is suspected.
+        # cleanlab warns of digits with one label or none; there no label is suspected.
         warnings.filterwarnings("ignore", "May not flag all label issues in class")
         suspected = find_label_issues(
             labels.astype(np.int64),

@@ -1,4 +1,8 @@
-"""Whether the test images hold each digit as often as the training images."""
+"""Label shift: whether the test images hold each digit as often as the training images.
+
+The test takes two lines with `scipy.special`. `scipy.stats.chi2_contingency` gives the same
+numbers, but not the residuals, and importing it would cost the predict stage a second or more.
+"""
 
 import numpy as np
 import pandas as pd
@@ -11,17 +15,17 @@ from pipeline.data.dataset import NUM_CLASSES
 def compare_counts(
     training: NDArray[np.int64], predicted: NDArray[np.int64]
 ) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Whether the test images are read as each digit as often as the training images show it.
+    """Compare how often each digit is predicted with how often the training labels have it.
 
     Args:
         training: labels per digit, ``(10,)``.
         predicted: predictions per digit, ``(10,)``.
 
     Returns:
-        A table with the columns digit, training, predicted, expected (predictions, if both were
-        drawn alike) and residual (Pearson's, adjusted: beyond ±3 is rare by chance); and the
-        chi-square test of homogeneity: chi_square, degrees_of_freedom and p_value. A digit that
-        neither has is left out of the test; with a single one the p-value is 1.
+        A table with the columns digit, training, predicted, expected (predictions without a label
+        shift) and residual (Pearson's, adjusted; beyond ±3 is rare by chance), and the chi-square
+        test of homogeneity: chi_square, degrees_of_freedom and p_value. Digits without any image
+        are left out of the test; with a single digit the p-value is 1.
 
     Raises:
         ValueError: one of the two has no images.
@@ -31,12 +35,12 @@ def compare_counts(
     counts = np.array([training, predicted], dtype=np.float64)
     if not counts.any(axis=1).all():
         raise ValueError(f"expected images on both sides, found {training} and {predicted}")
-    shares = counts.sum(axis=0) / counts.sum()
-    expected = shares * counts.sum(axis=1, keepdims=True)
-    present = shares > 0
+    fractions = counts.sum(axis=0) / counts.sum()
+    expected = fractions * counts.sum(axis=1, keepdims=True)
+    present = fractions > 0
     chi_square = ((counts - expected)[:, present] ** 2 / expected[:, present]).sum()
     degrees_of_freedom = present.sum() - 1
-    spread = np.sqrt(expected[1] * (1 - shares) * counts[0].sum() / counts.sum())
+    spread = np.sqrt(expected[1] * (1 - fractions) * counts[0].sum() / counts.sum())
     table = pd.DataFrame(
         {
             "digit": range(NUM_CLASSES),

@@ -1,4 +1,4 @@
-"""What is computed from labels and probabilities. Arrays in, numbers and tables out.
+"""Accuracy, and errors by digit. Arrays in, numbers and tables out.
 
 Probabilities are float64 ``(n, 10)`` with rows that sum to 1, labels integer ``(n,)``.
 """
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import confusion_matrix, f1_score, log_loss
+from sklearn.metrics import classification_report, confusion_matrix
 
 from pipeline.data.dataset import NUM_CLASSES, Labels, Probabilities
 
@@ -21,23 +21,25 @@ def wilson_interval(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """95 % score interval of a proportion, elementwise; (0, 1) where there were no trials.
 
+    SciPy has it for one whole number of successes; here they are arrays, and means over seeds.
+
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical
     inference", Journal of the American Statistical Association 22 (1927).
     """
     k, n = np.broadcast_arrays(np.asarray(successes, np.float64), np.asarray(trials, np.float64))
     tried = n > 0
     safe = np.where(tried, n, 1.0)
-    share = k / safe
+    fraction = k / safe
     scale = 1 + _Z_95**2 / safe
-    centre = (share + _Z_95**2 / (2 * safe)) / scale
-    half = _Z_95 * np.sqrt(share * (1 - share) / safe + _Z_95**2 / (4 * safe**2)) / scale
+    centre = (fraction + _Z_95**2 / (2 * safe)) / scale
+    half = _Z_95 * np.sqrt(fraction * (1 - fraction) / safe + _Z_95**2 / (4 * safe**2)) / scale
     low = np.where(tried, np.where(k == 0, 0.0, centre - half), 0.0)
     high = np.where(tried, np.where(k == n, 1.0, centre + half), 1.0)
     return low, high
 
 
 def summarize(probabilities: Probabilities, labels: Labels) -> dict[str, Any]:
-    """The figures of merit of a set of predictions, by name; accuracies are shares, not percent."""
+    """Accuracy with its 95 % interval, errors and images by name; fractions, not percent."""
     predicted = probabilities.argmax(axis=1)
     num_correct = int((predicted == labels).sum())
     low, high = wilson_interval(num_correct, len(labels))
@@ -47,9 +49,15 @@ def summarize(probabilities: Probabilities, labels: Labels) -> dict[str, Any]:
         "accuracy_high": float(high),
         "errors": len(labels) - num_correct,
         "n": len(labels),
-        "log_loss": float(log_loss(labels, probabilities, labels=range(NUM_CLASSES))),
-        "macro_f1": float(f1_score(labels, predicted, average="macro")),
     }
+
+
+def report_classes(predicted: Labels, labels: Labels) -> str:
+    """Scikit-learn's report of precision, recall and F1 by digit, as text."""
+    report: str = classification_report(
+        labels, predicted, labels=range(NUM_CLASSES), digits=4, zero_division=np.nan
+    )
+    return report
 
 
 def count_confusions(predicted: Labels, labels: Labels) -> NDArray[np.int64]:
@@ -59,150 +67,74 @@ def count_confusions(predicted: Labels, labels: Labels) -> NDArray[np.int64]:
 
 
 def tabulate_digits(confusions: NDArray[np.int64]) -> pd.DataFrame:
-    """One row per true digit: wrong, right, error rate with 95 % interval, commonest confusion.
+    """One row per true digit: errors, error rate with 95 % interval, most frequent confusion.
 
     Args:
         confusions: ``(10, 10)`` from `count_confusions`.
 
     Returns:
-        Columns digit, wrong, right, error_rate, error_rate_low, error_rate_high (shares),
-        confused_with (the digits that it was most often read as, separated by spaces; empty where
-        it was never wrong), confused_times (how often as each of them) and worse_than_others.
+        Columns digit, errors, correct, error_rate, error_rate_low, error_rate_high (fractions),
+        confused_with (the digits most often predicted instead, separated by spaces; empty without
+        an error), confused_times (how often each of them) and worse_than_others.
 
-    A digit is worse than the others where its interval lies wholly above that of the other nine
-    together. Two 95 % intervals that do not touch are about as rare by chance as 1 in 200, so that
-    ten such comparisons in one table are still about as strict as one at the usual 5 %.
+    A digit is worse than the others if its interval lies wholly above that of the other nine
+    together. Two 95 % intervals that do not touch have a chance of about 1 in 200, so ten such
+    comparisons in one table are about as strict as one at the usual 5 %.
     """
-    right = confusions.diagonal()
-    mistakes = confusions - np.diag(right)
-    wrong = mistakes.sum(axis=1)
-    total = wrong + right
-    low, high = wilson_interval(wrong, total)
-    _, high_of_others = wilson_interval(wrong.sum() - wrong, total.sum() - total)
-    confused = wrong > 0
-    most = mistakes.max(axis=1)
-    commonest = [
+    correct = confusions.diagonal()
+    confused = confusions - np.diag(correct)
+    errors = confused.sum(axis=1)
+    total = errors + correct
+    low, high = wilson_interval(errors, total)
+    _, high_of_others = wilson_interval(errors.sum() - errors, total.sum() - total)
+    most = confused.max(axis=1)
+    most_frequent = [
         " ".join(map(str, np.flatnonzero(row == times))) if times else None
-        for row, times in zip(mistakes, most, strict=True)
+        for row, times in zip(confused, most, strict=True)
     ]
     return pd.DataFrame(
         {
             "digit": range(NUM_CLASSES),
-            "wrong": wrong,
-            "right": right,
-            "error_rate": np.where(total > 0, wrong / np.maximum(total, 1), np.nan),
+            "errors": errors,
+            "correct": correct,
+            "error_rate": np.where(total > 0, errors / np.maximum(total, 1), np.nan),
             "error_rate_low": low,
             "error_rate_high": high,
-            "confused_with": pd.array(commonest, dtype="string"),
-            "confused_times": pd.array(most, dtype="Int64"),
+            "confused_with": pd.array(most_frequent, dtype="string"),
+            "confused_times": pd.arrays.IntegerArray(most, mask=most == 0),
             "worse_than_others": low > high_of_others,
         }
-    ).assign(confused_times=lambda table: table["confused_times"].where(confused))
+    )
 
 
 def tabulate_confusions(confusions: NDArray[np.int64]) -> pd.DataFrame:
-    """The counts ``(10, 10)`` as rows with the columns true, predicted, count and row_share.
+    """The counts ``(10, 10)`` as rows with the columns true, predicted, count and row_fraction.
 
-    The share is of all images of the true digit; it is missing where there are none.
+    The fraction is of all images of the true digit; it is missing where there are none.
     """
     totals = confusions.sum(axis=1, keepdims=True)
-    shares = np.where(totals > 0, confusions / np.maximum(totals, 1), np.nan)
+    fractions = np.where(totals > 0, confusions / np.maximum(totals, 1), np.nan)
     true, predicted = np.indices(confusions.shape)
     return pd.DataFrame(
         {
             "true": true.ravel(),
             "predicted": predicted.ravel(),
             "count": confusions.ravel(),
-            "row_share": shares.ravel(),
+            "row_fraction": fractions.ravel(),
         }
     )
 
 
-def darkest_share(confusions: pd.DataFrame) -> float:
-    """The share of a row that the darkest colour of an error stands for.
+def darkest_fraction(confusions: pd.DataFrame) -> float:
+    """The fraction of a row that the darkest colour of an error stands for.
 
-    It is the greatest that there is, but 1 % at least: a single error among many stays pale.
+    It is the greatest in the table, but at least 1 %, so that a single error among many stays pale.
 
     Args:
         confusions: from `tabulate_confusions`.
     """
-    mistakes = confusions.loc[confusions["true"] != confusions["predicted"], "row_share"]
-    return max(0.01, float(mistakes.fillna(0).max()))
-
-
-def tabulate_errors(
-    probabilities: Probabilities, labels: Labels, rows: NDArray[np.intp]
-) -> pd.DataFrame:
-    """One row per misclassified image, the costliest first.
-
-    Args:
-        probabilities: ``(n, 10)``.
-        labels: ``(n,)``.
-        rows: ``(n,)``, the row of each image in ``train.csv``, counted from 0.
-
-    Returns:
-        Columns row, true, predicted, runner_up, p_true, p_predicted, p_runner_up, loss (the
-        negative natural logarithm of p_true), and p_0 to p_9. The runner-up is the second most
-        probable digit and may be the true one.
-    """
-    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
-    return _tabulate_readings(probabilities[wrong], labels[wrong], rows[wrong])
-
-
-def tabulate_correct(
-    probabilities: Probabilities, labels: Labels, rows: NDArray[np.intp], *, num_of_each_kind: int
-) -> pd.DataFrame:
-    """Some correctly read images of each digit, to compare the errors with.
-
-    Args:
-        probabilities: ``(n, 10)``.
-        labels: ``(n,)``.
-        rows: ``(n,)``, the row of each image in ``train.csv``, counted from 0.
-        num_of_each_kind: how many of each digit and kind, if there are so many.
-
-    Returns:
-        Columns as of `tabulate_errors`, and kind: ``least certain``, or ``typical`` for those in
-        the middle of what is left, by confidence. No image is of both kinds.
-    """
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == labels
-    chosen: dict[str, list[NDArray[np.intp]]] = {"least certain": [], "typical": []}
-    for digit in range(NUM_CLASSES):
-        own = np.flatnonzero(correct & (labels == digit))
-        own = own[np.argsort(confidence[own], kind="stable")]
-        rest = own[num_of_each_kind:]
-        middle = max(0, (len(rest) - num_of_each_kind) // 2)
-        chosen["least certain"].append(own[:num_of_each_kind])
-        chosen["typical"].append(rest[middle : middle + num_of_each_kind])
-    tables = []
-    for kind, parts in chosen.items():
-        index = np.concatenate(parts)
-        table = _tabulate_readings(probabilities[index], labels[index], rows[index])
-        tables.append(table.assign(kind=kind))
-    return pd.concat(tables, ignore_index=True)
-
-
-def _tabulate_readings(
-    probabilities: Probabilities, labels: Labels, rows: NDArray[np.intp]
-) -> pd.DataFrame:
-    ranked = np.argsort(-probabilities, axis=1, kind="stable")
-    predicted, runner_up = ranked[:, 0], ranked[:, 1]
-    each = np.arange(len(labels))
-    p_true = probabilities[each, labels]
-    table = pd.DataFrame(
-        {
-            "row": rows,
-            "true": labels,
-            "predicted": predicted,
-            "runner_up": runner_up,
-            "p_true": p_true,
-            "p_predicted": probabilities[each, predicted],
-            "p_runner_up": probabilities[each, runner_up],
-            "loss": -np.log(np.maximum(p_true, np.finfo(np.float64).tiny)),
-        }
-        | {f"p_{digit}": probabilities[:, digit] for digit in range(NUM_CLASSES)}
-    )
-    return table.sort_values(["loss", "row"], ascending=[False, True], ignore_index=True)
+    errors = confusions.loc[confusions["true"] != confusions["predicted"], "row_fraction"]
+    return max(0.01, float(errors.fillna(0).max()))
 
 
 def describe_digits(table: pd.DataFrame) -> list[dict[str, str]]:
@@ -210,11 +142,11 @@ def describe_digits(table: pd.DataFrame) -> list[dict[str, str]]:
     return [
         {
             "digit": str(row.digit),
-            "wrong": f"{row.wrong:,}",
-            "right": f"{row.right:,}",
-            "error rate": "–" if row.wrong + row.right == 0 else f"{row.error_rate:.2%}",
+            "errors": f"{row.errors:,}",
+            "correct": f"{row.correct:,}",
+            "error rate": "–" if row.errors + row.correct == 0 else f"{row.error_rate:.2%}",
             "95 % interval": f"{row.error_rate_low:.2%} – {row.error_rate_high:.2%}",
-            "most often read as": (
+            "most often predicted as": (
                 "–"
                 if pd.isna(row.confused_with)
                 else _describe_confusion(row.confused_with.split(), row.confused_times)

@@ -1,4 +1,8 @@
-"""Images that are almost the same as another one, which folds cannot tell from new ones."""
+"""Pairs of nearly equal images.
+
+Such a pair in two folds can flatter a score: a network may have trained on one image and is
+evaluated on the other.
+"""
 
 import numpy as np
 import pandas as pd
@@ -6,12 +10,28 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from sklearn.decomposition import PCA
 
-from pipeline.data.dataset import Images
+from pipeline.data.dataset import Images, TrainingDigits
 from pipeline.data.folds import find_duplicates
 
 _DIRECTIONS = 8
 _FITTED_IMAGES = 5_000
 _CHUNK = 4_096
+
+
+def tabulate_near_duplicates(data: TrainingDigits, *, grey_levels: float) -> pd.DataFrame:
+    """The pairs of `find_near_duplicates` with their labels and folds.
+
+    Returns:
+        Its columns, and first_label, second_label, first_fold and second_fold.
+    """
+    pairs = find_near_duplicates(data.images, grey_levels=grey_levels)
+    first, second = pairs["first"].to_numpy(np.intp), pairs["second"].to_numpy(np.intp)
+    return pairs.assign(
+        first_label=data.labels[first],
+        second_label=data.labels[second],
+        first_fold=data.folds[first],
+        second_fold=data.folds[second],
+    )
 
 
 def find_near_duplicates(images: Images, *, grey_levels: float) -> pd.DataFrame:
@@ -20,9 +40,9 @@ def find_near_duplicates(images: Images, *, grey_levels: float) -> pd.DataFrame:
     The measure is the root mean square difference over all pixels, of 255. Images are compared in
     their places: a digit and its copy that is shifted by a pixel are not near duplicates.
 
-    Along fewer directions no two images lie farther apart than in full (Faloutsos et al., "Fast
-    subsequence matching in time-series databases", SIGMOD 1994, lemma 1). So a tree over the main
-    directions gives the candidates, and comparing all their pixels decides; none is missed.
+    A tree over the main directions finds the candidates; then all their pixels are compared. No
+    pair is missed, because along a few directions two images are never farther apart than along all
+    (Faloutsos et al., "Fast subsequence matching in time-series databases", SIGMOD 1994, lemma 1).
 
     Args:
         images: uint8 ``(n, 28, 28)``.

@@ -1,6 +1,6 @@
 """Rings, boxes and the like around a digit: what encloses something is no stroke of it.
 
-A ring that encloses nothing is a 0, so each is judged by what lies within.
+A ring that encloses nothing is a 0, so what lies within it decides.
 """
 
 from collections.abc import Iterator, Sequence

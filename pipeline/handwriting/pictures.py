@@ -1,13 +1,13 @@
 """Picture files of any kind to RGBA arrays, with bounds on what is decoded.
 
 Only formats that Pillow decodes by itself are allowed: none that starts another program. Size and
-kind are judged by the header, before any pixel is decoded.
+kind are known from the header, before any pixel is decoded.
 """
 
 import warnings
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,21 +19,39 @@ Pixels = NDArray[np.uint8]
 """RGBA ``(height, width, 4)``."""
 
 COMMON_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM")
-RARER_FORMATS = ("TIFF", "WEBP")
+RARER_FORMATS = ("AVIF", "DIB", "TIFF", "WEBP")
 """What is decoded, by Pillow's names; of an animation the first picture. Pillow loads the code for
-the rarer ones when they are first met."""
+the rarer ones when they are first met. It has no code for HEIC."""
 
 SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
-    | {".tif", ".tiff", ".webp"}
+    {".apng", ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jif", ".jpe", ".jpeg", ".jpg", ".mpo"}
+    | {".pbm", ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
 )
 """File names that are taken for pictures in a folder. The format is told by the content."""
 
-MAX_BYTES = 64 << 20
+UNREADABLE_SUFFIXES = frozenset(
+    {".ai", ".arw", ".cr2", ".cr3", ".dng", ".emf", ".eps", ".gifv", ".heic", ".heics", ".heif"}
+    | {".hif", ".icns", ".ico", ".jp2", ".jxl", ".mov", ".mp4", ".nef", ".orf", ".pdf", ".psd"}
+    | {".raf", ".rw2", ".svg", ".svgz", ".tga", ".wmf", ".xcf"}
+)
+"""File names of pictures, scans and films that cannot be read here. In a folder they are errors, so
+that nobody believes they were read."""
+
+MAX_BYTES = 128 << 20
 MAX_PIXELS = 50_000_000
+MAX_JPEG_PIXELS = 250_000_000
+"""More than phones make. JPEGs are decoded at a fraction of their size, row by row; progressive
+ones are held in memory as a whole and have the same limit as other formats."""
+
+Image.MAX_IMAGE_PIXELS = None  # `_bound_size` has the limits instead
 
 _ENOUGH_PIXELS = 1600
-"""JPEGs whose sides are at least twice this are decoded at a fraction of their size."""
+"""Pictures whose sides are at least twice this are reduced to a fraction of their size."""
+
+
+def display_name(path: Path | str) -> str:
+    r"""The name of a file as text, with escapes such as ``\xff`` for bytes that are not UTF-8."""
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def read(path: Path) -> Pixels:
@@ -42,20 +60,21 @@ def read(path: Path) -> Pixels:
     Raises:
         PictureError: it is missing, no file, too large, damaged or of another kind.
     """
+    name = display_name(path)
     if path.is_dir():
-        raise PictureError(f"{path} is a folder: expected a picture.")
+        raise PictureError(f"{name} is a folder: expected a picture.")
     if not path.exists():
         kind = "is a broken link" if path.is_symlink() else "does not exist"
-        raise PictureError(f"{path} {kind}: expected a picture.")
+        raise PictureError(f"{name} {kind}: expected a picture.")
     if not path.is_file():
-        raise PictureError(f"{path} is no regular file: expected a picture.")
+        raise PictureError(f"{name} is no regular file: expected a picture.")
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise PictureError(
-            f"{path} is too large: expected at most {MAX_BYTES >> 20} MiB, found {size >> 20} MiB. "
-            "Crop it or save it smaller."
+            f"{name} is too large: expected at most {MAX_BYTES >> 20} MiB, found {size >> 20} MiB. "
+            "Crop it, or save it smaller."
         )
-    return decode(path.read_bytes(), str(path))
+    return decode(path.read_bytes(), name)
 
 
 def decode(content: bytes, name: str) -> Pixels:
@@ -70,42 +89,51 @@ def decode(content: bytes, name: str) -> Pixels:
         raise PictureError(f"{name} is empty: expected a picture.")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # doubts about metadata; bombs are refused below
-            with _open(content) as picture:
-                _check_size(picture.size, name)
-                if picture.format in ("JPEG", "MPO"):
-                    picture.draft(None, (_ENOUGH_PIXELS, _ENOUGH_PIXELS))
-                picture.load()
-                turned = ImageOps.exif_transpose(picture)
-                return np.asarray(_to_eight_bits(turned).convert("RGBA"))
+            warnings.simplefilter("ignore")  # doubts about metadata
+            with _open(BytesIO(content)) as picture:
+                _bound_size(picture, name)
+                ImageOps.exif_transpose(picture, in_place=True)
+                return np.asarray(_reduce(_to_eight_bits(picture)).convert("RGBA"))
     except PictureError:
         raise
     except UnidentifiedImageError:
         raise PictureError(f"{name} {_describe_other(content)}.") from None
-    except Image.DecompressionBombError:
-        raise PictureError(f"{name} has too many pixels: expected at most {_LIMIT}.") from None
     except Exception as error:  # decoders raise any kind for damaged bytes
         reason = str(error).rstrip(".") or type(error).__name__
         raise PictureError(f"{name} is damaged: {reason}. Save or download it once more.") from None
 
 
-def _open(content: bytes) -> Image.Image:
+def is_picture(path: Path) -> bool:
+    """Whether a file begins like a picture that can be read, whatever its name is."""
     try:
-        return Image.open(BytesIO(content), formats=COMMON_FORMATS)
+        with warnings.catch_warnings(), path.open("rb") as file:
+            warnings.simplefilter("ignore")
+            _open(file).close()
+    except Exception:  # as in `decode`
+        return False
+    return True
+
+
+def _open(file: IO[bytes]) -> Image.Image:
+    try:
+        return Image.open(file, formats=COMMON_FORMATS)
     except UnidentifiedImageError:
         Image.init()
-        return Image.open(BytesIO(content), formats=RARER_FORMATS)
+        return Image.open(file, formats=RARER_FORMATS)
 
 
-_LIMIT = f"{MAX_PIXELS // 1_000_000} million"
-
-
-def _check_size(size: tuple[int, int], name: str) -> None:
-    width, height = size
-    if width * height > MAX_PIXELS:
+def _bound_size(picture: Image.Image, name: str) -> None:
+    """Have a JPEG decoded at a fraction of its size; refuse what is too large."""
+    width, height = picture.size
+    decoded = width * height
+    if picture.format in ("JPEG", "MPO") and not picture.info.get("progressive"):
+        picture.draft(None, (_ENOUGH_PIXELS, _ENOUGH_PIXELS))
+        decoded = picture.width * picture.height
+    if decoded > MAX_PIXELS or width * height > MAX_JPEG_PIXELS:
         raise PictureError(
-            f"{name} has too many pixels: expected at most {_LIMIT}, found {width:,} × {height:,}. "
-            "Crop it or save it smaller."
+            f"{name} has too many pixels: expected at most {MAX_PIXELS // 10**6} million, or "
+            f"{MAX_JPEG_PIXELS // 10**6} as JPEG, found {width:,} × {height:,}. "
+            "Crop it, or save it smaller."
         )
 
 
@@ -113,12 +141,25 @@ def _to_eight_bits(picture: Image.Image) -> Image.Image:
     """Grey levels of more than eight bits, spread over eight; other pictures as they are."""
     if not picture.mode.startswith(("I", "F")):
         return picture
-    levels: NDArray[Any] = np.nan_to_num(np.asarray(picture).astype(np.float64))
+    levels: NDArray[Any] = np.nan_to_num(np.asarray(picture).astype(np.float32))
     highest = levels.max()
     scale = 255.0 if picture.mode == "F" and highest <= 1 else 255 / 65535
     if picture.mode != "F" and picture.mode != "I;16" and highest <= 255:
         scale = 1.0
     return Image.fromarray(np.clip(levels * scale, 0, 255).round().astype(np.uint8))
+
+
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+
+
+def _reduce(picture: Image.Image) -> Image.Image:
+    """A large picture at a fraction of its size."""
+    factor = min(picture.size) // _ENOUGH_PIXELS
+    if factor < 2:
+        return picture
+    if picture.mode in ("1", "P", "PA"):
+        picture = picture.convert("RGBA")
+    return picture.reduce(factor)
 
 
 def _describe_other(content: bytes) -> str:
@@ -128,8 +169,12 @@ def _describe_other(content: bytes) -> str:
         return "is an SVG drawing, which has no pixels: export it as PNG"
     if start.startswith(b"%pdf"):
         return "is a PDF: save its page as PNG"
+    if content[4:12] == b"ftypavif":
+        return "is AVIF, which this installation of Pillow cannot read: save it as JPEG or PNG"
+    if content[4:8] == b"ftyp" and content[8:12] in _HEIC_BRANDS:
+        return "is HEIC, as iPhones save photos: save or share it as JPEG or PNG"
     if content[4:8] == b"ftyp":
-        return "is HEIC, AVIF or a film: save it as JPEG or PNG"
+        return "is a film: save one picture of it as JPEG or PNG"
     if start.startswith((b"<!doctype", b"<html", b"<?xml")):
         return f"is a web page or XML, no picture: {expected}"
     return f"is no picture: {expected}"

@@ -1,134 +1,230 @@
-"""Which credentials Kaggle's client would use, found without importing it.
+"""The credentials at hand, read from where Kaggle's client reads them, in its order.
 
-Merely importing the client logs in over the network. Here the same places are looked at, in the
-client's order, and nothing is sent. What is empty counts as absent.
+Nothing is sent, and the client is not imported: that alone logs in over the network. What is empty
+counts as absent. What is there but cannot be used is an error that names the place.
 """
 
 import base64
-import json
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import Enum
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import KaggleError
+from pipeline.kaggle import pasted
+from pipeline.kaggle.pasted import UnusableError
+from pipeline.kaggle.redaction import remember
 
-class Kind(Enum):
-    """The kinds, in the order in which the client prefers them."""
+COMPETITION = "digit-recognizer"
+PAGE = f"https://www.kaggle.com/competitions/{COMPETITION}"
+SETTINGS = "https://www.kaggle.com/settings"
+NEW_TOKEN = f"Create a new token at {SETTINGS} and save it as ~/.kaggle/access_token"
+NONE_FOUND = (
+    "Kaggle asks for credentials, and none were found: expected an access token (in "
+    "KAGGLE_API_TOKEN or ~/.kaggle/access_token), an API key (in KAGGLE_USERNAME and KAGGLE_KEY, "
+    f"or kaggle.json), or a login (kaggle auth login); empty ones do not count. {NEW_TOKEN}."
+)
 
-    ACCESS_TOKEN = "access token"
-    KEY = "API key"
-    LOGIN = "login"
+_EXPIRES_SOON = timedelta(minutes=10)
+_BEGINS_LIKE_A_PATH = ("/", "./", "../", "~")
 
 
 @dataclass(frozen=True)
-class Credentials:
-    """Something to log in with.
+class AccessToken:
+    """A token that stands for a user.
 
     Attributes:
-        kind: what it is.
         place: where it was found, for messages.
-        secrets: what must never be shown.
+        token: the secret.
     """
 
-    kind: Kind
     place: str
-    secrets: tuple[str, ...] = field(repr=False)
+    token: str = field(repr=False)
+    kind = "access token"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown."""
+        return (self.token,)
 
 
-def find() -> list[Credentials]:
-    """All credentials at hand, the one that the client would use first."""
-    candidates = (_find_access_token(), _find_key(), _find_login())
-    return [credentials for credentials in candidates if credentials]
+@dataclass(frozen=True)
+class Key:
+    """A user's name and API key, the older way.
 
-
-def ignore_empty_variables() -> None:
-    """Remove empty Kaggle variables from this process's environment.
-
-    An unset secret of a CI system arrives as an empty variable; the client would take it for a
-    user name or key and overrule ``kaggle.json`` with it.
+    Attributes:
+        place: where the key was found, for messages.
+        username: whose it is.
+        key: the secret.
     """
-    for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_CONFIG_DIR"):
-        if os.environ.get(name) == "":
-            del os.environ[name]
+
+    place: str
+    username: str
+    key: str = field(repr=False)
+    kind = "API key"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown, and the form in which it is sent."""
+        return (self.key, base64.b64encode(f"{self.username}:{self.key}".encode()).decode())
 
 
-def redact(text: str) -> str:
-    """``text`` without any secret of the credentials at hand."""
-    for credentials in find():
-        for secret in credentials.secrets:
-            text = text.replace(secret, "…")
-    return text
+@dataclass(frozen=True)
+class Login:
+    """What ``kaggle auth login`` left.
+
+    Attributes:
+        place: where it was found, for messages.
+        refresh_token: what an access token is asked for with.
+        access_token: one that stays valid for some minutes at least; empty without.
+    """
+
+    place: str
+    refresh_token: str = field(repr=False)
+    access_token: str = field(repr=False)
+    kind = "login"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown."""
+        return (self.refresh_token, self.access_token)
 
 
-def _find_access_token() -> Credentials | None:
-    in_notebook = {"KAGGLE_KERNEL_RUN_TYPE", "KAGGLE_DATA_PROXY_URL"} <= os.environ.keys()
-    path = os.environ.get("KAGGLE_API_V1_TOKEN") if in_notebook else None
-    if path and (token := _read(Path(path))):
-        return Credentials(Kind.ACCESS_TOKEN, path, (token,))
-    if variable := os.environ.get("KAGGLE_API_TOKEN"):
-        if not _exists(variable):
-            return Credentials(Kind.ACCESS_TOKEN, "KAGGLE_API_TOKEN", (variable,))
-        token = _read(Path(variable))
-        return Credentials(Kind.ACCESS_TOKEN, variable, (token,)) if token else None
-    for name in ("access_token", "access_token.txt"):
-        if token := _read(_home() / name):
-            return Credentials(Kind.ACCESS_TOKEN, f"~/.kaggle/{name}", (token,))
+Credentials = AccessToken | Key | Login
+
+
+def find() -> Credentials | None:
+    """The credentials that Kaggle's client would use; None if there are none.
+
+    Raises:
+        KaggleError: those that it would use are there, but cannot be used.
+    """
+    return next(_find_all(), None)
+
+
+def find_alternative() -> Credentials | None:
+    """The credentials that come after those that `find` gives; None if there are none."""
+    found = _find_all()
+    with suppress(KaggleError):
+        next(found, None)
+        return next(found, None)
     return None
 
 
-def _find_key() -> Credentials | None:
-    path = _configuration_folder() / "kaggle.json"
-    content = _read_json(path)
-    user = os.environ.get("KAGGLE_USERNAME") or content.get("username")
-    key = os.environ.get("KAGGLE_KEY") or content.get("key")
-    if not (user and key):
+def _find_all() -> Iterator[Credentials]:
+    readers: tuple[Callable[[], Credentials | None], ...] = (
+        _read_notebook_token,
+        _read_token_variable,
+        lambda: _read_token(_home() / "access_token"),
+        lambda: _read_token(_home() / "access_token.txt"),
+        _read_key,
+        _read_login,
+    )
+    for read in readers:
+        try:
+            found = read()
+        except UnusableError as error:
+            place = _shorten(error.place)
+            expected = "a login" if read is _read_login else "an access token or API key"
+            cure = "Log in again with: kaggle auth login" if read is _read_login else NEW_TOKEN
+            raise KaggleError(
+                f"The Kaggle credentials in {place} cannot be used: expected {expected}, "
+                f"{error.problem}. Correct or remove them. {cure}."
+            ) from None
+        if found:
+            remember(*found.secrets)
+            yield found
+
+
+def _read_notebook_token() -> Credentials | None:
+    in_notebook = {"KAGGLE_KERNEL_RUN_TYPE", "KAGGLE_DATA_PROXY_URL"} <= os.environ.keys()
+    path = pasted.variable("KAGGLE_API_V1_TOKEN") if in_notebook else ""
+    return _read_token(Path(path).expanduser()) if path else None
+
+
+def _read_token_variable() -> Credentials | None:
+    name = "KAGGLE_API_TOKEN"
+    value = pasted.variable(name)
+    with suppress(OSError, RuntimeError):  # too long for a file's name, or of an unknown user
+        path = Path(value).expanduser()
+        if value and path.exists():
+            if found := _read_token(path):
+                return found
+            raise UnusableError(str(path), "found an empty file")
+    if value.startswith(_BEGINS_LIKE_A_PATH):
+        raise UnusableError(name, "found the name of a file that does not exist")
+    return _parse_token(name, value)
+
+
+def _read_token(path: Path) -> Credentials | None:
+    return _parse_token(_shorten(path), pasted.read(path))
+
+
+def _parse_token(place: str, text: str) -> Credentials | None:
+    if not text:
         return None
-    place = "KAGGLE_KEY" if os.environ.get("KAGGLE_KEY") else str(path)
-    encoded = base64.b64encode(f"{user}:{key}".encode()).decode()
-    return Credentials(Kind.KEY, place, (encoded, str(key)))
+    content = pasted.parse(place, text)
+    if isinstance(content, str):
+        return AccessToken(place, content)
+    return _make_key(place, content.get("username"), content.get("key"))
 
 
-def _find_login() -> Credentials | None:
-    content = _read_json(_home() / "credentials.json")
+def _read_key() -> Credentials | None:
+    user, key = pasted.variable("KAGGLE_USERNAME"), pasted.variable("KAGGLE_KEY")
+    path = _configuration_folder() / "kaggle.json"
+    place = "KAGGLE_KEY" if key else _shorten(path)
+    if user and key:
+        return _make_key(place, user, key)
+    text = pasted.read(path)
+    content = pasted.parse(_shorten(path), text) if text else {}
+    if isinstance(content, str):
+        return AccessToken(_shorten(path), content)
+    if not content.keys() & {"username", "key"}:
+        return None  # the client keeps other settings there, too
+    return _make_key(place, user or content.get("username"), key or content.get("key"))
+
+
+def _make_key(place: str, username: object, key: object) -> Key:
+    return Key(place, pasted.check_word(place, username), pasted.check_word(place, key))
+
+
+def _read_login() -> Credentials | None:
+    path = _home() / "credentials.json"
+    place, text = _shorten(path), pasted.read(path)
+    content = pasted.parse(place, text) if text else {}
+    if isinstance(content, str):
+        raise UnusableError(place, "found a single word")
     if not content.get("refresh_token"):
         return None
-    secrets = (content.get("refresh_token"), content.get("access_token"))
-    return Credentials(
-        Kind.LOGIN, "~/.kaggle/credentials.json", tuple(str(secret) for secret in secrets if secret)
-    )
+    refresh_token = pasted.check_word(place, content["refresh_token"])
+    if not (content.get("access_token") and _lasts(content)):
+        return Login(place, refresh_token, "")
+    return Login(place, refresh_token, pasted.check_word(place, content["access_token"]))
+
+
+def _lasts(content: dict[str, Any]) -> bool:
+    try:
+        expiration = datetime.fromisoformat(content["access_token_expiration"])
+        return expiration > datetime.now(UTC) + _EXPIRES_SOON
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _home() -> Path:
     return Path.home() / ".kaggle"
 
 
+def _shorten(path: Path | str) -> str:
+    return str(path).replace(f"{Path.home()}{os.sep}", f"~{os.sep}", 1)
+
+
 def _configuration_folder() -> Path:
-    if named := os.environ.get("KAGGLE_CONFIG_DIR"):
-        return Path(named)
+    if named := pasted.variable("KAGGLE_CONFIG_DIR"):
+        return Path(named).expanduser()
     if _home().exists() or not sys.platform.startswith("linux"):
         return _home()
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "kaggle"
-
-
-def _exists(text: str) -> bool:
-    try:
-        return Path(text).exists()
-    except OSError:  # too long for a file name, as some tokens are
-        return False
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(_read(path))
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
+    return Path(pasted.variable("XDG_CONFIG_HOME") or Path.home() / ".config") / "kaggle"

@@ -4,10 +4,46 @@ Everything that needs either takes it from here; the architectures take `keras` 
 """
 
 import os
+import platform
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any, Literal
+
+import numpy as np
+
+from pipeline import environment
+from pipeline.networks.cpu import cpu_model, has_bfloat16
+
+ComputeDtype = Literal["bfloat16", "float32"]
+
+_USES_ONEDNN = platform.machine() in ("x86_64", "AMD64")
+"""TensorFlow leaves oneDNN off on x86 processors without AVX-512, where networks train 1.7 to 1.9
+times as fast with it (docs/results.md)."""
+
+BACKEND_FOR_TESTS = "PIPELINE_KERAS_BACKEND"
+"""The variable by which tests run Keras on another library; KERAS_BACKEND decides nothing."""
+
+_CHANGE_RESULTS = (
+    "DNNL_CPU_ISA_HINTS",
+    "DNNL_DEFAULT_FPMATH_MODE",
+    "DNNL_MAX_CPU_ISA",
+    "KERAS_MAX_EPOCHS",
+    "KERAS_MAX_STEPS_PER_EPOCH",
+    "KERAS_NNX_ENABLED",
+    "ONEDNN_CPU_ISA_HINTS",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "ONEDNN_MAX_CPU_ISA",
+    "TF2_BEHAVIOR",
+    "TF_ENABLE_AUTO_MIXED_PRECISION",
+    "TF_FUNCTION_JIT_COMPILE_DEFAULT",
+    "TF_SET_ONEDNN_FPMATH_MODE",
+    "TF_USE_LEGACY_KERAS",
+    "TF_XLA_FLAGS",
+)
+"""Variables with which TensorFlow or Keras computes something else, or does not start."""
 
 
 @contextmanager
@@ -29,8 +65,31 @@ def suppress_stderr() -> Iterator[None]:
             os.close(shown)
 
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-with suppress_stderr():
+@contextmanager
+def _own_settings() -> Iterator[None]:
+    """Keep the user's settings from TensorFlow and Keras while they are imported and used.
+
+    Keras finds no ``keras.json``: TensorFlow, float32 and channels last are its defaults. It also
+    writes none, so that the home directory may be read-only.
+    """
+    environment.use_own_matplotlib()  # which Keras imports
+    for name in _CHANGE_RESULTS:
+        os.environ.pop(name, None)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if _USES_ONEDNN:
+        os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
+    os.environ["KERAS_BACKEND"] = os.environ.get(BACKEND_FOR_TESTS, "tensorflow")
+    home = os.environ.pop("KERAS_HOME", None)
+    os.environ["KERAS_HOME"] = os.devnull
+    try:
+        yield
+    finally:
+        del os.environ["KERAS_HOME"]
+        if home is not None:
+            os.environ["KERAS_HOME"] = home
+
+
+with _own_settings(), suppress_stderr():
     import keras
     import tensorflow as tf
 
@@ -38,22 +97,48 @@ with suppress_stderr():
 def make_repeatable(seed: int) -> None:
     """Seed every generator and allow only operations that give the same bits each time.
 
-    The promise holds for one type of CPU and one number of threads; GPUs are not covered.
+    The promise holds for one type of CPU, whatever the number of its cores; GPUs are not covered.
     """
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 
 
-def use_threads(count: int, num_parts: int = 1) -> None:
-    """Bound the threads of TensorFlow; before its first operation only.
+def use_threads(count: int) -> None:
+    """Bound the operations that TensorFlow runs side by side; before its first operation only.
 
-    Args:
-        count: of all threads.
-        num_parts: how many independent parts of the work shall be done side by side.
+    Each operation has one thread: several would divide sums, and so round them, by their number.
     """
-    threads_of_a_part = max(1, count // num_parts)
-    tf.config.threading.set_intra_op_parallelism_threads(threads_of_a_part)
-    tf.config.threading.set_inter_op_parallelism_threads(max(num_parts, threads_of_a_part))
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(count)
 
 
-__all__ = ["keras", "make_repeatable", "suppress_stderr", "tf", "use_threads"]
+def choose_compute_dtype(wanted: Literal["auto", "bfloat16", "float32"]) -> ComputeDtype:
+    """What is wanted; for "auto", bfloat16 where the processor has it."""
+    if wanted != "auto":
+        return wanted
+    return "bfloat16" if has_bfloat16() else "float32"
+
+
+def describe_backend() -> dict[str, Any]:
+    """Versions of the libraries, and the processor: they decide how sums are rounded."""
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scikit_learn": version("scikit-learn"),
+        "keras": keras.__version__,
+        "tensorflow": tf.__version__,
+        "onednn": _USES_ONEDNN,
+        "cpu": cpu_model(),
+    }
+
+
+__all__ = [
+    "ComputeDtype",
+    "choose_compute_dtype",
+    "describe_backend",
+    "keras",
+    "make_repeatable",
+    "suppress_stderr",
+    "tf",
+    "use_threads",
+]

@@ -1,4 +1,4 @@
-"""What all pictures have in common: colours, and files that are whole or none.
+"""What all pictures share: colours, and files that are written whole or not at all.
 
 Colours come from palettes that colour-blind people can tell apart; captions never rely on colour.
 An SVG on a page takes the page's colours, also those of its dark mode; alone it has its own.
@@ -19,14 +19,14 @@ from pipeline.files import atomic_path, write_text
 
 _DPI = 120
 
-RIGHT, WRONG = "#0072b2", "#d55e00"  # blue and vermilion of Okabe and Ito's palette
+CORRECT, ERROR = "#0072b2", "#d55e00"  # blue and vermilion of Okabe and Ito's palette
 
 PALETTE = {
     "ink": "#1b1f24",
     "quiet": "#59636e",
     "line": "#d8dde3",
-    "right": RIGHT,
-    "wrong": WRONG,
+    "correct": CORRECT,
+    "error": ERROR,
 }
 """Colours of the SVGs by the name of the page's CSS variable that takes their place."""
 
@@ -53,10 +53,16 @@ _SVG_STYLE: dict[Any, Any] = {
     "ytick.labelcolor": PALETTE["quiet"],
 }
 
+house_style = plt.style.context([], after_reset=True)
+"""Decorates functions that draw: Matplotlib's defaults, whatever style the user has chosen."""
+
 
 @contextmanager
 def saved(path: Path, figure: Figure) -> Iterator[None]:
-    """Draw on ``figure``; afterwards it is written as PNG, unless drawing failed."""
+    """Draw on ``figure``; afterwards it is written as PNG, unless drawing failed.
+
+    The function that makes the figure is in `house_style`.
+    """
     try:
         yield
         with atomic_path(path) as temporary:
@@ -68,7 +74,7 @@ def saved(path: Path, figure: Figure) -> Iterator[None]:
 @contextmanager
 def page_figure(path: Path) -> Iterator[Axes]:
     """Axes to draw in; afterwards an SVG that a page can inline."""
-    with plt.rc_context(_SVG_STYLE):
+    with plt.style.context(_SVG_STYLE, after_reset=True):
         figure, axes = plt.subplots(figsize=(4.2, 3.0), layout="constrained")
         try:
             yield axes
@@ -80,3 +86,8 @@ def page_figure(path: Path) -> Iterator[Axes]:
     for name, colour in PALETTE.items():
         text = text.replace(colour, f"var(--{name}, {colour})")
     write_text(path, text)
+
+
+def legend_above(axes: Axes, *, columns: int = 2) -> None:
+    """The legend above the axes, where it hides no data and looks like none."""
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=columns)

@@ -1,4 +1,4 @@
-"""How well held-back images were read, and how sure of it the networks were."""
+"""Errors, confidence and learning curves."""
 
 from pathlib import Path
 
@@ -17,14 +17,23 @@ from matplotlib.ticker import (
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import NUM_CLASSES
-from pipeline.evaluation.metrics import darkest_share, tabulate_confusions
-from pipeline.plots.canvas import PALETTE, RIGHT, WRONG, page_figure, saved
+from pipeline.evaluation.metrics import darkest_fraction, tabulate_confusions
+from pipeline.plots.canvas import (
+    CORRECT,
+    ERROR,
+    PALETTE,
+    house_style,
+    legend_above,
+    page_figure,
+    saved,
+)
 
 
+@house_style
 def confusion_matrix(path: Path, confusions: NDArray[np.int64]) -> None:
     """Counts and row percent ``(10, 10)``; errors have a colour scale of their own.
 
-    How dark they get, `metrics.darkest_share` says.
+    The darkest colour is that of `metrics.darkest_fraction`.
     """
     totals = np.maximum(confusions.sum(axis=1, keepdims=True), 1)
     percent = 100 * confusions / totals
@@ -35,12 +44,12 @@ def confusion_matrix(path: Path, confusions: NDArray[np.int64]) -> None:
         ]
     )
     diagonal = np.eye(NUM_CLASSES, dtype=bool)
-    darkest = darkest_share(tabulate_confusions(confusions))
+    darkest = darkest_fraction(tabulate_confusions(confusions))
     figure, axes = plt.subplots(figsize=(11, 8.4), layout="constrained")
     with saved(path, figure):
         for mask, palette, title in (
-            (~diagonal, "Blues", "right, % of the row"),
-            (diagonal | (confusions == 0), "Oranges", "wrong, % of the row"),
+            (~diagonal, "Blues", "correct, % of the row"),
+            (diagonal | (confusions == 0), "Oranges", "errors, % of the row"),
         ):
             sns.heatmap(
                 percent,
@@ -55,11 +64,11 @@ def confusion_matrix(path: Path, confusions: NDArray[np.int64]) -> None:
                 cbar_kws={"label": title, "shrink": 0.8, "pad": 0.015},
                 ax=axes,
             )
-        wrong = int(confusions[~diagonal].sum())
+        errors = int(confusions[~diagonal].sum())
         axes.set(
             xlabel="predicted digit",
             ylabel="true digit",
-            title=f"{wrong:,} of {confusions.sum():,} held-back images were misread",
+            title=f"{errors:,} errors in {confusions.sum():,} held-out images",
         )
         axes.tick_params(length=0, labelrotation=0)
 
@@ -72,15 +81,15 @@ def learning_curve(
     Args:
         path: of the SVG.
         curves: columns member and epoch, ``<measure>`` of the training images as warped and
-            ``stopping_<measure>`` of the stopping slice.
+            ``val_<measure>`` of the validation set.
         means: columns epoch, and ``…_mean`` and ``…_sd`` of both.
         measure: ``loss`` or ``error_rate``.
         title: of the vertical axis.
     """
     with page_figure(path) as axes:
         for column, colour, dashes, name in (
-            (measure, RIGHT, "-", "training images, warped, with dropout"),
-            (f"stopping_{measure}", WRONG, "--", "stopping slice, as it is"),
+            (measure, CORRECT, "-", "training images, warped, with dropout"),
+            (f"val_{measure}", ERROR, "--", "validation set, not warped"),
         ):
             for _, history in curves.groupby("member"):
                 axes.plot(
@@ -97,7 +106,7 @@ def learning_curve(
         axes.yaxis.set_major_formatter(
             PercentFormatter(xmax=1) if measure == "error_rate" else FormatStrFormatter("%g")
         )
-        axes.legend()
+        legend_above(axes, columns=1)
 
 
 def calibration(path: Path, table: pd.DataFrame) -> None:
@@ -110,8 +119,8 @@ def calibration(path: Path, table: pd.DataFrame) -> None:
     with page_figure(path) as axes:
         axes.plot([0, 1], [0, 1], color=PALETTE["quiet"], lw=0.8, dashes=(4, 3))
         for scaled, colour, marker, name in (
-            (False, RIGHT, "o", "as they are"),
-            (True, WRONG, "D", "after temperature scaling"),
+            (False, CORRECT, "o", "as they are"),
+            (True, ERROR, "D", "after temperature scaling"),
         ):
             bins = table[(table["scaled"] == scaled) & table["confidence"].notna()]
             if bins.empty:
@@ -131,11 +140,11 @@ def calibration(path: Path, table: pd.DataFrame) -> None:
         axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(xmax=1))
-        axes.legend(loc="lower right")
+        legend_above(axes)
 
 
 def confidence_histogram(path: Path, table: pd.DataFrame) -> None:
-    """How many predictions of each confidence were right and wrong, on a logarithmic scale.
+    """How many predictions of each confidence are correct and errors, on a logarithmic scale.
 
     Args:
         path: of the SVG.
@@ -144,8 +153,8 @@ def confidence_histogram(path: Path, table: pd.DataFrame) -> None:
     with page_figure(path) as axes:
         width = (table["high"] - table["low"]) / 2
         for offset, column, colour, hatch in (
-            (0, "right", RIGHT, None),
-            (1, "wrong", WRONG, "////"),
+            (0, "correct", CORRECT, None),
+            (1, "errors", ERROR, "////"),
         ):
             axes.bar(
                 table["low"] + offset * width,
@@ -158,10 +167,10 @@ def confidence_histogram(path: Path, table: pd.DataFrame) -> None:
                 lw=0.8,
                 label=f"{column}: {table[column].sum():,}",
             )
-        axes.set(xlabel="confidence", ylabel="held-back images", xlim=(0, 1), yscale="log")
+        axes.set(xlabel="confidence", ylabel="held-out images", xlim=(0, 1), yscale="log")
         axes.set_ylim(bottom=0.7)
         axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.grid(visible=False, axis="x")
-        axes.legend(loc="upper left")
+        legend_above(axes)

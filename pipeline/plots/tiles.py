@@ -11,12 +11,13 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Images, Labels, Probabilities
-from pipeline.plots.canvas import RIGHT, saved
+from pipeline.plots.canvas import CORRECT, house_style, saved
 
 _INK = "gray_r"
 """Digits are drawn dark on light, like on paper."""
 
 
+@house_style
 def sample_grid(path: Path, images: Images, labels: Labels) -> None:
     """Images ``(n, 28, 28)`` under their labels ``(n,)``."""
     captions = [str(label) for label in labels]
@@ -25,8 +26,9 @@ def sample_grid(path: Path, images: Images, labels: Labels) -> None:
         figure.suptitle("Labelled images, each under its label", fontsize=11)
 
 
+@house_style
 def preprocessing(path: Path, images: dict[str, Images]) -> None:
-    """The same digits before and after: a row of images ``(n, 28, 28)`` beside each name."""
+    """The same digits before and after: a row of images ``(n, 28, 28)`` next to each name."""
     columns = len(next(iter(images.values())))
     figure, grid = plt.subplots(
         len(images),
@@ -45,6 +47,7 @@ def preprocessing(path: Path, images: dict[str, Images]) -> None:
         figure.suptitle("What preprocessing makes of the same digits", fontsize=11)
 
 
+@house_style
 def augmentation_preview(path: Path, originals: Images, warped: NDArray[np.uint8]) -> None:
     """Each of ``originals`` ``(n, 28, 28)`` at the left of its warps ``(n, k, 28, 28)``."""
     columns = 1 + warped.shape[1]
@@ -57,11 +60,12 @@ def augmentation_preview(path: Path, originals: Images, warped: NDArray[np.uint8
         for original in figure.axes[0].images[::columns]:
             left, right, bottom, top = original.get_extent()
             frame = Rectangle((left, bottom), right - left, top - bottom)
-            frame.set(fill=False, edgecolor=RIGHT, linewidth=1.5)
+            frame.set(fill=False, edgecolor=CORRECT, linewidth=1.5)
             figure.axes[0].add_patch(frame)
-        figure.suptitle("How training warps each image, anew in every epoch", fontsize=11)
+        figure.suptitle("How training warps each image, again in every epoch", fontsize=11)
 
 
+@house_style
 def error_gallery(path: Path, images: Images, errors: pd.DataFrame, *, num_errors: int) -> None:
     """Misclassified images, with true digit, predicted digit, runner-up and their probabilities.
 
@@ -76,7 +80,7 @@ def error_gallery(path: Path, images: Images, errors: pd.DataFrame, *, num_error
             [
                 f"row {error.row}",
                 f"true {error.true}: {error.p_true:.1%}",
-                f"read {error.predicted}: {error.p_predicted:.1%}",
+                f"predicted {error.predicted}: {error.p_predicted:.1%}",
                 f"then {error.runner_up}: {error.p_runner_up:.1%}",
             ]
         )
@@ -84,15 +88,16 @@ def error_gallery(path: Path, images: Images, errors: pd.DataFrame, *, num_error
     ]
     if len(images) == 0:
         figure = plt.figure(figsize=(6, 1.5))
-        title = "No held-back image was misread"
+        title = "No error in the held-out images"
     else:
         figure = _grid(images, captions, columns=10, tile=1.1, caption_height=0.64)
-        title = f"{len(images)} of {num_errors:,} errors, the costliest of each kind first"
+        title = f"{len(images)} of {num_errors:,} errors, the highest loss of each kind first"
     with saved(path, figure):
         figure.suptitle(title, fontsize=11)
 
 
-def least_certain(
+@house_style
+def low_confidence(
     path: Path, images: Images, probabilities: Probabilities, ids: NDArray[np.intp]
 ) -> None:
     """Test images ``(n, 28, 28)`` whose two most probable digits are closest, with both."""
@@ -103,7 +108,7 @@ def least_certain(
     ]
     figure = _grid(images, captions, columns=10, tile=1.1, caption_height=0.52)
     with saved(path, figure):
-        figure.suptitle("Test images with the closest call between two digits", fontsize=11)
+        figure.suptitle("Test images with the smallest margin between two digits", fontsize=11)
 
 
 def _grid(

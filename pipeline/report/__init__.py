@@ -1,7 +1,7 @@
 """The report and the model card, rendered from what evaluate and predict wrote.
 
-Nothing is computed here. A number on the page is a ``<data>`` element that names the file and the
-place in it where the number stands, so that a test can hold one against the other.
+Nothing is computed here. Each number on the page is a ``<data>`` element that names its file and
+its place in the file, so that a test can compare both.
 """
 
 import base64
@@ -21,13 +21,13 @@ from pipeline.files import write_text
 _SPRITE_COLUMNS = 40
 
 
-def _percent(share: float) -> str:
-    """Two decimals; what is not quite nothing or all does not look like it."""
-    if 0 < share < 0.00005:
+def _percent(fraction: float) -> str:
+    """Two decimals, but 0 % and 100 % only for exactly 0 and 1."""
+    if 0 < fraction < 0.00005:
         return "<0.01%"
-    if 0.99995 <= share < 1:
+    if 0.99995 <= fraction < 1:
         return ">99.99%"
-    return f"{share:.2%}"
+    return f"{fraction:.2%}"
 
 
 _FORMATS: dict[str, Callable[[float], str]] = {

@@ -1,9 +1,9 @@
 "use strict";
 
 const PAGE = 60;
-const { columns, rows, size, perRow } = JSON.parse(document.getElementById("readings").textContent);
-const readings = rows.map((row) => Object.fromEntries(columns.map((name, i) => [name, row[i]])));
-const ofKind = (kind) => readings.filter((reading) => reading.kind === kind);
+const { columns, rows, size, perRow, costliest } = JSON.parse(document.getElementById("predictions").textContent);
+const predictions = rows.map((row) => Object.fromEntries(columns.map((name, i) => [name, row[i]])));
+const ofKind = (kind) => predictions.filter((prediction) => prediction.kind === kind);
 const byId = (id) => document.getElementById(id);
 
 function element(name, properties = {}, ...children) {
@@ -12,10 +12,10 @@ function element(name, properties = {}, ...children) {
   return made;
 }
 
-function percent(share) {
-  if (share > 0 && share < 0.00005) return "<0.01%";
-  if (share < 1 && share >= 0.99995) return ">99.99%";
-  return `${(100 * share).toFixed(2)}%`;
+function percent(fraction) {
+  if (fraction > 0 && fraction < 0.00005) return "<0.01%";
+  if (fraction < 1 && fraction >= 0.99995) return ">99.99%";
+  return `${(100 * fraction).toFixed(2)}%`;
 }
 
 const count = (number, one, many) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
@@ -32,84 +32,65 @@ function paint(canvas, sprite) {
   });
 }
 
-// What is said of a reading: its digits with their probabilities, the most telling first.
+// A prediction in words: its digits with their probabilities, the predicted one first.
 
-function claims(reading) {
-  const { p, predicted, runner_up: runnerUp } = reading;
-  const known = reading.true !== null;
-  const right = reading.true === predicted;
-  const said = [["read", predicted, !known ? "other" : right ? "true" : "wrong"]];
-  if (known && !right) said.push([reading.kind === "suspected" ? "label" : "true", reading.true, "true"]);
-  if (runnerUp !== reading.true) said.push(["then", runnerUp, "other"]);
-  return said.map(([word, digit, look]) => ({ word, digit, look, share: p[digit] }));
+function claims(prediction) {
+  const { p, predicted, runner_up: runnerUp } = prediction;
+  const known = prediction.true !== null;
+  const correct = prediction.true === predicted;
+  const digits = [["predicted", predicted, !known ? "other" : correct ? "true" : "error"]];
+  if (known && !correct) digits.push([prediction.kind === "suspected" ? "label" : "true", prediction.true, "true"]);
+  if (runnerUp !== prediction.true) digits.push(["then", runnerUp, "other"]);
+  return digits.map(([word, digit, look]) => ({ word, digit, look, probability: p[digit] }));
 }
 
-const place = (reading) => (reading.kind === "test" ? `image ${reading.row}` : `row ${reading.row}`);
-
-function headline(reading) {
-  if (reading.true === null) return `${reading.predicted}, or ${reading.runner_up}?`;
-  return `${reading.true} → ${reading.predicted}`;
+function tags(prediction) {
+  const words = [];
+  if (prediction.label_suspected) words.push("label suspected");
+  if (prediction.refined) words.push("refined by neighbours");
+  return words;
 }
 
-function sentence(reading) {
-  const parts = claims(reading).map(({ word, digit, share }) => `${word} ${digit}: ${percent(share)}`);
-  return `${place(reading)[0].toUpperCase()}${place(reading).slice(1)}; ${parts.join("; ")}`;
+const place = (prediction) => (prediction.kind === "test" ? `image ${prediction.row}` : `row ${prediction.row}`);
+
+function headline(prediction) {
+  if (prediction.true === null) return `${prediction.predicted}, or ${prediction.runner_up}?`;
+  return `${prediction.true} → ${prediction.predicted}`;
 }
 
-function score({ word, digit, look, share }) {
-  const bar = element("span", { className: `bar is-${look}` });
-  bar.style.setProperty("--p", share);
-  return [element("span", { className: "score" }, element("span", {}, `${word} ${digit}`), element("span", {}, percent(share))), bar];
+function sentence(prediction) {
+  const parts = claims(prediction).map(({ word, digit, probability }) => `${word} ${digit}: ${percent(probability)}`);
+  const where = place(prediction);
+  return [where[0].toUpperCase() + where.slice(1), ...parts, ...tags(prediction)].join("; ");
 }
 
-function tile(reading, open) {
+function bar(look, probability) {
+  const made = element("span", { className: `bar is-${look}` });
+  made.style.setProperty("--p", probability);
+  return made;
+}
+
+function score({ digit, look, probability }) {
+  const words = element("span", { className: "score" }, element("span", {}, String(digit)), element("span", {}, percent(probability)));
+  return [words, bar(look, probability)];
+}
+
+function tile(prediction, open) {
   const canvas = element("canvas", { width: size, height: size, ariaHidden: "true" });
-  paint(canvas, reading.sprite);
+  paint(canvas, prediction.sprite);
   const button = element(
-    "button", { className: "tile", type: "button", onclick: open, ariaLabel: sentence(reading) }, canvas,
-    element("strong", {}, headline(reading)), ...claims(reading).flatMap(score),
-    element("span", { className: "place" }, place(reading)),
+    "button", { className: "tile", type: "button", onclick: open, ariaLabel: sentence(prediction) }, canvas,
+    element("strong", {}, headline(prediction)), ...claims(prediction).flatMap(score),
+    element("span", { className: "place" }, place(prediction)),
+    ...tags(prediction).map((words) => element("span", { className: "tag" }, words)),
   );
-  button.dataset.row = reading.row;
+  button.dataset.row = prediction.row;
   return element("li", {}, button);
 }
 
 function fill(gallery, shown) {
-  gallery.replaceChildren(...shown.map((reading, i) => tile(reading, () => enlarge(shown, i))));
+  gallery.replaceChildren(...shown.map((prediction, i) => tile(prediction, () => enlarge(shown, i))));
   rove(gallery);
-}
-
-// Arrow keys move to the nearest button in their direction; Tab enters and leaves the whole.
-
-const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-
-function rove(container) {
-  const buttons = [...container.querySelectorAll("button")];
-  buttons.forEach((button, i) => { button.tabIndex = i === 0 ? 0 : -1; });
-  container.onfocusin = ({ target }) => buttons.forEach((button) => { button.tabIndex = button === target ? 0 : -1; });
-  container.onkeydown = (event) => {
-    const next = event.key === "Home" ? buttons[0] : event.key === "End" ? buttons.at(-1)
-      : event.key in DIRECTIONS ? nearest(buttons, event.target, DIRECTIONS[event.key]) : null;
-    if (!next) return;
-    event.preventDefault();
-    next.focus();
-  };
-}
-
-function nearest(buttons, from, [dx, dy]) {
-  const middle = (button) => {
-    const box = button.getBoundingClientRect();
-    return [box.x + box.width / 2, box.y + box.height / 2];
-  };
-  const [x, y] = middle(from);
-  const distance = (button) => {
-    const [toX, toY] = middle(button);
-    const ahead = (toX - x) * dx + (toY - y) * dy;
-    const aside = Math.abs((toX - x) * dy) + Math.abs((toY - y) * dx);
-    return ahead > 2 ? ahead + 4 * aside : Infinity;
-  };
-  const best = buttons.reduce((a, b) => (distance(b) < distance(a) ? b : a));
-  return distance(best) < Infinity ? best : null;
 }
 
 // The closer look: one image, large, with the probabilities of all ten digits.
@@ -117,17 +98,15 @@ function nearest(buttons, from, [dx, dy]) {
 const closer = byId("closer");
 
 function enlarge(shown, i) {
-  const reading = shown[i];
-  closer.querySelector("h2").textContent = sentence(reading);
-  paint(closer.querySelector("canvas"), reading.sprite);
-  closer.querySelector("tbody").replaceChildren(...reading.p.map((share, digit) => {
-    const look = digit === reading.true ? "true" : digit === reading.predicted && reading.true !== null ? "wrong" : "other";
-    const bar = element("span", { className: `bar is-${look}` });
-    bar.style.setProperty("--p", share);
-    return element("tr", {}, element("th", { scope: "row" }, String(digit)), element("td", {}, bar), element("td", {}, percent(share)));
+  const prediction = shown[i];
+  closer.querySelector("h2").textContent = sentence(prediction);
+  paint(closer.querySelector("canvas"), prediction.sprite);
+  closer.querySelector("tbody").replaceChildren(...prediction.p.map((probability, digit) => {
+    const look = digit === prediction.true ? "true" : digit === prediction.predicted && prediction.true !== null ? "error" : "other";
+    return element("tr", {}, element("th", { scope: "row" }, String(digit)), element("td", {}, bar(look, probability)), element("td", {}, percent(probability)));
   }));
   closer.querySelector(".note").textContent =
-    (reading.loss === null ? "" : `Loss ${reading.loss.toFixed(3)}. `) + `${i + 1} of ${shown.length.toLocaleString("en")}`;
+    (prediction.loss === null ? "" : `Loss ${prediction.loss.toFixed(3)}. `) + `${i + 1} of ${shown.length.toLocaleString("en")}`;
   const step = (by) => enlarge(shown, (i + by + shown.length) % shown.length);
   closer.querySelectorAll("button").forEach((button) => {
     button.onclick = () => (button.value === "0" ? closer.close() : step(Number(button.value)));
@@ -136,11 +115,12 @@ function enlarge(shown, i) {
   if (!closer.open) closer.showModal();
 }
 
-// The confusion matrix and the filters choose what the gallery shows.
+// The confusion matrix and the filters choose what the gallery shows; the address holds the choice.
 
 const filters = byId("filters");
 const matrix = byId("matrix");
 const cells = [...matrix.querySelectorAll("button")];
+const choices = [...filters.elements].filter(({ name }) => name);
 const ORDERS = {
   loss: (a, b) => b.loss - a.loss,
   confidence: (a, b) => b.p[b.predicted] - a.p[a.predicted],
@@ -148,70 +128,89 @@ const ORDERS = {
 };
 let shownAtMost = PAGE;
 
-function chosen() {
-  const value = (name) => filters.elements[name].value;
-  const [low, high] = value("confidence").split(" ").map(Number);
-  const digitsFit = (reading) =>
-    (value("true") === "" || reading.true === Number(value("true"))) &&
-    (value("read") === "" || reading.predicted === Number(value("read")));
-  const onPage = ofKind(value("kind")).filter(digitsFit);
-  const fitting = onPage.filter(({ p, predicted }) => p[predicted] >= low && (p[predicted] < high || high === 1));
-  return { kind: value("kind"), true: value("true"), read: value("read"), onPage, fitting: fitting.sort(ORDERS[value("order")]) };
+function select() {
+  const { kind, true: truth, predicted, confidence, order } = Object.fromEntries(choices.map(({ name, value }) => [name, value]));
+  const [low, high] = (confidence || "0-1").split("-").map(Number);
+  const onPage = ofKind(kind).filter((prediction) =>
+    (truth === "" || prediction.true === Number(truth)) && (predicted === "" || prediction.predicted === Number(predicted)));
+  const fitting = onPage.filter(({ p, predicted: digit }) => p[digit] >= low && (p[digit] < high || high === 1));
+  return { kind, truth, predicted, onPage, fitting: fitting.sort(ORDERS[order]) };
 }
 
-function describe({ kind, true: truth, read, onPage, fitting }) {
-  const right = kind !== "misread";
-  const inCells = cells.filter(({ dataset }) =>
-    (dataset.true === dataset.read) === right &&
-    (truth === "" || dataset.true === truth) && (read === "" || dataset.read === read));
-  const total = inCells.reduce((sum, cell) => sum + Number(cell.querySelector("data").value), 0);
-  const of = truth === "" ? "" : ` of ${truth === "8" ? "an" : "a"} ${truth}`;
-  const what = right ? `${of} read right` : read === "" ? `${of} misread` : `${of} read as ${read}`;
-  if (total === 0) return `No image${what}`;
-  const shares = `${fitting.length.toLocaleString("en")} of ${count(total, "image", "images")}${what}`;
-  if (right) return `${shares}: ${kind === "typical" ? "typical ones" : "the least certain"}`;
-  if (onPage.length < total) return `${shares}; there is room for ${onPage.length.toLocaleString("en")}, errors.csv lists all`;
-  return fitting.length < total ? shares : `${count(total, "image", "images")}${what}`;
+function describe({ kind, truth, predicted, onPage, fitting }) {
+  const correct = kind !== "error";
+  const total = cells
+    .filter(({ dataset }) => (dataset.true === dataset.predicted) === correct &&
+      (truth === "" || dataset.true === truth) && (predicted === "" || dataset.predicted === predicted))
+    .reduce((sum, cell) => sum + Number(cell.querySelector("data").value), 0);
+  const digits = truth && predicted ? ` (${truth} → ${predicted})` : truth ? ` (true ${truth})` : predicted ? ` (predicted ${predicted})` : "";
+  const all = `${correct ? `${total.toLocaleString("en")} correct` : count(total, "error", "errors")}${digits}`;
+  if (total === 0) return `${correct ? "None correct" : "No errors"}${digits}`;
+  const some = `${fitting.length.toLocaleString("en")} of ${all}`;
+  if (correct) return `${some}: ${kind === "typical" ? "typical" : "lowest confidence"}`;
+  if (onPage.length < total) return `${some}; the page has ${onPage.length.toLocaleString("en")} of these, errors.csv all`;
+  return fitting.length < total ? some : all;
 }
 
 function show() {
-  const choice = chosen();
-  const shown = choice.fitting.slice(0, shownAtMost);
-  byId("found").textContent = describe(choice);
-  const left = choice.fitting.length - shown.length;
+  const selected = select();
+  const shown = selected.fitting.slice(0, shownAtMost);
+  byId("found").textContent = describe(selected);
+  const left = selected.fitting.length - shown.length;
   byId("more").hidden = left === 0;
   byId("more").textContent = `show ${Math.min(PAGE, left)} more of ${left.toLocaleString("en")}`;
   fill(byId("gallery"), shown);
   for (const cell of cells) {
-    const { true: truth, read } = cell.dataset;
-    const fits = truth === choice.true && read === choice.read && (truth === read) === (choice.kind !== "misread");
+    const { true: truth, predicted } = cell.dataset;
+    const fits = truth === selected.truth && predicted === selected.predicted && (truth === predicted) === (selected.kind !== "error");
     cell.ariaPressed = String(fits);
   }
 }
 
 function start() { shownAtMost = PAGE; show(); }
 
-filters.addEventListener("change", start);
+function startAndNote() {
+  start();
+  const chosen = choices.filter((choice) => choice.value !== choice.options[0].value);
+  const view = new URLSearchParams(chosen.map(({ name, value }) => [name, value])).toString();
+  history.pushState(null, "", `#${view || "confusions"}`);
+}
+
+// An address with choices, "#true=4&predicted=9", opens that view; one of a section changes nothing.
+function openAddress() {
+  const hash = location.hash.slice(1);
+  if (hash && hash !== "confusions" && !hash.includes("=")) return;
+  const view = new URLSearchParams(hash.includes("=") ? hash : "");
+  for (const choice of choices) {
+    const wanted = view.get(choice.name);
+    choice.value = [...choice.options].some(({ value }) => value === wanted) ? wanted : choice.options[0].value;
+  }
+  start();
+  if (hash.includes("=")) byId("confusions").scrollIntoView();
+}
+
+filters.addEventListener("change", startAndNote);
 filters.addEventListener("submit", (event) => event.preventDefault());
-filters.addEventListener("reset", () => setTimeout(start));
+filters.addEventListener("reset", () => setTimeout(startAndNote));
 byId("more").addEventListener("click", () => { shownAtMost += PAGE; show(); });
 matrix.addEventListener("click", ({ target }) => {
   const cell = target.closest("button");
   if (!cell) return;
-  const { true: truth, read } = cell.dataset;
-  filters.reset();
-  filters.elements.kind.value = truth === read ? "least certain" : "misread";
+  const { true: truth, predicted } = cell.dataset;
+  for (const choice of choices) choice.value = choice.options[0].value;
+  filters.elements.kind.value = truth === predicted ? "low_confidence" : "error";
   filters.elements.true.value = truth;
-  filters.elements.read.value = read;
-  start();
+  filters.elements.predicted.value = predicted;
+  startAndNote();
   if (byId("found").getBoundingClientRect().top > 0.6 * innerHeight) byId("found").scrollIntoView();
 });
+addEventListener("hashchange", openAddress);
 rove(matrix);
-show();
-const COSTLIEST = 10;
-const others = { costliest: ofKind("misread").slice(0, COSTLIEST), suspected: ofKind("suspected"), closest: ofKind("test") };
+const others = { costliest: ofKind("error").slice(0, costliest), suspected: ofKind("suspected"), lowest: ofKind("test") };
 for (const [id, shown] of Object.entries(others)) if (byId(id)) fill(byId(id), shown);
 document.querySelectorAll("canvas[data-sprite]").forEach((canvas) => paint(canvas, Number(canvas.dataset.sprite)));
+show();
+if (location.hash.includes("=")) openAddress();
 
 // Tables sort by the column whose heading is pressed, first the greatest, then the smallest.
 

@@ -10,7 +10,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline import environment
 from pipeline.errors import INTERRUPTED, exit_status
+from pipeline.project import FOLDER
 
 if importlib.util.find_spec("keras") is None:
     sys.exit(
@@ -18,18 +20,22 @@ if importlib.util.find_spec("keras") is None:
         "the pipeline with `make`, or activate the environment: source .venv/bin/activate"
     )
 
-SOURCE = Path("data/source.json")
-RAW = Path("data/raw")
-TRAIN = Path("data/prepared/train.npz")
-TEST = Path("data/prepared/test.npz")
-DATA_REPORT = Path("reports/data")
-MODELS = Path("models")
-EXPORTED = Path("exported")
-EVALUATION = Path("reports/evaluation")
-TEST_REPORT = Path("reports/test")
-SUBMISSION = Path("submissions/submission.csv")
-REPORT = Path("reports/report.html")
-MODEL_CARD = Path("reports/model_card.md")
+environment.let_warnings_pass()
+environment.use_own_matplotlib()
+
+SOURCE = FOLDER / "data/source.json"
+NETWORKS = FOLDER / "data/networks"
+RAW = FOLDER / "data/raw"
+TRAIN = FOLDER / "data/prepared/train.npz"
+TEST = FOLDER / "data/prepared/test.npz"
+DATA_REPORT = FOLDER / "reports/data"
+MODELS = FOLDER / "models"
+EXPORTED = FOLDER / "exported"
+EVALUATION = FOLDER / "reports/evaluation"
+TEST_REPORT = FOLDER / "reports/test"
+SUBMISSION = FOLDER / "submissions/submission.csv"
+REPORT = FOLDER / "reports/report.html"
+MODEL_CARD = FOLDER / "reports/model_card.md"
 
 SAMPLE_NOTICE = (
     "THIS RUN USES THE EMBEDDED SAMPLE, NOT THE COMPETITION'S DATA.\n"
@@ -46,7 +52,7 @@ def workspace() -> Path:
     for folder in Path.cwd().parents:
         if folder.parts[-3:] == (".dvc", "tmp", "exps"):
             return folder.parents[2]
-    return Path()
+    return FOLDER
 
 
 def run(main: Callable[[], object]) -> None:
@@ -55,6 +61,7 @@ def run(main: Callable[[], object]) -> None:
     DVC deletes a stage's outputs before it runs the stage; after a failure the command that brings
     them back is named.
     """
+    environment.adapt()
     status = exit_status(main)
     stage = os.environ.get("DVC_STAGE")
     if status == INTERRUPTED and stage and stage.startswith("train@"):

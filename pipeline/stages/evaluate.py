@@ -1,90 +1,58 @@
-"""Judge every image by the members that neither trained on it nor were stopped by it."""
+"""Evaluate each member on its fold, the images that it was not trained on."""
 
 import platform
-from dataclasses import dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from sklearn.metrics import classification_report
 
 from pipeline import params, stages
 from pipeline.data import dataset
-from pipeline.data.dataset import Probabilities, TrainingDigits
-from pipeline.ensemble import neighbours
-from pipeline.ensemble.averaging import average_probabilities
+from pipeline.data.dataset import NUM_CLASSES, Probabilities, TrainingDigits
+from pipeline.ensemble.averaging import average_probabilities, predict_probabilities
+from pipeline.ensemble.neighbours import refine_with_neighbours
 from pipeline.errors import ArtifactError
-from pipeline.evaluation import calibration, metrics
-from pipeline.evaluation.label_errors import suspect_labels
-from pipeline.evaluation.near_duplicates import find_near_duplicates
-from pipeline.files import atomic_path, missing_artifact, read_json, sha256, write_json, write_text
-from pipeline.networks.backend import keras, tf
+from pipeline.evaluation import metrics, results
+from pipeline.evaluation.predictions import OutOfFoldPredictions
+from pipeline.evaluation.results import Metrics, score_member
+from pipeline.files import atomic_path, missing_artifact, sha256, write_json, write_text
+from pipeline.networks.backend import keras, tf, use_threads
+from pipeline.networks.record import read_record
 from pipeline.networks.summary import describe_layers, tabulate_layers
-from pipeline.networks.trained import load_model, load_network, predict_probabilities
-from pipeline.params import Evaluate, Fold, Member, Neighbours
-from pipeline.plots import diagrams, scores, tiles
+from pipeline.networks.trained import load_model, load_network
+from pipeline.parallel import count_processors
+from pipeline.params import Evaluate, Fold, Member, Neighbours, Params
+from pipeline.plots import diagrams, evaluation
 
-Rows = NDArray[np.intp]
-
-_OF_THE_SLICE = ["stopping_loss", "stopping_accuracy"]
-"""Columns that a history lacks where no slice of the rows ended the fit."""
-
-
-@dataclass(frozen=True)
-class OutOfFoldPredictions:
-    """What the members say of the images that they held back.
-
-    Attributes:
-        rows: of the training data that were judged, in their order.
-        averages: float64 ``(rows, 10)``, over the members that hold a row back.
-        probabilities: the same after neighbours outside the fold were asked.
-        errors: of each member, among the images of its fold.
-        train_accuracy: the members' mean accuracy on the first images outside their folds, as many
-            as they hold back, as they are, not warped.
-    """
-
-    rows: Rows
-    averages: Probabilities
-    probabilities: Probabilities
-    errors: dict[Member, int]
-    train_accuracy: float
+FOLDER = stages.EVALUATION
+Scores = dict[Member, dict[str, float]]
 
 
 def main() -> None:
     """Entry point of the stage."""
-    settings = params.load()
-    data = dataset.load_training(stages.TRAIN)
-    members, judges = settings.ensemble.members(), settings.ensemble.judges()
-    check_members(judges)
-    predictions = judge(judges, data, settings.neighbours)
-    with atomic_path(stages.EVALUATION / "out_of_fold.npz") as temporary:
-        np.savez(
-            temporary,
-            rows=predictions.rows,
-            labels=data.labels[predictions.rows],
-            averages=predictions.averages,
-            probabilities=predictions.probabilities,
-            train_sha256=np.array(data.provenance.train_sha256),
-        )
-    write_json(
-        stages.EVALUATION / "members.json",
-        {member.name: sha256(stages.MODELS / member.name / "model.keras") for member in judges},
-    )
-    write_learning_curves(stages.EVALUATION, members)
-    write_architectures(stages.EVALUATION / "architectures", judges)
-    summary = write_findings(stages.EVALUATION, data, members, predictions, settings.evaluate)
+    use_threads(count_processors())
+    summary = evaluate_members(params.load())
     print(
-        f"{summary['errors']} of {summary['n']:,} held-back images wrong: accuracy "
-        f"{summary['accuracy']:.2%} (95 % interval {summary['accuracy_low']:.2%} to "
-        f"{summary['accuracy_high']:.2%}). Per digit: digits errors"
+        f"{summary.errors} errors in {summary.n:,} held-out images: accuracy "
+        f"{summary.accuracy:.2%} (95 % interval {summary.accuracy_low:.2%} to "
+        f"{summary.accuracy_high:.2%}). Per digit: digits errors"
     )
+
+
+def evaluate_members(settings: Params) -> Metrics:
+    """Predict every held-out image, and write the predictions and what follows from them."""
+    data = dataset.load_training(stages.TRAIN)
+    evaluated = settings.evaluated_members()
+    check_members(evaluated)
+    predictions, member_scores = predict_out_of_fold(evaluated, data, settings.neighbours)
+    write_architectures(FOLDER / "architectures", evaluated)
+    return write_results(predictions, member_scores, settings.members(), data, settings.evaluate)
 
 
 def check_members(members: list[Member]) -> None:
-    """Refuse a member that was trained with other data or folds than are judged.
+    """Refuse a member that was trained with other data or folds.
 
     Raises:
         ArtifactError: naming the member.
@@ -92,70 +60,78 @@ def check_members(members: list[Member]) -> None:
     current = sha256(stages.TRAIN)
     for member in members:
         folder = stages.MODELS / member.name
-        if read_json(folder / "member.json")["conditions"]["data_sha256"] != current:
+        if read_record(folder).conditions.data_sha256 != current:
             raise ArtifactError(
                 f"{folder} was trained with other images or folds than {stages.TRAIN} holds now: "
-                "expected a network that never saw the images of its fold. Train it again with: "
-                "dvc repro"
+                "expected a network that was not trained on the images of its fold. Train it again "
+                "with: dvc repro"
             )
 
 
-def judge(
+def predict_out_of_fold(
     members: list[Member], data: TrainingDigits, settings: Neighbours
-) -> OutOfFoldPredictions:
-    """Ask each member about the images that its fold holds back, then neighbours outside it."""
+) -> tuple[OutOfFoldPredictions, Scores]:
+    """Predict each fold by the average of its members, refined with neighbours of other folds.
+
+    Returns:
+        The predictions, and the scores of each member alone.
+    """
     of_fold: dict[Fold, list[Probabilities]] = {}
-    errors, train_accuracies = {}, []
+    member_scores: Scores = {}
     for member in members:
         network = load_network(stages.MODELS / member.name)
-        held_back = np.flatnonzero(data.folds == member.fold)
-        others = np.flatnonzero(data.folds != member.fold)[: len(held_back)]
-        asked = np.concatenate([held_back, others])
-        answers = predict_probabilities(network, data.images[asked])
-        right = answers.argmax(axis=1) == data.labels[asked]
-        of_fold.setdefault(member.fold, []).append(answers[: len(held_back)])
-        errors[member] = int((~right[: len(held_back)]).sum())
-        train_accuracies.append(right[len(held_back) :].mean())
-    averages, probabilities = np.zeros((2, len(data.labels), dataset.NUM_CLASSES))
+        held_out = np.flatnonzero(data.folds == member.fold)
+        others = np.flatnonzero(data.folds != member.fold)[: len(held_out)]
+        rows = np.concatenate([held_out, others])
+        answers = predict_probabilities(network, data.images[rows])
+        own, of_others = answers[: len(held_out)], answers[len(held_out) :]
+        of_fold.setdefault(member.fold, []).append(own)
+        member_scores[member] = score_member(
+            own, data.labels[held_out], (of_others, data.labels[others])
+        )
+    averages, probabilities = np.zeros((2, len(data.labels), NUM_CLASSES))
     for fold, each in of_fold.items():
-        held_back = data.folds == fold
-        averages[held_back] = average_probabilities(each)
-        probabilities[held_back] = neighbours.decide(
-            averages[held_back],
-            data.images[held_back],
-            (data.images[~held_back], data.labels[~held_back]),
+        held_out = data.folds == fold
+        averages[held_out] = average_probabilities(each)
+        probabilities[held_out] = refine_with_neighbours(
+            averages[held_out],
+            data.images[held_out],
+            (data.images[~held_out], data.labels[~held_out]),
             **settings.model_dump(),
         )
     rows = np.flatnonzero(np.isin(data.folds, list(of_fold)))
-    train_accuracy = float(np.mean(train_accuracies))
-    return OutOfFoldPredictions(rows, averages[rows], probabilities[rows], errors, train_accuracy)
-
-
-def write_findings(
-    folder: Path,
-    data: TrainingDigits,
-    members: list[Member],
-    predictions: OutOfFoldPredictions,
-    settings: Evaluate,
-) -> dict[str, Any]:
-    """Everything that follows from the out-of-fold predictions; returns ``metrics.json``."""
-    probabilities, labels = predictions.probabilities, data.labels[predictions.rows]
-    table = tabulate_members(members, predictions.errors, data)
-    _write_table(folder / "members.csv", table)
-    summary = metrics.summarize(probabilities, labels)
-    summary |= write_calibration(folder, probabilities, labels, settings.calibration_bins)
-    summary |= summarize_members(table)
-    summary["train_accuracy"] = predictions.train_accuracy
-    summary |= summarize_neighbours(predictions, labels)
-    write_digit_tables(folder, probabilities, labels)
-    write_errors(folder, data, predictions, settings)
-    summary["suspected_label_errors"] = write_label_errors(folder, predictions, labels)
-    summary |= write_near_duplicates(
-        folder, data, predictions.rows, settings.near_duplicate_grey_levels
+    predictions = OutOfFoldPredictions(
+        rows=rows,
+        labels=data.labels[rows],
+        averages=averages[rows],
+        probabilities=probabilities[rows],
+        members={each.name: sha256(stages.MODELS / each.name / "model.keras") for each in members},
+        train_sha256=data.provenance.train_sha256,
     )
-    write_json(folder / "metrics.json", summary)
+    return predictions, member_scores
+
+
+def write_results(
+    predictions: OutOfFoldPredictions,
+    member_scores: Scores,
+    members: list[Member],
+    data: TrainingDigits,
+    settings: Evaluate,
+) -> Metrics:
+    """Write the predictions and everything that follows from them, ``metrics.json`` last."""
+    path = FOLDER / "out_of_fold.npz"
+    predictions.save(path)
+    table = tabulate_members(members, member_scores)
+    histories = {member.name: _read_history(member) for member in members}
+    found = results.evaluate(predictions, sha256(path), data, table, histories, settings)
+    found.write_tables(FOLDER)
+    digits = metrics.describe_digits(found.tables["per_digit"])
+    write_text(FOLDER / "per_digit.md", _markdown(digits))
+    report = metrics.report_classes(predictions.predicted, predictions.labels)
+    write_text(FOLDER / "classification_report.txt", report)
+    evaluation.draw(FOLDER, found, data.images, settings)
     write_json(
-        folder / "run.json",
+        FOLDER / "run.json",
         {
             "evaluated_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "platform": platform.platform(),
@@ -164,198 +140,43 @@ def write_findings(
             "tensorflow": tf.__version__,
         },
     )
-    return summary
+    write_json(FOLDER / "metrics.json", asdict(found.metrics))
+    return found.metrics
 
 
-def tabulate_members(
-    members: list[Member], errors: dict[Member, int], data: TrainingDigits
-) -> pd.DataFrame:
-    """One row per member: how it was trained and how it did on the images of its fold.
+def tabulate_members(members: list[Member], member_scores: Scores) -> pd.DataFrame:
+    """One row per member: how it was trained, and its score.
 
     Returns:
-        Columns member, fold, seed, architecture, preprocessing, parameters, epochs, kept_epoch,
-        training_seconds, cpu, threads, n (images judged), errors, accuracy, accuracy_low and
-        accuracy_high; the last five are missing for a member that holds no fold back.
+        Columns member, fold, seed, network, architecture, views, parameters, epochs, best_epoch,
+        training_seconds, threads, cpu, compute_dtype and those of `score_member`; the latter are
+        missing for a member that holds out no fold.
     """
     rows = []
     for member in members:
-        record = read_json(stages.MODELS / member.name / "member.json")
+        record = read_record(stages.MODELS / member.name)
         row = {
             "member": member.name,
             "fold": member.fold,
             "seed": member.seed,
+            "network": member.network,
             "architecture": member.architecture,
-            "preprocessing": member.preprocessing,
-            "parameters": record["parameters"],
-            "epochs": record["epochs"],
-            "kept_epoch": record["kept_epoch"],
-            "training_seconds": record["training_seconds"],
-            "cpu": record["conditions"]["cpu"],
-            "threads": record["conditions"]["threads"],
-            "compute_dtype": record["conditions"]["compute_dtype"],
+            "views": ", ".join("+".join(view) or "plain" for view in member.views),
         }
-        judged = int((data.folds == member.fold).sum()) if member in errors else 0
-        if judged:
-            right = judged - errors[member]
-            low, high = metrics.wilson_interval(right, judged)
-            row |= {
-                "n": judged,
-                "errors": errors[member],
-                "accuracy": right / judged,
-                "accuracy_low": float(low),
-                "accuracy_high": float(high),
-            }
-        rows.append(row)
+        row |= {
+            name: getattr(record, name)
+            for name in ("parameters", "epochs", "best_epoch", "training_seconds", "threads")
+        }
+        row |= {name: record.conditions.machine[name] for name in ("cpu", "compute_dtype")}
+        rows.append(row | member_scores.get(member, {}))
     return pd.DataFrame(rows).astype({"n": "Int64", "errors": "Int64"})
 
 
-def summarize_members(table: pd.DataFrame) -> dict[str, Any]:
-    """Number and time of the members, their mean accuracy and, if there are several, its spread."""
-    judges = table[table["n"].notna()]
-    summary = {
-        "judges": len(judges),
-        "judges_per_image": len(judges) // judges["fold"].nunique(),
-        "training_seconds": float(table["training_seconds"].sum()),
-        "member_accuracy_mean": float(judges["accuracy"].mean()),
-    }
-    if len(judges) > 1:
-        summary["member_accuracy_sd"] = float(judges["accuracy"].std(ddof=1))
-    return summary
-
-
-def summarize_neighbours(
-    predictions: OutOfFoldPredictions, labels: dataset.Labels
-) -> dict[str, int]:
-    """Of how many images neighbours were asked, and how many became right or wrong by it."""
-    before, after = (
-        each.argmax(axis=1) == labels for each in (predictions.averages, predictions.probabilities)
-    )
-    return {
-        "neighbours_asked": neighbours.count_asked(predictions.averages, predictions.probabilities),
-        "neighbours_mended": int((~before & after).sum()),
-        "neighbours_broke": int((before & ~after).sum()),
-    }
-
-
-def write_calibration(
-    folder: Path, probabilities: Probabilities, labels: dataset.Labels, num_bins: int
-) -> dict[str, Any]:
-    """The calibration curve before and after temperature scaling; returns its figures."""
-    scaled = calibration.cross_fit_temperature(probabilities, labels)
-    before = calibration.tabulate_calibration(probabilities, labels, num_bins=num_bins)
-    tables = [before.assign(scaled=False)]
-    if scaled is not None:
-        after = calibration.tabulate_calibration(scaled[0], labels, num_bins=num_bins)
-        tables.append(after.assign(scaled=True))
-    table = pd.concat(tables, ignore_index=True)
-    _write_table(folder / "calibration.csv", table)
-    scores.calibration(folder / "figures/calibration.svg", table)
-    scores.confidence_histogram(folder / "figures/confidence.svg", before)
-    return calibration.summarize_calibration(probabilities, labels, scaled, num_bins=num_bins)
-
-
-def write_digit_tables(folder: Path, probabilities: Probabilities, labels: dataset.Labels) -> None:
-    """Per-digit errors, classification report and confusion matrix."""
-    predicted = probabilities.argmax(axis=1).astype(np.uint8)
-    confusions = metrics.count_confusions(predicted, labels)
-    table = metrics.tabulate_digits(confusions)
-    _write_table(folder / "per_digit.csv", table)
-    write_text(folder / "per_digit.md", _markdown(metrics.describe_digits(table)))
-    report = classification_report(
-        labels, predicted, labels=range(dataset.NUM_CLASSES), digits=4, zero_division=np.nan
-    )
-    write_text(folder / "classification_report.txt", report)
-    pairs = pd.DataFrame({"true": labels, "predicted": predicted})
-    _write_table(folder / "confusion.csv", pairs)
-    _write_table(folder / "confusion_matrix.csv", metrics.tabulate_confusions(confusions))
-    scores.confusion_matrix(folder / "confusion_matrix.png", confusions)
-
-
-def write_errors(
-    folder: Path, data: TrainingDigits, predictions: OutOfFoldPredictions, settings: Evaluate
-) -> None:
-    """All misclassified images, a picture with few of each kind, and correct ones to compare."""
-    labels = data.labels[predictions.rows]
-    judged = predictions.probabilities, labels, predictions.rows
-    errors = metrics.tabulate_errors(*judged)
-    _write_table(folder / "errors.csv", errors)
-    correct = metrics.tabulate_correct(*judged, num_of_each_kind=settings.page_images_per_digit)
-    _write_table(folder / "correct.csv", correct)
-    of_each_kind = errors.groupby(["true", "predicted"]).head(settings.gallery_images_per_confusion)
-    shown = of_each_kind.head(settings.gallery_images)
-    tiles.error_gallery(
-        folder / "error_gallery.png",
-        data.images[shown["row"].to_numpy()],
-        shown,
-        num_errors=len(errors),
-    )
-
-
-def write_label_errors(
-    folder: Path, predictions: OutOfFoldPredictions, labels: dataset.Labels
-) -> int:
-    """The suspected label errors, ranked; returns how many."""
-    suspected = suspect_labels(predictions.probabilities, labels, predictions.rows)
-    _write_table(folder / "label_errors.csv", suspected)
-    return len(suspected)
-
-
-def write_near_duplicates(
-    folder: Path, data: TrainingDigits, rows: Rows, grey_levels: float
-) -> dict[str, int]:
-    """The pairs of nearly equal images; returns how many lie in different folds.
-
-    Only those can flatter a score: a network may have trained on one and is judged by the other.
-    """
-    pairs = find_near_duplicates(data.images, grey_levels=grey_levels)
-    first, second = pairs["first"].to_numpy(), pairs["second"].to_numpy()
-    table = pairs.assign(
-        first_label=data.labels[first],
-        second_label=data.labels[second],
-        first_fold=data.folds[first],
-        second_fold=data.folds[second],
-    )
-    _write_table(folder / "near_duplicates.csv", table)
-    across = table[table["first_fold"] != table["second_fold"]]
-    return {
-        "near_duplicates_across_folds": len(across),
-        "judged_near_duplicates": len(np.intersect1d(across[["first", "second"]], rows)),
-    }
-
-
-def write_learning_curves(folder: Path, members: list[Member]) -> None:
-    """The histories of all members, their mean and spread, and figures of both."""
-    histories = []
-    for member in members:
-        path = stages.MODELS / member.name / "history.csv"
-        if not path.exists():
-            raise missing_artifact(path)
-        histories.append(pd.read_csv(path).assign(member=member.name))
-    curves = pd.concat(histories, ignore_index=True)
-    curves = curves.reindex(columns=curves.columns.union(_OF_THE_SLICE, sort=False))
-    _write_table(folder / "learning_curves.csv", curves)
-    drawn = curves.assign(
-        error_rate=1 - curves["accuracy"], stopping_error_rate=1 - curves["stopping_accuracy"]
-    )
-    means = average_learning_curves(drawn)
-    _write_table(folder / "learning_curves_mean.csv", means)
-    for measure, title in (("loss", "cross-entropy loss"), ("error_rate", "error rate")):
-        path = folder / f"figures/learning_{measure}.svg"
-        scores.learning_curve(path, drawn, means, measure=measure, title=title)
-
-
-def average_learning_curves(curves: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation over the members that were still training, epoch by epoch.
-
-    Returns:
-        Columns epoch, members, and ``_mean`` and ``_sd`` of loss, stopping_loss, error_rate and
-        stopping_error_rate; the standard deviations are missing where there is one member.
-    """
-    epochs = curves.groupby("epoch")
-    columns = {"members": epochs["member"].nunique()}
-    for name in ("loss", "stopping_loss", "error_rate", "stopping_error_rate"):
-        columns |= {f"{name}_mean": epochs[name].mean(), f"{name}_sd": epochs[name].std(ddof=1)}
-    return pd.DataFrame(columns).reset_index()
+def _read_history(member: Member) -> pd.DataFrame:
+    path = stages.MODELS / member.name / "history.csv"
+    if not path.exists():
+        raise missing_artifact(path)
+    return pd.read_csv(path)
 
 
 def write_architectures(path: Path, members: list[Member]) -> None:
@@ -367,11 +188,6 @@ def write_architectures(path: Path, members: list[Member]) -> None:
             layers = tabulate_layers(load_model(stages.MODELS / member.name / "model.keras"))
             write_text(folder / f"{name}.md", _markdown(describe_layers(layers)))
             diagrams.architecture(folder / f"{name}.png", layers, name)
-
-
-def _write_table(path: Path, table: pd.DataFrame) -> None:
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False)
 
 
 def _markdown(rows: list[dict[str, str]]) -> str:

@@ -7,9 +7,10 @@ import numpy as np
 from pipeline import params, stages
 from pipeline.data import dataset
 from pipeline.data.dataset import IMAGE_SIZE, Images
-from pipeline.files import atomic_path, read_json, sha256, write_json
-from pipeline.handwriting.reader import RECORD, ExportedNetwork
+from pipeline.ensemble.onnx import ExportedMember, ExportedNetwork, ExportRecord
+from pipeline.files import atomic_path, sha256
 from pipeline.networks.export import check_parity, to_onnx
+from pipeline.networks.record import read_record
 from pipeline.networks.trained import load_network
 
 COMPARED_IMAGES = 256
@@ -17,7 +18,7 @@ COMPARED_IMAGES = 256
 
 def main() -> None:
     """Entry point of the stage."""
-    names = [member.name for member in params.load().ensemble.members()]
+    names = [member.name for member in params.load().members()]
     images = dataset.load_test(stages.TEST).images[:COMPARED_IMAGES]
     noise = np.random.default_rng(0).integers(0, 256, (16, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
     difference = export(stages.EXPORTED, names, np.concatenate([images, noise]))
@@ -44,20 +45,14 @@ def export(path: Path, names: list[str], images: Images) -> float:
             differences.append(
                 check_parity(
                     network.model,
-                    ExportedNetwork(exported, network.forms).logits,
+                    ExportedNetwork(exported, network.views).logits,
                     images,
                     path / exported.name,
                 )
             )
-            sample |= read_json(source / "member.json")["provenance"]["sample"]
-            members.append(
-                {
-                    "name": name,
-                    "model_sha256": sha256(source / "model.keras"),
-                    "preprocessing": network.forms,
-                }
-            )
-        write_json(folder / RECORD, {"sample": sample, "members": members})
+            sample |= read_record(source).provenance.sample
+            members.append(ExportedMember(name, sha256(source / "model.keras"), network.views))
+        ExportRecord(sample, tuple(members)).write(folder)
     return max(differences)
 
 

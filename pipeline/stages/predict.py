@@ -1,18 +1,16 @@
-"""Label the test images with all members together, and neighbours, and write the submission.
+"""Label the test images with the average of all members, and write the submission.
 
-The exported members are asked, so that nothing waits for TensorFlow: the export stage compared
-their logits with those of the trained ones.
+The members are the exported ones, which need no TensorFlow; the export stage compared their logits
+with those of the trained ones. Low-confidence predictions are refined with nearest neighbours.
 """
 
-import subprocess
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline import params, stages
+from pipeline import git, params, stages
 from pipeline.data import dataset
 from pipeline.data.dataset import (
     NUM_CLASSES,
@@ -21,13 +19,15 @@ from pipeline.data.dataset import (
     TrainingDigits,
     UnlabelledDigits,
 )
-from pipeline.ensemble import neighbours
+from pipeline.ensemble.neighbours import refine_with_neighbours
+from pipeline.ensemble.onnx import ExportedEnsemble
 from pipeline.errors import ArtifactError
 from pipeline.evaluation.label_shift import compare_counts
 from pipeline.files import atomic_path, missing_artifact, read_json, sha256, write_json
-from pipeline.handwriting.reader import Reader
+from pipeline.networks.record import read_record
 from pipeline.plots import bars, tiles
 from pipeline.submissions import file as submission
+from pipeline.submissions.file import SubmissionRecord
 
 GRID_IMAGES = 60
 
@@ -36,13 +36,13 @@ def main() -> None:
     """Entry point of the stage."""
     settings = params.load()
     test = dataset.load_test(stages.TEST)
-    names = [member.name for member in settings.ensemble.members()]
+    names = [member.name for member in settings.members()]
     folders = [stages.MODELS / name for name in names]
     check_provenance(folders, test.provenance)
     hashes = hash_models(folders)
     train = load_neighbours(test.provenance)
-    averages = load_reader(names).probabilities(test.images)
-    probabilities = neighbours.decide(
+    averages = load_exported(names).probabilities(test.images)
+    probabilities = refine_with_neighbours(
         averages, test.images, (train.images, train.labels), **settings.neighbours.model_dump()
     )
     training_counts = read_json(stages.DATA_REPORT / "summary.json")["training_images_by_digit"]
@@ -54,23 +54,23 @@ def main() -> None:
 def check_provenance(folders: list[Path], provenance: Provenance) -> None:
     """Refuse a member that was trained on other data than the test images belong to.
 
-    A network that saw other copies of these digits may have seen the test images with labels.
+    Other data may hold the test images, with labels.
 
     Raises:
         ArtifactError: naming the member.
     """
     for folder in folders:
-        trained_on = Provenance(**read_json(folder / "member.json")["provenance"])
+        trained_on = read_record(folder).provenance
         if trained_on != provenance:
             raise ArtifactError(
                 f"{folder} was trained on {trained_on}, but the test images belong to "
-                f"{provenance}: expected a network that saw the training images beside them and "
-                f"nothing else. Delete {folder}, then train it again with: dvc repro"
+                f"{provenance}: expected a network that was trained on the training images of the "
+                f"same data. Delete {folder}, then train it again with: dvc repro"
             )
 
 
 def load_neighbours(provenance: Provenance) -> TrainingDigits:
-    """The training images, which must belong to the test images: others may be copies of these.
+    """The training images, which must be of the same data as the test images.
 
     Raises:
         ArtifactError: they belong to others, are missing or damaged.
@@ -79,8 +79,7 @@ def load_neighbours(provenance: Provenance) -> TrainingDigits:
     if train.provenance != provenance:
         raise ArtifactError(
             f"{stages.TRAIN} holds {train.provenance}, but the test images belong to {provenance}: "
-            "expected the training images beside them. Prepare both again with: "
-            "dvc repro --force prepare"
+            "expected the same data. Prepare both again with: dvc repro --force prepare"
         )
     return train
 
@@ -98,20 +97,20 @@ def hash_models(folders: list[Path]) -> dict[str, str]:
     return {path.parent.name: sha256(path) for path in paths}
 
 
-def load_reader(names: list[str]) -> Reader:
+def load_exported(names: list[str]) -> ExportedEnsemble:
     """The exported members, which must be these.
 
     Raises:
         ArtifactError: they are others, missing, damaged or older than the trained ones.
     """
-    reader = Reader.load(stages.EXPORTED, stages.MODELS)
-    if sorted(reader.names) != sorted(names):
+    exported = ExportedEnsemble.load(stages.EXPORTED, stages.MODELS)
+    if sorted(exported.names) != sorted(names):
         raise ArtifactError(
             f"{stages.EXPORTED} holds other networks than params.yaml lists: expected "
-            f"{', '.join(names)}, found {', '.join(reader.names)}. Export them with: "
+            f"{', '.join(names)}, found {', '.join(exported.names)}. Export them with: "
             "dvc repro export"
         )
-    return reader
+    return exported
 
 
 def write_submission(
@@ -131,32 +130,17 @@ def write_submission(
     with atomic_path(path) as temporary:
         submission.write(temporary, probabilities.argmax(axis=1).astype(np.uint8))
         submission.read(temporary, expected_rows=len(probabilities))
-    write_json(
-        path.with_suffix(".json"),
-        {
-            "sha256": sha256(path),
-            "rows": len(probabilities),
-            "provenance": asdict(provenance),
-            "members": hashes,
-            "params_sha256": sha256(Path("params.yaml")),
-            "commit": describe_commit(),
-        },
+    submission.write_record(
+        path,
+        SubmissionRecord(
+            sha256=sha256(path),
+            rows=len(probabilities),
+            provenance=provenance,
+            members=hashes,
+            params_sha256=sha256(Path("params.yaml")),
+            commit=git.describe_commit(),
+        ),
     )
-
-
-def describe_commit() -> str | None:
-    """The commit of the code that runs, ``+dirty`` if it was changed since; None outside Git."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        commit = git("rev-parse", "HEAD")
-        changed = git("status", "--porcelain", "--", "pipeline", "params.yaml", "dvc.yaml")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return f"{commit}+dirty" if changed else commit
 
 
 def write_report(
@@ -166,54 +150,61 @@ def write_report(
     probabilities: Probabilities,
     training_counts: NDArray[np.int64],
 ) -> None:
-    """Show how often each digit was predicted and which images were least certain.
+    """Show how often each digit was predicted, and the predictions of low confidence.
 
     Args:
         path: of the folder.
         test: the images.
         averages: over the networks, ``(n, 10)``.
-        probabilities: the same after neighbours were asked.
+        probabilities: the averages refined with neighbours.
         training_counts: training images of each digit, ``(10,)``.
     """
+    refined = (averages != probabilities).any(axis=1)
     counts = np.bincount(probabilities.argmax(axis=1), minlength=NUM_CLASSES)
     table, comparison = compare_counts(training_counts, counts)
-    closest = tabulate_closest_calls(probabilities)
-    shown = closest["image_id"].to_numpy() - 1
+    low_confidence = tabulate_low_confidence(probabilities, refined)
+    shown = low_confidence["image_id"].to_numpy() - 1
     with atomic_path(path) as folder:
         folder.mkdir()
         np.savez(folder / "probabilities.npz", averages=averages, probabilities=probabilities)
         table.to_csv(folder / "class_counts.csv", index=False)
-        closest.to_csv(folder / "least_certain.csv", index=False)
-        asked = neighbours.count_asked(averages, probabilities)
-        counted = {"n": len(probabilities), "neighbours_asked": asked}
-        write_json(folder / "summary.json", counted | comparison)
+        low_confidence.to_csv(folder / "low_confidence.csv", index=False)
+        counts_of_all = {"n": len(probabilities), "neighbours_refined": int(refined.sum())}
+        write_json(folder / "summary.json", counts_of_all | comparison)
         bars.predicted_counts(folder / "class_counts.svg", table)
-        tiles.least_certain(
-            folder / "least_certain.png", test.images[shown], probabilities[shown], shown + 1
+        tiles.low_confidence(
+            folder / "low_confidence.png", test.images[shown], probabilities[shown], shown + 1
         )
 
 
-def tabulate_closest_calls(probabilities: Probabilities) -> pd.DataFrame:
-    """The images whose two most probable digits are closest, the closest first.
+def tabulate_low_confidence(
+    probabilities: Probabilities, refined: NDArray[np.bool_]
+) -> pd.DataFrame:
+    """The images with the smallest margin between the two most probable digits, that one first.
+
+    Args:
+        probabilities: ``(n, 10)``.
+        refined: which of them with neighbours, ``(n,)``.
 
     Returns:
         Columns image_id (from 1), predicted, runner_up, p_predicted, p_runner_up, margin (their
-        difference), and p_0 to p_9.
+        difference), p_0 to p_9, and refined.
     """
     ranked = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
     top = np.take_along_axis(probabilities, ranked, axis=1)
     margin = top[:, 0] - top[:, 1]
-    closest = np.argsort(margin, kind="stable")[:GRID_IMAGES]
+    smallest = np.argsort(margin, kind="stable")[:GRID_IMAGES]
     return pd.DataFrame(
         {
-            "image_id": closest + 1,
-            "predicted": ranked[closest, 0],
-            "runner_up": ranked[closest, 1],
-            "p_predicted": top[closest, 0],
-            "p_runner_up": top[closest, 1],
-            "margin": margin[closest],
+            "image_id": smallest + 1,
+            "predicted": ranked[smallest, 0],
+            "runner_up": ranked[smallest, 1],
+            "p_predicted": top[smallest, 0],
+            "p_runner_up": top[smallest, 1],
+            "margin": margin[smallest],
         }
-        | {f"p_{digit}": probabilities[closest, digit] for digit in range(NUM_CLASSES)}
+        | {f"p_{digit}": probabilities[smallest, digit] for digit in range(NUM_CLASSES)}
+        | {"refined": refined[smallest]}
     )
 
 

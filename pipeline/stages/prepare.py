@@ -9,10 +9,11 @@ from pipeline import params, stages
 from pipeline.data import dataset, tables
 from pipeline.data.dataset import NUM_CLASSES, Provenance, TrainingDigits, UnlabelledDigits
 from pipeline.data.folds import assign_folds, find_duplicates
-from pipeline.data.preprocessing import STEPS, preprocess
+from pipeline.data.preprocessing import preprocess
+from pipeline.data.transforms import TRANSFORMS
 from pipeline.files import atomic_path, read_json, write_json
 from pipeline.plots import bars, tiles
-from pipeline.training.augmentation import Warp, apply_transforms, draw_transforms
+from pipeline.training.augmentation import WarpLimits, apply_warps, draw_warps
 
 GRID_IMAGES = 100
 PREVIEW_WARPS = 9
@@ -88,15 +89,13 @@ def draw(folder: Path, training: TrainingDigits, settings: params.Params) -> Non
         folder / "preprocessing.png",
         {
             "as it is": originals,
-            **{step: preprocess(originals, [step]) for step in STEPS},
-            "all, in\nthis order": preprocess(originals, STEPS),
+            **{step: preprocess(originals, [step]) for step in TRANSFORMS},
+            "all, in\nthis order": preprocess(originals, TRANSFORMS),
         },
     )
     repeated = np.repeat(originals, PREVIEW_WARPS, axis=0)
-    transforms = draw_transforms(
-        Warp(**settings.augmentation.model_dump()), len(repeated), generator
-    )
-    warped = apply_transforms(repeated, transforms).numpy()
+    warps = draw_warps(WarpLimits(**settings.augmentation.model_dump()), len(repeated), generator)
+    warped = apply_warps(repeated, warps).numpy()
     tiles.augmentation_preview(
         folder / "augmentation_preview.png",
         originals,

@@ -1,4 +1,4 @@
-"""Put what evaluate and predict wrote onto one page, with a model card beside it."""
+"""Put what evaluate and predict wrote onto one page, and into a model card."""
 
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,9 @@ import pandas as pd
 from pipeline import params, stages
 from pipeline.data import dataset
 from pipeline.data.dataset import NUM_CLASSES
+from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics
-from pipeline.files import missing_artifact, read_json
+from pipeline.files import missing_artifact, read_json, sha256
 from pipeline.report import Findings, draw_sprite, render, sprite_geometry
 from pipeline.submissions import log as submission_log
 
@@ -30,10 +31,10 @@ FILES = {
     "data/summary.json": stages.DATA_REPORT / "summary.json",
     "submission.json": stages.SUBMISSION.with_suffix(".json"),
     "test/class_counts.csv": stages.TEST_REPORT / "class_counts.csv",
-    "test/least_certain.csv": stages.TEST_REPORT / "least_certain.csv",
+    "test/low_confidence.csv": stages.TEST_REPORT / "low_confidence.csv",
     "test/summary.json": stages.TEST_REPORT / "summary.json",
 }
-"""What the page shows numbers of, by the name that it calls the file."""
+"""The files whose numbers the page shows, by the name that it gives them."""
 
 FIGURES = {
     "augmentation": stages.DATA_REPORT / "augmentation_preview.png",
@@ -44,11 +45,23 @@ FIGURES = {
     "learning_loss": stages.EVALUATION / "figures/learning_loss.svg",
 }
 
+COSTLIEST_SHOWN = 10
 SUSPECTED_SHOWN = 120
 PAIRS_SHOWN = 24
 
-READING = ("sprite", "kind", "row", "true", "predicted", "runner_up", "loss", "p")
-"""What the page's script knows of an image: its place in the sprite and how it was read."""
+COLUMNS = (
+    "sprite",
+    "kind",
+    "row",
+    "true",
+    "predicted",
+    "runner_up",
+    "loss",
+    "refined",
+    "label_suspected",
+    "p",
+)
+"""What the page's script knows of a prediction; sprite is the place of its image."""
 
 
 def main() -> None:
@@ -60,10 +73,11 @@ def main() -> None:
     for path in (digit_table, *FIGURES.values()):
         if not path.exists():
             raise missing_artifact(path)
-    readings = collect_readings(tables, settings.evaluate.page_images)
+    check_scores(records)
+    predictions = collect_predictions(tables, settings.evaluate.page_images)
     pairs = tables["near_duplicates.csv"]
     pairs = pairs[pairs["first_fold"] != pairs["second_fold"]].head(PAIRS_SHOWN)
-    sprite, pairs = place_images(readings, pairs)
+    sprite, pairs = place_images(predictions, pairs)
     findings = Findings({name: _as_rows(table) for name, table in tables.items()} | records)
     record = records["submission.json"]
     content = {
@@ -73,14 +87,19 @@ def main() -> None:
         "figures": FIGURES,
         "digits": metrics.describe_digits(tables["per_digit.csv"]),
         "digit_table": digit_table.read_text(encoding="utf-8"),
-        "darkest_share": metrics.darkest_share(tables["confusion_matrix.csv"]),
+        "darkest_fraction": metrics.darkest_fraction(tables["confusion_matrix.csv"]),
         "near_duplicate_grey_levels": settings.evaluate.near_duplicate_grey_levels,
         "pairs": _as_rows(pairs),
-        "readings": {"columns": READING, "rows": readings[list(READING)].to_numpy(object).tolist()}
+        "predictions": {
+            "columns": COLUMNS,
+            "rows": predictions[list(COLUMNS)].to_numpy(object).tolist(),
+            "costliest": COSTLIEST_SHOWN,
+        }
         | sprite_geometry(),
         "sprite": sprite,
+        "costliest_shown": COSTLIEST_SHOWN,
         "suspected_shown": SUSPECTED_SHOWN,
-        "unsure_below": settings.neighbours.unsure_below,
+        "confidence_threshold": settings.neighbours.confidence_threshold,
         "upload": submission_log.find(
             submission_log.read(stages.SUBMISSION.with_name("log.csv")), record["sha256"]
         ),
@@ -95,7 +114,7 @@ def main() -> None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a CSV that a stage wrote; what is missing stays missing, whole numbers stay whole.
+    """Read a CSV that a stage wrote; missing values stay missing, integers stay integers.
 
     Raises:
         ArtifactError: it is missing.
@@ -106,53 +125,83 @@ def read_table(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype={"confused_with": "string"} | whole)
 
 
-def collect_readings(tables: dict[str, pd.DataFrame], most_errors: int) -> pd.DataFrame:
-    """The readings of images that the page shows: columns of `READING` but for sprite.
+def check_scores(records: dict[str, Any]) -> None:
+    """Refuse scores that are not of the predictions and the networks at hand.
 
-    There is a kind for each of its galleries: misread, least certain and typical (of those that
-    were read right), suspected (labels) and test. If not all misread images have room, each
-    confusion has its costliest on the page before any has one more.
+    Args:
+        records: by name, among them ``metrics.json`` and ``submission.json``.
+
+    Raises:
+        ArtifactError: evaluate was interrupted, or predict has not run since.
+    """
+    scores, submission = records["metrics.json"], records["submission.json"]
+    predictions = stages.EVALUATION / "out_of_fold.npz"
+    if not predictions.exists():
+        raise missing_artifact(predictions)
+    if scores["predictions_sha256"] != sha256(predictions):
+        raise ArtifactError(
+            f"{FILES['metrics.json']} holds the scores of other predictions than {predictions}: "
+            "evaluate was interrupted. Run: dvc repro"
+        )
+    others = [
+        name
+        for name, digest in scores["members"].items()
+        if submission["members"].get(name) != digest
+    ]
+    if others:
+        raise ArtifactError(
+            f"{FILES['metrics.json']} holds the scores of other networks than made the submission: "
+            f"{', '.join(others)}. Run: dvc repro"
+        )
+
+
+def collect_predictions(tables: dict[str, pd.DataFrame], most_errors: int) -> pd.DataFrame:
+    """The predictions that the page shows: `COLUMNS` but for sprite, and p_0 to p_9.
+
+    The kind tells the gallery: error, low_confidence and typical (both correct), suspected (the
+    label) and test. If not all errors have room, each confusion has its highest loss on the page
+    before any has one more.
     """
     errors = tables["errors.csv"]
     turn = errors.groupby(["true", "predicted"]).cumcount()
-    misread = errors.loc[turn.sort_values(kind="stable").index[:most_errors].sort_values()]
+    shown = errors.loc[turn.sort_values(kind="stable").index[:most_errors].sort_values()]
     suspected = tables["label_errors.csv"][["row"]].head(SUSPECTED_SHOWN).merge(errors, on="row")
-    closest = tables["test/least_certain.csv"].rename(columns={"image_id": "row"})
-    readings = pd.concat(
+    test = tables["test/low_confidence.csv"].rename(columns={"image_id": "row"})
+    predictions = pd.concat(
         [
-            misread.assign(kind="misread"),
-            tables["correct.csv"],
+            shown.assign(kind="error"),
+            tables["correct.csv"].assign(label_suspected=False),
             suspected.assign(kind="suspected"),
-            closest.assign(kind="test", true=None, loss=None),
+            test.assign(kind="test", true=None, loss=None, label_suspected=False),
         ],
         ignore_index=True,
     )
-    probabilities = readings[[f"p_{digit}" for digit in range(NUM_CLASSES)]]
-    missing_values = readings[["true", "loss"]].astype(object)
-    return readings.assign(
+    probabilities = predictions[[f"p_{digit}" for digit in range(NUM_CLASSES)]]
+    missing_values = predictions[["true", "loss"]].astype(object)
+    return predictions.assign(
         p=probabilities.to_numpy().tolist(),
         **missing_values.where(missing_values.notna(), None),
     )
 
 
-def place_images(readings: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+def place_images(predictions: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     """Draw every image once, and note its place.
 
     Args:
-        readings: gets the column sprite.
+        predictions: gets the column sprite.
         pairs: columns first and second, rows of the training data.
 
     Returns:
         The sprite as a data URI, and ``pairs`` with the columns first_sprite and second_sprite.
     """
-    is_test = (readings["kind"] == "test").to_numpy()
-    rows = readings["row"].to_numpy(np.intp)
+    is_test = (predictions["kind"] == "test").to_numpy()
+    rows = predictions["row"].to_numpy(np.intp)
     first, second = (pairs[name].to_numpy(np.intp) for name in ("first", "second"))
     shown = np.unique(np.concatenate([rows[~is_test], first, second]))
     ids, test_places = np.unique(rows[is_test], return_inverse=True)
-    readings["sprite"] = 0
-    readings.loc[~is_test, "sprite"] = np.searchsorted(shown, rows[~is_test])
-    readings.loc[is_test, "sprite"] = len(shown) + test_places
+    predictions["sprite"] = 0
+    predictions.loc[~is_test, "sprite"] = np.searchsorted(shown, rows[~is_test])
+    predictions.loc[is_test, "sprite"] = len(shown) + test_places
     images = np.concatenate(
         [
             dataset.load_training(stages.TRAIN).images[shown],

@@ -6,36 +6,40 @@ does not turn a run on the competition's data into one on the sample.
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from pipeline import params, stages
-from pipeline.data.sources import archive, kaggle
-from pipeline.errors import ArtifactError, ParamsError, SourceError
+from pipeline import environment, params, stages
+from pipeline.data.sources import archive, decision, search
+from pipeline.data.sources.decision import ArchiveSource, DataSource, KaggleSource, SampleSource
+from pipeline.errors import SourceError
 from pipeline.files import read_json, sha256, write_json
-from pipeline.kaggle import messages
+from pipeline.kaggle import credentials
+from pipeline.networks.definition import check_network, describe_network
 
 SEARCHED = [
     Path("data"),
     Path("data/digit-recognizer"),  # as a file manager or browser unpacks the archive
-    Path("/kaggle/input/digit-recognizer"),
 ]
 
 
-def main() -> None:
+def main(attached: Path = search.ATTACHED) -> None:
     """Entry point of the stage."""
+    environment.check_folders()
     settings = params.load()
-    check_architectures([network.architecture for network in settings.ensemble.networks])
+    write_networks(settings.networks)
     check_raw_folder(stages.RAW)
-    decision = decide(settings.source, read_earlier())
-    if not stages.SOURCE.exists() or decision != read_json(stages.SOURCE):
-        write_json(stages.SOURCE, decision)
-    print(f"data source: {describe(decision)}")
-    if decision["kind"] == "sample":
+    source = decide(settings.source, read_earlier(), attached)
+    if not stages.SOURCE.exists() or source != decision.read(stages.SOURCE):
+        decision.write(stages.SOURCE, source)
+    print(f"data source: {describe(source)}")
+    if former := describe_former_models():
+        print(former)
+    if isinstance(source, SampleSource):
         print(stages.SAMPLE_NOTICE, file=sys.stderr)
 
 
-def read_earlier() -> dict[str, Any] | None:
+def read_earlier() -> DataSource | None:
     """The previous decision; in DVC's copy for an experiment, that of the project's own folder.
 
     Raises:
@@ -43,35 +47,41 @@ def read_earlier() -> dict[str, Any] | None:
     """
     for path in (stages.SOURCE, stages.workspace() / stages.SOURCE):
         if path.exists():
-            decision: dict[str, Any] = read_json(path)
-            match decision:
-                case {"kind": "archive", "path": str(), "sha256": dict()} | {
-                    "kind": "kaggle" | "sample"
-                }:
-                    return decision
-            raise ArtifactError(
-                f"{path} is damaged: expected what the source stage writes, a kind of data and "
-                "where it lies. Delete it and run: dvc repro"
-            )
+            return decision.read(path)
     return None
 
 
-def check_architectures(names: list[str]) -> None:
-    """Check the names without importing Keras: each architecture is a file of its own.
-
-    Files whose names begin with an underscore are no architectures.
+def write_networks(networks: Mapping[str, params.Network]) -> None:
+    """Check every network, and describe each in ``data/networks/``, where DVC sees it change.
 
     Raises:
-        ParamsError: there is none of that name.
+        ParamsError: an architecture or a transform does not exist; nothing was written.
     """
-    folder = Path(__file__).parent.parent / "architectures"
-    known = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
-    for name in names:
-        if name not in known:
-            raise ParamsError(
-                f"params.yaml is not usable: ensemble.networks.architecture: expected one of "
-                f"{', '.join(known)}, found {name!r}. Nothing was run."
-            )
+    for name, network in networks.items():
+        check_network(name, network)
+    described = {
+        stages.NETWORKS / f"{name}.json": describe_network(network)
+        for name, network in networks.items()
+    }
+    for path, description in described.items():
+        if not path.exists() or read_json(path) != description:
+            write_json(path, description)
+    for path in stages.NETWORKS.iterdir():
+        if path not in described:
+            path.unlink()
+
+
+def describe_former_models() -> str | None:
+    """One line about networks of a version before 1.0, whose folders tell what they are."""
+    if not stages.MODELS.exists():
+        return None
+    former = [path for path in stages.MODELS.iterdir() if path.name.count("-") > 2]
+    if not former:
+        return None
+    return (
+        f"{stages.MODELS}/ holds {len(former)} network(s) of a version before 1.0, which are not "
+        f"used: each network trains once more. Delete {former[0]} when you like."
+    )
 
 
 def check_raw_folder(folder: Path) -> None:
@@ -99,39 +109,51 @@ def check_raw_folder(folder: Path) -> None:
             )
 
 
-def decide(source: params.Source, earlier: dict[str, Any] | None) -> dict[str, Any]:
-    """Where the data comes from, as ``data/source.json`` records it.
+def decide(
+    source: params.Source, earlier: DataSource | None, attached: Path = search.ATTACHED
+) -> DataSource:
+    """Where the data comes from.
 
     Args:
         source: the section of params.yaml.
         earlier: the previous decision, if there is one.
+        attached: where a notebook of Kaggle's finds the data that is attached to it.
 
     Raises:
-        SourceError: what was asked for is not at hand, or is damaged.
+        SourceError: what was asked for is not at hand, or is damaged, or something is attached in
+            which the competition's data is not recognised.
+        KaggleError: credentials are at hand, but cannot be used.
     """
     kind = source.kind
     if kind == "sample":
-        return {"kind": "sample"}
+        return SampleSource()
     if kind in ("auto", "archive"):
         asked = stages.workspace() / Path(source.path).expanduser() if source.path else None
         if asked and (asked.exists() or not _is_of_archive(earlier, asked)):
-            return _record(archive.open_path(asked), earlier)
+            return _record(search.open_path(asked), earlier)
         searched = [stages.workspace() / folder for folder in SEARCHED]
-        found = None if asked else archive.find(searched)
+        found = None if asked else search.find(searched) or search.find_attached(attached)
         if found:
             return _record(found, earlier)
         if earlier and _is_of_archive(earlier, asked):
             return earlier
     if kind in ("auto", "kaggle"):
-        if kaggle.has_credentials() or (earlier and earlier["kind"] == "kaggle"):
-            return {"kind": "kaggle", "competition": kaggle.COMPETITION}
-        if kind == "auto":
-            return {"kind": "sample"}
+        if isinstance(earlier, KaggleSource) or credentials.find():
+            return KaggleSource()
+        if kind == "kaggle":
+            raise SourceError(
+                "source.kind in params.yaml is kaggle, but nothing to log in with is at hand. "
+                f"{credentials.NONE_FOUND} Or put the competition's archive at "
+                f"data/{archive.ARCHIVE_NAME} and set source.kind to auto."
+            )
+    if names := search.describe_attached(attached):
         raise SourceError(
-            f"source.kind in params.yaml is kaggle, but nothing to log in with is at hand. "
-            f"{messages.explain_absence()} Or put the competition's archive at "
-            f"data/{archive.ARCHIVE_NAME} and set source.kind to auto."
+            f"{attached} holds no data of this competition: expected train.csv and test.csv with "
+            f"its columns, found {names}. Attach it to the notebook (Add input, Digit Recognizer), "
+            "name its folder as source.path in params.yaml, or set source.kind to sample."
         )
+    if kind == "auto":
+        return SampleSource()
     raise SourceError(
         f"source.kind in params.yaml is archive, but there is neither data/{archive.ARCHIVE_NAME} "
         "nor data/train.csv with data/test.csv. Put the competition's archive there, or name it "
@@ -139,33 +161,33 @@ def decide(source: params.Source, earlier: dict[str, Any] | None) -> dict[str, A
     )
 
 
-def describe(decision: dict[str, Any]) -> str:
+def describe(source: DataSource) -> str:
     """One line for people."""
-    if decision["kind"] == "archive":
-        present = (
-            ""
-            if (stages.workspace() / decision["path"]).exists()
-            else " (no longer there; using what was read)"
-        )
-        return f"{decision['path']}{present}"
-    return {"kaggle": "Kaggle", "sample": "the embedded sample"}[decision["kind"]]
+    match source:
+        case SampleSource():
+            return "the embedded sample"
+        case KaggleSource():
+            return "Kaggle"
+        case ArchiveSource(path=path) if (stages.workspace() / path).exists():
+            return path
+    return f"{source.path} (no longer there; using what was read)"
 
 
-def _is_of_archive(earlier: dict[str, Any] | None, asked: Path | None) -> bool:
-    if earlier is None or earlier["kind"] != "archive":
+def _is_of_archive(earlier: DataSource | None, asked: Path | None) -> bool:
+    if not isinstance(earlier, ArchiveSource):
         return False
-    path = stages.workspace() / earlier["path"]
+    path = stages.workspace() / earlier.path
     return asked is None or asked in (path, path.parent)
 
 
-def _record(found: archive.Found, earlier: dict[str, Any] | None) -> dict[str, Any]:
+def _record(found: archive.Found, earlier: DataSource | None) -> ArchiveSource:
     path, workspace = found.path, stages.workspace()
     if path.is_relative_to(workspace):
         path = path.relative_to(workspace)
-    decision = {"kind": "archive", "path": path.as_posix(), "sha256": found.hashes()}
-    if decision != earlier:
+    source = ArchiveSource(path.as_posix(), found.hashes())
+    if source != earlier:
         archive.check(found)
-    return decision
+    return source
 
 
 if __name__ == "__main__":

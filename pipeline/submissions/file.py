@@ -1,24 +1,46 @@
 """The CSV that Kaggle scores: written, and checked the way Kaggle would and more.
 
-``ImageId,Label``, one line per test image, ids from 1. Beside it lies a JSON of the same name that
-says what the CSV came from.
+``ImageId,Label``, one line per test image, ids from 1. Next to it lies a JSON of the same name
+that says what the CSV came from.
 """
 
 import csv
 import io
 import reprlib
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
-from pipeline.data.dataset import NUM_CLASSES, Labels
+from pipeline.data.dataset import NUM_CLASSES, Labels, Provenance
 from pipeline.data.tables import TEST_ROWS
-from pipeline.errors import SubmissionError
-from pipeline.files import read_json, sha256, write_text
+from pipeline.errors import ArtifactError, SubmissionError
+from pipeline.files import read_json, sha256, write_json, write_text
 
 COLUMNS = ("ImageId", "Label")
 _HEADER = ",".join(COLUMNS)
+
+
+@dataclass(frozen=True)
+class SubmissionRecord:
+    """What a submission came from.
+
+    Attributes:
+        sha256: hash of the CSV.
+        rows: how many images it labels.
+        provenance: of the test images.
+        members: hash of each network's model, by the network's name.
+        params_sha256: hash of the params.yaml that was used.
+        commit: of the code that ran, ``+dirty`` if it was changed since; None outside Git.
+    """
+
+    sha256: str
+    rows: int
+    provenance: Provenance
+    members: dict[str, str]
+    params_sha256: str
+    commit: str | None
 
 
 def write(path: Path, predicted: Labels) -> None:
@@ -90,7 +112,7 @@ def check(path: Path) -> Labels:
         SubmissionError: it cannot, or it was made from the embedded sample.
     """
     record = read_record(path)
-    if record and record["provenance"]["sample"]:
+    if record and record.provenance.sample:
         raise SubmissionError(
             f"{path} was made from the embedded sample, not from the competition's test images, "
             "and Kaggle would score it as noise. Put the competition's archive at "
@@ -99,13 +121,29 @@ def check(path: Path) -> Labels:
     return read(path, expected_rows=TEST_ROWS)
 
 
-def read_record(path: Path) -> dict[str, Any] | None:
-    """What the JSON beside a submission says of it; None if there is none, or of another CSV."""
+def write_record(path: Path, record: SubmissionRecord) -> None:
+    """Write the JSON that explains the CSV ``path`` next to it."""
+    write_json(path.with_suffix(".json"), asdict(record))
+
+
+def read_record(path: Path) -> SubmissionRecord | None:
+    """What the JSON next to a CSV says of it; None if there is none, or it is of another CSV.
+
+    Raises:
+        ArtifactError: the JSON is damaged.
+    """
     record_path = path.with_suffix(".json")
     if not (path.is_file() and record_path.is_file()):
         return None
-    record = read_json(record_path)
-    return record if isinstance(record, dict) and record.get("sha256") == sha256(path) else None
+    try:
+        record = TypeAdapter(SubmissionRecord).validate_python(read_json(record_path), strict=False)
+    except ValidationError as error:
+        field = ".".join(map(str, error.errors()[0]["loc"])) or "the whole"
+        raise ArtifactError(
+            f"{record_path} is damaged: expected what the predict stage writes, but {field} is "
+            "missing or of another kind. Write both files again with: dvc repro --force predict"
+        ) from None
+    return record if record.sha256 == sha256(path) else None
 
 
 def _parse(place: str, column: str, cell: str, low: int, high: int) -> int:

@@ -6,23 +6,25 @@ Kaggle's own list is asked before anything is sent.
 
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
 from pipeline.data.dataset import Provenance
 from pipeline.errors import KaggleError, SubmissionError
 from pipeline.files import atomic_path, read_json, sha256
-from pipeline.kaggle.client import Client, OutcomeUnknownError, Submission, Timeouts
+from pipeline.kaggle.client import Client, OutcomeUnknownError
+from pipeline.kaggle.session import Timeouts
+from pipeline.kaggle.submission import Submission
 from pipeline.submissions import file as submission
 from pipeline.submissions import log as submission_log
+from pipeline.submissions.file import SubmissionRecord
 from pipeline.submissions.log import Entry
 
 _FOR_ALL_ROWS = "all-"
-"""How the names of members begin that trained on every row, so that nothing can judge them."""
+"""How the names of members begin that trained on every row, so that no image can evaluate them."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,12 @@ class SubmissionPaths:
 
     Attributes:
         provenance: the JSON that says which data is in use.
-        evaluation: the folder that tells the out-of-fold accuracy, and which members it judges.
-        log: the log of uploads; copies of what was sent lie in ``sent`` beside it.
+        metrics: the JSON that tells the out-of-fold accuracy, and of which members.
+        log: the log of uploads; copies of what was sent lie in ``sent`` next to it.
     """
 
     provenance: Path
-    evaluation: Path
+    metrics: Path
     log: Path
 
     def sent(self, digest: str) -> Path:
@@ -45,7 +47,7 @@ class SubmissionPaths:
 
 
 def submit(
-    path: Path, record: dict[str, Any], message: str, paths: SubmissionPaths, client: Client
+    path: Path, record: SubmissionRecord, message: str, paths: SubmissionPaths, client: Client
 ) -> Entry:
     """Upload a submission and log it.
 
@@ -64,8 +66,8 @@ def submit(
         return _submit(path, record, message, paths, client)
 
 
-def check(path: Path, provenance: Path) -> dict[str, Any]:
-    """What the JSON beside a submission says of it, after everything was checked.
+def check(path: Path, provenance: Path) -> SubmissionRecord:
+    """What a submission came from, after everything was checked.
 
     Raises:
         SubmissionError: Kaggle would refuse the file, or nothing vouches for it, or it was made
@@ -75,32 +77,33 @@ def check(path: Path, provenance: Path) -> dict[str, Any]:
     record = submission.read_record(path)
     if record is None:
         raise SubmissionError(
-            f"{path} has no {path.with_suffix('.json').name} beside it that belongs to it: "
+            f"{path} has no {path.with_suffix('.json').name} next to it that belongs to it: "
             "expected the two as dvc repro writes them, so that the log can tell what was sent. "
             "Run: dvc repro"
         )
-    made_from, in_use = record["provenance"], read_json(provenance)
-    if made_from != in_use:
+    in_use = Provenance(**read_json(provenance))
+    if record.provenance != in_use:
         raise SubmissionError(
-            f"{path} was made from {Provenance(**made_from)}, but the data in use is "
-            f"{Provenance(**in_use)}: expected the same. Run: dvc repro"
+            f"{path} was made from {record.provenance}, but the data in use is {in_use}: expected "
+            "the same. Run: dvc repro"
         )
     return record
 
 
-def find_accuracy(record: dict[str, Any], evaluation: Path) -> float | None:
-    """The out-of-fold accuracy of a submission; None unless its very members were judged."""
-    metrics, judged = evaluation / "metrics.json", evaluation / "members.json"
-    if not (metrics.exists() and judged.exists()):
+def find_accuracy(record: SubmissionRecord, metrics: Path) -> float | None:
+    """The out-of-fold accuracy of a submission; None unless its very members were evaluated."""
+    if not metrics.exists():
         return None
+    content = read_json(metrics)
     members = {
         name: digest
-        for name, digest in record["members"].items()
+        for name, digest in record.members.items()
         if not name.startswith(_FOR_ALL_ROWS)
     }
-    if not members or members != read_json(judged):
-        return None
-    return float(read_json(metrics)["accuracy"])
+    match content:
+        case {"accuracy": float(accuracy), "members": dict(evaluated)}:
+            return accuracy if members and members == evaluated else None
+    return None
 
 
 def wait_for_score(
@@ -138,14 +141,14 @@ def refresh(paths: SubmissionPaths, client: Client) -> list[Entry]:
 
 
 def _submit(
-    path: Path, record: dict[str, Any], message: str, paths: SubmissionPaths, client: Client
+    path: Path, record: SubmissionRecord, message: str, paths: SubmissionPaths, client: Client
 ) -> Entry:
-    accuracy = find_accuracy(record, paths.evaluation)
+    accuracy = find_accuracy(record, paths.metrics)
     listed = client.submissions()
     entries = submission_log.merge(submission_log.read(paths.log), listed)
-    if earlier := submission_log.find(entries, record["sha256"]):
+    if earlier := submission_log.find(entries, record.sha256):
         if not earlier.params_sha256:  # its answer was lost, or it was sent from another copy
-            entries[entries.index(earlier)] = submission_log.complete(earlier, record, accuracy)
+            entries[entries.index(earlier)] = _complete(earlier, record, accuracy)
         submission_log.write(paths.log, entries)
         raise SubmissionError(
             f"{path} was already submitted on {earlier.time} as number {earlier.reference} "
@@ -155,17 +158,17 @@ def _submit(
         )
     if not client.submissions_left():
         raise SubmissionError(
-            f"{path} was not sent: today's submissions are used up. Kaggle counts anew at midnight "
-            "UTC; try again then."
+            f"{path} was not sent: today's submissions are used up. Try again after midnight UTC, "
+            "when Kaggle starts a new count."
         )
-    reference = _send(path, record["sha256"], message, paths, client, listed)
+    reference = _send(path, record.sha256, message, paths, client, listed)
     entry = Entry(
         time=submission_log.timestamp(datetime.now(UTC)),
         reference=str(reference),
         submissions_left=_count_left(client),
         message=message,
     )
-    entry = submission_log.complete(entry, record, accuracy)
+    entry = _complete(entry, record, accuracy)
     submission_log.write(paths.log, [*entries, entry])
     return entry
 
@@ -195,6 +198,18 @@ def _send(
     except KaggleError:
         sent.unlink()
         raise
+
+
+def _complete(entry: Entry, record: SubmissionRecord, accuracy: float | None) -> Entry:
+    """Add what the file came from, and its out-of-fold accuracy."""
+    return replace(
+        entry,
+        out_of_fold_accuracy="" if accuracy is None else f"{accuracy:.5f}",
+        sha256=record.sha256,
+        commit=record.commit or "",
+        params_sha256=record.params_sha256,
+        members=" ".join(record.members),
+    )
 
 
 def _update(paths: SubmissionPaths, listed: list[Submission]) -> list[Entry]:

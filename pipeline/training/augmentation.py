@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import IMAGE_SIZE
-from pipeline.networks.backend import tf
+from pipeline.networks.backend import keras, tf
 
-Transforms = NDArray[np.float32]
+Warps = NDArray[np.float32]
 """``(n, 8)``: output pixel (x, y) shows input pixel ((a x + b y + c) / k, (d x + e y + f) / k),
-k = g x + h y + 1, as `tf.raw_ops.ImageProjectiveTransformV3` reads it."""
+k = g x + h y + 1, as `keras.ops.image.affine_transform` reads it."""
 
 
 @dataclass(frozen=True)
-class Warp:
+class WarpLimits:
     """How far an image may be warped; each value is a bound in both directions, drawn uniformly.
 
     Attributes:
@@ -32,8 +32,8 @@ class Warp:
     zoom_fraction: float
 
 
-def draw_transforms(warp: Warp, num_images: int, generator: np.random.Generator) -> Transforms:
-    """Draw one affine transform per image: float32 ``(num_images, 8)``.
+def draw_warps(limits: WarpLimits, num_images: int, generator: np.random.Generator) -> Warps:
+    """Draw one affine warp per image: float32 ``(num_images, 8)``.
 
     The output is scaled, then rotated, then shifted, about the image's centre.
     """
@@ -41,9 +41,9 @@ def draw_transforms(warp: Warp, num_images: int, generator: np.random.Generator)
     def uniform(bound: float) -> NDArray[np.float64]:
         return generator.uniform(-bound, bound, num_images)
 
-    angle = np.deg2rad(uniform(warp.rotation_degrees))
-    scale_x, scale_y = 1 + uniform(warp.zoom_fraction), 1 + uniform(warp.zoom_fraction)
-    shift_x, shift_y = uniform(warp.shift_pixels), uniform(warp.shift_pixels)
+    angle = np.deg2rad(uniform(limits.rotation_degrees))
+    scale_x, scale_y = 1 + uniform(limits.zoom_fraction), 1 + uniform(limits.zoom_fraction)
+    shift_x, shift_y = uniform(limits.shift_pixels), uniform(limits.shift_pixels)
 
     # The inverse map: from an output pixel back to the input pixel that it shows.
     a, b = np.cos(angle) / scale_x, np.sin(angle) / scale_x
@@ -55,18 +55,13 @@ def draw_transforms(warp: Warp, num_images: int, generator: np.random.Generator)
     return np.stack([a, b, c, d, e, f, zero, zero], axis=1).astype(np.float32)
 
 
-def apply_transforms(images: tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
-    """Resample uint8 images ``(n, 28, 28)`` by ``transforms`` ``(n, 8)``, bilinearly.
+def apply_warps(images: tf.Tensor, warps: tf.Tensor) -> tf.Tensor:
+    """Resample uint8 images ``(n, 28, 28)`` by ``warps`` ``(n, 8)``, bilinearly.
 
     What comes from outside the image is background. The result is rounded to uint8, so that a
     network sees in training what it is given later.
     """
-    warped = tf.raw_ops.ImageProjectiveTransformV3(
-        images=tf.cast(images[..., tf.newaxis], tf.float32),
-        transforms=transforms,
-        output_shape=[IMAGE_SIZE, IMAGE_SIZE],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="CONSTANT",
+    warped = keras.ops.image.affine_transform(
+        tf.cast(images[..., tf.newaxis], tf.float32), warps, data_format="channels_last"
     )
     return tf.cast(tf.round(warped[..., 0]), tf.uint8)

@@ -6,52 +6,18 @@ faster way is known for are left to it.
 """
 
 import math
-import time
 from collections.abc import Callable
-from functools import cache
-from typing import Literal
 
-from pipeline.networks.backend import keras, tf
+from pipeline.networks.backend import ComputeDtype, keras, tf
 
-ComputeDtype = Literal["bfloat16", "float32"]
 Gradients = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
-_MEASUREMENTS = 50
-_WORTH_IT_FROM = 1.5
-"""Processors with bfloat16 come to 1.9 and more, those that imitate it to 0.3 and less; without
-oneDNN the two types are about as fast, give or take a third from one measurement to the next."""
-
 _SMALL_MAP_PIXELS = 36
-"""Up to here the gradient of the filters is faster as a convolution: benchmarks/RESULTS.md."""
+"""Up to here the gradient of the filters is faster as a convolution
+(docs/experiments/training-speed.md)."""
 
 
-def choose_compute_dtype(wanted: Literal["auto", "bfloat16", "float32"]) -> ComputeDtype:
-    """What is wanted; for "auto", bfloat16 where the processor multiplies it natively.
-
-    That is measured: not every system tells what its processor has.
-    """
-    if wanted != "auto":
-        return wanted
-    return "bfloat16" if measure_speedup() >= _WORTH_IT_FROM else "float32"
-
-
-@cache
-def measure_speedup() -> float:
-    """How many times as fast a convolution is with bfloat16 as with float32; measured once."""
-    seconds = {"bfloat16": math.inf, "float32": math.inf}
-    operands = {
-        dtype: (tf.ones((128, 12, 12, 32), dtype), tf.ones((3, 3, 32, 64), dtype))
-        for dtype in seconds
-    }
-    for _ in range(_MEASUREMENTS):
-        for dtype, (maps, kernel) in operands.items():
-            began = time.perf_counter()
-            tf.nn.conv2d(maps, kernel, 1, "SAME").numpy()
-            seconds[dtype] = min(seconds[dtype], time.perf_counter() - began)
-    return seconds["float32"] / seconds["bfloat16"]
-
-
-def speed_up(model: keras.Model, compute_dtype: ComputeDtype) -> keras.Model:
+def with_fast_layers(model: keras.Model, compute_dtype: ComputeDtype) -> keras.Model:
     """A model that trains like ``model`` but faster, with the same weights in the same order.
 
     With bfloat16 the variables, the statistics of batch normalisation and the logits remain

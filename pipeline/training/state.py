@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from pipeline.errors import ArtifactError
-from pipeline.files import atomic_path, is_corruption
+from pipeline.files import atomic_path, corruption_as
 
 Weights = list[NDArray[Any]]
 
@@ -24,24 +24,24 @@ class TrainingState:
 
     Attributes:
         history: one mapping per finished epoch: epoch (from 1), images, loss, accuracy, seconds
-            and, with a stopping slice, stopping_loss and stopping_accuracy.
-        kept_epoch: the epoch with the lowest stopping loss until the learning rate falls; then, or
-            without a slice, the last one.
-        anneal_after: the last epoch at the full learning rate, once that is known.
+            and, with a validation set, val_loss and val_accuracy.
+        best_epoch: the epoch with the lowest validation loss until the decay begins; then, or
+            without a validation set, the last one.
+        decay_from_epoch: the last epoch at the full learning rate, once that is known.
         finished: whether the fit has ended.
         weights: the model's weights.
         optimizer: the optimizer's variables.
-        kept_weights: the model's weights after ``kept_epoch``.
+        best_weights: the model's weights after ``best_epoch``.
         row_losses: a single array: each training image's loss when it was last fitted.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
-    kept_epoch: int = 0
-    anneal_after: int | None = None
+    best_epoch: int = 0
+    decay_from_epoch: int | None = None
     finished: bool = False
     weights: Weights = field(default_factory=list)
     optimizer: Weights = field(default_factory=list)
-    kept_weights: Weights = field(default_factory=list)
+    best_weights: Weights = field(default_factory=list)
     row_losses: Weights = field(default_factory=list)
 
     def groups(self) -> dict[str, Weights]:
@@ -49,7 +49,7 @@ class TrainingState:
         return {
             "weights": self.weights,
             "optimizer": self.optimizer,
-            "kept_weights": self.kept_weights,
+            "best_weights": self.best_weights,
             "row_losses": self.row_losses,
         }
 
@@ -62,8 +62,8 @@ class TrainingState:
         }
         scalars = {
             "history": self.history,
-            "kept_epoch": self.kept_epoch,
-            "anneal_after": self.anneal_after,
+            "best_epoch": self.best_epoch,
+            "decay_from_epoch": self.decay_from_epoch,
             "finished": self.finished,
         }
         with atomic_path(path) as temporary, temporary.open("wb") as file:
@@ -74,20 +74,20 @@ class TrainingState:
         """Read what `save` wrote; a fresh state if there is nothing."""
         if not path.exists():
             return cls()
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                state = cls(**json.loads(str(arrays["scalars"])))
-                for name in arrays.files:
-                    group, _, index = name.partition("/")
-                    if index:
-                        state.groups()[group].append(arrays[name])
-        except Exception as error:
-            if not (is_corruption(error) or isinstance(error, TypeError)):
-                raise
-            raise ArtifactError(
-                f"{path}, the state of an interrupted training run, is damaged: {error}. "
-                "Delete it to start that run over, then run: dvc repro"
-            ) from None
+        with (
+            corruption_as(
+                lambda reason: ArtifactError(
+                    f"{path}, the state of an interrupted training run, is damaged: {reason}. "
+                    "Delete it to start that run over, then run: dvc repro"
+                )
+            ),
+            np.load(path, allow_pickle=False) as arrays,
+        ):
+            state = cls(**json.loads(str(arrays["scalars"])))
+            for name in arrays.files:
+                group, _, index = name.partition("/")
+                if index:
+                    state.groups()[group].append(arrays[name])
         return state
 
 

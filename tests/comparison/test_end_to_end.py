@@ -1,138 +1,135 @@
-"""Real DVC on the embedded sample: the second pipeline, killed and continued, beside the first."""
+"""Real DVC: the comparison, killed and continued, and the main project, which never names it."""
 
 import re
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
 
+from pipeline.data import dataset
+from pipeline.data.dataset import TrainingDigits
 from tests.conftest import ROOT, environment, make_project, run
 
-PATIENCE_SECONDS = 120
-PIPELINE = "comparison/dvc.yaml"
-ARCHITECTURES = "[dense_baseline, shallow_cnn_few_maps]"
+FILES = ("*.*", ".dvcignore", ".dvc/config", ".dvc/.gitignore")
+WITHOUT_GIT = ".dvc/config.local"
 KILLED = "dense_baseline-ours-0"
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone in which two small networks are to be compared, its data prepared."""
-    folder = make_project(tmp_path_factory.mktemp("second") / "project", git=False)
-    (folder / "comparison").mkdir(exist_ok=True)
-    for path in (ROOT / "comparison").glob("*.*"):
-        if path.name != "dvc.lock":
-            shutil.copy(path, folder / "comparison")
-    (folder / "comparison/params.yaml").write_text(
-        f"fold: 0\nseeds: [0]\narchitectures: {ARCHITECTURES}\n"
-        "baseline: dense_baseline\n"
-        "budget: {author_multiply_adds: 1.0, author_min_epochs: 1, author_max_epochs: 1, "
-        "our_epochs: 10}\n"
-        "robustness: {architectures: [dense_baseline], shift_pixels: [0, 6], "
-        "rotation_degrees: [0, 45]}\n"
-    )
-    run(folder, "dvc", "repro", "prepare")
+def add_comparison(project: Path) -> Path:
+    """Copy the comparison as a fresh clone has it; give its folder."""
+    folder = project / "comparison"
+    for pattern in FILES:
+        for path in (ROOT / "comparison").glob(pattern):
+            target = folder / path.relative_to(ROOT / "comparison")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_file() and path.name != "dvc.lock":
+                shutil.copy(path, target)
     return folder
 
 
-def stages_run(output: str) -> list[str]:
-    return [name.partition(":")[2] or name for name in re.findall(r"Running stage '(.+)'", output)]
+@pytest.fixture(scope="module")
+def comparison(training_digits: TrainingDigits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The comparison of a small network, next to prepared data, in a folder without Git."""
+    project = make_project(tmp_path_factory.mktemp("second") / "project", git=False)
+    folder = add_comparison(project)
+    shutil.copy(project / WITHOUT_GIT, folder / WITHOUT_GIT)
+    (folder / "params.yaml").write_text(
+        "fold: 0\nseeds: [0]\narchitectures: [dense_baseline]\nbaseline: dense_baseline\n"
+        "budget: {author_multiply_adds: 1.0, author_min_epochs: 1, author_max_epochs: 1, "
+        "our_epochs: 20}\n"
+        "robustness: {architectures: [dense_baseline], shift_pixels: [0, 6], "
+        "rotation_degrees: [0, 45]}\n"
+    )
+    repeated = TrainingDigits(
+        np.tile(training_digits.images, (40, 1, 1)),
+        np.tile(training_digits.labels, 40),
+        np.tile(training_digits.folds, 40),
+        training_digits.provenance,
+    )
+    dataset.save(project / "data/prepared/train.npz", repeated)
+    return folder
 
 
-def test_comparison_runs_beside_the_main_job_and_survives_a_kill(
-    project: Path, tmp_path: Path
-) -> None:
-    kill_during(project, tmp_path / "log", f"{KILLED}  epoch   2")
+def test_comparison_survives_a_kill_and_ends_in_tables(comparison: Path) -> None:
+    kill_during(comparison, f"{KILLED}  epoch")
 
-    output = run(project, "dvc", "repro", PIPELINE)
+    output = run(comparison, "dvc", "repro")
     assert re.search(rf"{KILLED}: continuing after epoch \d+", output)
-    assert stages_run(output) == [
-        "source",
+    assert re.findall(r"Running stage '(.+)'", output) == [
         "train@dense_baseline",
-        "train@shallow_cnn_few_maps",
         "robustness@dense_baseline",
         "summarize",
     ]
 
-    results = project / "comparison/results"
-    table = pd.read_csv(results / "comparison.csv")
-    assert list(zip(table["architecture"], table["recipe"], strict=True)) == [
-        (name, recipe)
-        for name in ("dense_baseline", "shallow_cnn_few_maps")
-        for recipe in ("author", "ours")
-    ]
-    assert (table["images"] == 288).all()
-    assert (results / "comparison.md").read_text().startswith("**This is of the embedded sample")
-    moved = pd.read_csv(results / "robustness.csv").set_index(["moved", "amount"])["accuracy"]
-    assert moved["shift", 0] == moved["rotation", 0] > 0.8
-    assert moved["shift", 6] < 0.5
-    output = run(project, "python", "-m", "comparison.publish", status=1)
-    assert "is of the embedded sample" in output
+    table = pd.read_csv(comparison / "results/comparison.csv")
+    assert table["recipe"].tolist() == ["author", "ours"]
+    assert (table["images"] == 800).all()
+    text = (comparison / "results/comparison.md").read_text()
+    assert text.startswith("**This is of the embedded sample")
+    moved = pd.read_csv(comparison / "results/robustness.csv").set_index(["moved", "amount"])
+    assert moved["accuracy"]["shift", 0] == moved["accuracy"]["rotation", 0] > 0.8
+    assert moved["accuracy"]["shift", 6] < 0.8
 
-    assert stages_run(run(project, "dvc", "repro", PIPELINE)) == ["source"]
-    assert_root_does_not_show_it(project)
-    assert_further_seed_trains_only_itself(project)
+    assert "up to date" in run(comparison, "dvc", "repro")
 
 
-def kill_during(project: Path, log: Path, line: str) -> None:
+def kill_during(folder: Path, line: str) -> None:
     """Run the comparison until ``line`` is printed; then kill DVC and what it started.
 
     DVC goes first: while its command runs it writes nothing. Killed after the command, it may be
     about to write the file of its locks, which it does not replace in one step.
     """
-    with log.open("w") as file:
-        process = psutil.Popen(
-            ["dvc", "repro", PIPELINE],
-            cwd=project,
-            env=environment(project),
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
+    process = psutil.Popen(
+        ["dvc", "repro"],
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    printed: list[str] = []
     try:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while line not in log.read_text():
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.02)
+        while not (printed and line in printed[-1]):
+            printed.append(process.stdout.readline())
+            assert printed[-1], printed
     finally:
         left = [process, *process.children(recursive=True)] if process.is_running() else []
         for each in left:
             each.send_signal(signal.SIGKILL)
-        psutil.wait_procs(left, timeout=PATIENCE_SECONDS)
+        psutil.wait_procs(left)
+        process.stdout.close()
 
 
-def assert_root_does_not_show_it(project: Path) -> None:
-    planned = tell(project, "repro", "--dry")
-    assert "comparison" not in planned
-    assert [name.partition("@")[0] for name in stages_run(planned)][:2] == ["source", "train"]
-    assert "comparison" not in tell(project, "metrics", "show")
-    plots = tell(project, "plots", "show", "--json")
-    assert "reports/data/class_counts.png" in plots
-    assert "comparison" not in plots
+def test_main_project_never_names_the_comparison(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    add_comparison(project)
+    stages, _, _ = (project / "dvc.yaml").read_text().partition("\n  prepare:")
+    (project / "dvc.yaml").write_text(stages)
+    run(project, "dvc", "remote", "add", "--default", "storage", str(tmp_path / "remote"))
+    commit(project)
+    told = run(project, "dvc", "repro")
+    commit(project)
+    told += run(project, "dvc", "push")
+    told += run(project, "dvc", "exp", "run", "--name=trial", "--set-param=seed=1")
+    run(project, "git", "checkout", "--", ".")
+    told += run(project, "dvc", "exp", "apply", "trial")
+    assert "\nseed: 1 " in (project / "params.yaml").read_text()
+    told += run(project, "dvc", "status")
+
+    run(tmp_path, "git", "clone", "--quiet", "project", "clone")
+    told += run(tmp_path / "clone", "dvc", "pull")
+    assert (tmp_path / "clone/data/raw/provenance.json").exists()
+    assert "comparison" not in told
+
+    planned = run(tmp_path / "clone/comparison", "dvc", "repro", "--dry", status=255)
+    assert "data/prepared/train.npz" in planned
 
 
-def tell(project: Path, *arguments: str) -> str:
-    """What DVC says, though the main job has yet to be run."""
-    done = subprocess.run(
-        ["dvc", *arguments],
-        cwd=project,
-        env=environment(project),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return done.stdout
-
-
-def assert_further_seed_trains_only_itself(project: Path) -> None:
-    path = project / "comparison/params.yaml"
-    path.write_text(path.read_text().replace("seeds: [0]", "seeds: [0, 1]"))
-    output = run(project, "dvc", "repro", f"{PIPELINE}:train@dense_baseline")
-    assert sorted(re.findall(r"(\S+)  epoch   1 ", output)) == [
-        "dense_baseline-author-1",
-        "dense_baseline-ours-1",
-    ]
+def commit(project: Path) -> None:
+    run(project, "git", "add", ".")
+    run(project, "git", "commit", "--quiet", "--message=next")

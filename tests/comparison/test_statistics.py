@@ -1,11 +1,13 @@
 """Against values worked out by hand, and the claims."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from comparison.record import RunRecord
 from comparison.references import REFERENCES
 from comparison.statistics import (
     Hits,
@@ -19,22 +21,29 @@ from comparison.statistics import (
 
 
 def hits(*rows: str) -> Hits:
-    """One row per seed, one character per image: 1 where it was read right."""
+    """One row per seed, one character per image: 1 where the prediction is correct."""
     return np.array([[character == "1" for character in row] for row in rows])
 
 
-def record(**changes: Any) -> dict[str, Any]:
-    return {
-        "architecture": "shallow_cnn",
-        "recipe": "author",
-        "parameters": 10,
-        "multiply_adds": 20,
-        "epochs": 3,
-        "max_epochs": 3,
-        "asked_epochs": 12,
-        "fitted_images": 600,
-        "training_seconds": 2.0,
-    } | changes
+RECORD = RunRecord(
+    architecture="shallow_cnn",
+    recipe="author",
+    seed=0,
+    sample=False,
+    parameters=10,
+    multiply_adds=20,
+    epochs=3,
+    max_epochs=3,
+    asked_epochs=12,
+    fitted_images=600,
+    training_seconds=2.0,
+    correct=2,
+    evaluated_images=4,
+)
+
+
+def record(**changes: Any) -> RunRecord:
+    return replace(RECORD, **changes)
 
 
 def test_seeds_are_averaged_and_do_not_count_as_further_images() -> None:
@@ -46,7 +55,7 @@ def test_seeds_are_averaged_and_do_not_count_as_further_images() -> None:
 
 
 def test_paired_difference_of_one_seed_is_that_of_agresti_and_min() -> None:
-    """Of 10 images ours alone reads 3, theirs alone 1: (3 − 1) / 12 ± 1.96 √(5 − 4/12) / 12."""
+    """Of 10 images ours alone gets 3, theirs alone 1: (3 − 1) / 12 ± 1.96 √(5 − 4/12) / 12."""
     difference = paired_difference(hits("1111110000"), hits("1110001000"))
     half = 1.959964 * math.sqrt(5 - 4 / 12) / 12
     assert difference.value == pytest.approx(0.2)
@@ -54,7 +63,7 @@ def test_paired_difference_of_one_seed_is_that_of_agresti_and_min() -> None:
     assert difference.high == pytest.approx(2 / 12 + half)
 
 
-def test_paired_difference_compares_shares_of_seeds() -> None:
+def test_paired_difference_compares_fractions_of_seeds() -> None:
     """Per image: 1 − 0.5, 0.5 − 1, 0 − 0, 1 − 0; their sum is 1, that of their squares 1.5."""
     difference = paired_difference(hits("1101", "1001"), hits("1100", "0100"))
     half = 1.959964 * math.sqrt((1.5 + 1) / 6 - (1 / 6) ** 2) / math.sqrt(6)
@@ -82,7 +91,7 @@ def test_interval_covers_the_true_difference_as_often_as_it_says() -> None:
     generator = np.random.default_rng(0)
     covered = 0
     for _ in range(1_000):
-        hard = generator.random(2_000) < 0.03  # images that networks may misread
+        hard = generator.random(2_000) < 0.03  # images that networks may misclassify
         one = ~(hard & (generator.random((3, 2_000)) < 0.4))
         other = ~(hard & (generator.random((3, 2_000)) < 0.6))
         difference = paired_difference(one, other)
@@ -105,7 +114,7 @@ def test_run_that_stopped_by_itself_was_not_cut() -> None:
     told = explain_miss(REFERENCES["deep_cnn"], [stopped])
     assert told == "claimed on images that stopped the author's training"
     assert "10 of 100 epochs" in explain_miss(
-        REFERENCES["deep_cnn"], [stopped, stopped | {"epochs": 10}]
+        REFERENCES["deep_cnn"], [stopped, replace(stopped, epochs=10)]
     )
 
 

@@ -1,7 +1,6 @@
 """Runs as the train stage leaves them, made by hand, to tables and figures."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,16 +8,16 @@ import pytest
 from PIL import Image
 
 from comparison import summarize
-from comparison.references import REFERENCES
+from comparison.record import RunRecord, write_run
+from comparison.references import REFERENCES, Whose
 from comparison.settings import RESULTS, ROBUSTNESS, RUNS, Settings
 from comparison.statistics import tabulate
 from comparison.summarize import load_runs, tabulate_variations, write_markdown
 from pipeline.errors import ArtifactError
-from pipeline.files import write_json
 
 BASELINE = "pooled_cnn"
 LABELS = np.tile(np.arange(10, dtype=np.uint8), 20)
-WRONG = {
+ERRORS: dict[tuple[str, Whose], int] = {
     (BASELINE, "ours"): 2,
     ("dense_baseline", "author"): 4,
     ("dense_baseline", "ours"): 30,
@@ -35,7 +34,7 @@ CHOSEN = Settings.model_validate(
     {
         "fold": 0,
         "seeds": [0, 1],
-        "architectures": list(dict.fromkeys(name for name, _ in WRONG)),
+        "architectures": list(dict.fromkeys(name for name, _ in ERRORS)),
         "baseline": BASELINE,
         "budget": {
             "author_multiply_adds": 1.0,
@@ -52,26 +51,28 @@ CHOSEN = Settings.model_validate(
 )
 
 
-def write_run(name: str, recipe: str, seed: int, **changes: Any) -> Path:
+def leave_run(name: str, recipe: Whose, seed: int, *, sample: bool = False) -> Path:
     folder = RUNS / name / f"{recipe}-{seed}"
     folder.mkdir(parents=True)
     predicted = LABELS.copy()
-    predicted[: WRONG[name, recipe]] += 1
+    predicted[: ERRORS[name, recipe]] += 1
     np.savez(folder / "predictions.npz", labels=LABELS, predicted=predicted)
-    record = {
-        "architecture": name,
-        "recipe": recipe,
-        "seed": seed,
-        "sample": False,
-        "parameters": 1_000 if name == "shallow_cnn" else 250,
-        "multiply_adds": 1_500_000,
-        "epochs": 3,
-        "max_epochs": 3,
-        "asked_epochs": 12,
-        "fitted_images": 3_000,
-        "training_seconds": 10.0 + seed,
-    }
-    write_json(folder / "member.json", record | changes)
+    record = RunRecord(
+        architecture=name,
+        recipe=recipe,
+        seed=seed,
+        sample=sample,
+        parameters=1_000 if name == "shallow_cnn" else 250,
+        multiply_adds=1_500_000,
+        epochs=3,
+        max_epochs=3,
+        asked_epochs=12,
+        fitted_images=3_000,
+        training_seconds=10.0 + seed,
+        correct=int((predicted == LABELS).sum()),
+        evaluated_images=len(LABELS),
+    )
+    write_run(folder, record)
     return folder
 
 
@@ -79,9 +80,9 @@ def write_run(name: str, recipe: str, seed: int, **changes: Any) -> Path:
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("comparison.settings.load", lambda: CHOSEN)
-    for name, recipe in WRONG:
+    for name, recipe in ERRORS:
         for seed in CHOSEN.seeds:
-            write_run(name, recipe, seed)
+            leave_run(name, recipe, seed)
     ROBUSTNESS.mkdir()
     for name in CHOSEN.robustness.architectures:
         rows = [
@@ -96,8 +97,8 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_results_hold_a_row_per_architecture_and_recipe(runs: Path) -> None:
     summarize.main()
     table = pd.read_csv(RESULTS / "comparison.csv")
-    assert list(zip(table["architecture"], table["recipe"], strict=True)) == list(WRONG)
-    assert (1 - table["accuracy"]).to_numpy() * 200 == pytest.approx(list(WRONG.values()))
+    assert list(zip(table["architecture"], table["recipe"], strict=True)) == list(ERRORS)
+    assert (1 - table["accuracy"]).to_numpy() * 200 == pytest.approx(list(ERRORS.values()))
     assert len(pd.read_csv(RESULTS / "robustness.csv")) == 16
     for name in ("accuracy_over_time", "robustness"):
         with Image.open(RESULTS / f"{name}.png") as picture:
@@ -133,7 +134,7 @@ def test_variations_are_compared_to_what_they_vary(runs: Path) -> None:
 
 def test_results_of_the_sample_say_so(runs: Path) -> None:
     (RUNS / BASELINE / "ours-0").rename(RUNS / "old")
-    write_run(BASELINE, "ours", 0, sample=True)
+    leave_run(BASELINE, "ours", 0, sample=True)
     summarize.main()
     text = (RESULTS / "comparison.md").read_text(encoding="utf-8")
     assert text.startswith(summarize.SAMPLE_NOTICE)
@@ -145,8 +146,14 @@ def test_missing_run_is_named(runs: Path) -> None:
         summarize.main()
 
 
-def test_run_judged_by_other_images_is_refused(runs: Path) -> None:
+def test_run_of_another_version_is_refused(runs: Path) -> None:
+    (RUNS / BASELINE / "ours-1/run.json").write_text('{"recipe": "ours"}')
+    with pytest.raises(ArtifactError, match="ours-1 is of another version of the comparison"):
+        summarize.main()
+
+
+def test_run_evaluated_on_other_images_is_refused(runs: Path) -> None:
     path = RUNS / "shallow_cnn/ours-0/predictions.npz"
     np.savez(path, labels=LABELS[::-1], predicted=LABELS)
-    with pytest.raises(ArtifactError, match="shallow_cnn/ours-0 was judged by other images"):
+    with pytest.raises(ArtifactError, match="shallow_cnn/ours-0 was evaluated on other images"):
         summarize.main()

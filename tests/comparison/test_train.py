@@ -8,16 +8,19 @@ import pytest
 from filelock import FileLock
 
 from comparison import settings
+from comparison.record import read_run
 from comparison.settings import RUNS, STATES, Settings
-from comparison.train import fit_all, fit_free, list_runs
-from pipeline import stages
+from comparison.train import list_runs, train_all
+from pipeline import architectures, stages
 from pipeline.data import dataset
 from pipeline.data.dataset import Images, Labels, TrainingDigits
+from pipeline.ensemble.averaging import predict_probabilities
 from pipeline.errors import ParamsError
-from pipeline.files import read_json
-from pipeline.networks.trained import load_network, predict_probabilities
-from pipeline.training import loop as training
+from pipeline.networks.record import read_record
+from pipeline.networks.trained import load_network
+from pipeline.training import loop, network
 from pipeline.training.state import TrainingState
+from pipeline.training.task import Task
 from tests.conftest import ROOT
 
 NAME = "dense_baseline"
@@ -37,12 +40,12 @@ def choose(**changes: Any) -> Settings:
 
 def train(architecture: str, chosen: Settings) -> None:
     data = dataset.load_training(stages.TRAIN)
-    fit_all(list_runs(architecture, chosen, data), data)
+    train_all(list_runs(architecture, chosen, data), data)
 
 
 @pytest.fixture(scope="module")
 def three_folds(training_digits: TrainingDigits) -> TrainingDigits:
-    """Enough images that the slice which stops training holds every digit."""
+    """Enough images that a validation set holds every digit."""
     return TrainingDigits(
         np.tile(training_digits.images, (8, 1, 1)),
         np.tile(training_digits.labels, 8),
@@ -65,15 +68,18 @@ def trained(
 
 
 def test_run_says_what_it_did(trained: Path) -> None:
-    author, ours = (read_json(RUNS / NAME / f"{whose}-0/member.json") for whose in WHOSE)
-    assert (author["epochs"], author["asked_epochs"]) == (3, 5)
-    assert author["fitted_images"] == 3 * 320  # nothing stops this author: no row is set aside
-    assert ours["epochs"] == 3
-    assert ours["fitted_images"] < 3 * 320
-    assert author["parameters"] == ours["parameters"] == 101_770
-    assert author["multiply_adds"] == 784 * 128 + 128 * 10
-    assert author["conditions"]["plan"]["recipe"]["warp"]["rotation_degrees"] == 0
-    assert ours["conditions"]["plan"]["recipe"]["warp"]["rotation_degrees"] > 0
+    folders = [RUNS / NAME / f"{whose}-0" for whose in WHOSE]
+    author, ours = map(read_run, folders)
+    assert (author.epochs, author.asked_epochs) == (3, 5)
+    assert author.fitted_images == 3 * 320  # nothing stops this author: no validation set
+    assert ours.epochs == 3
+    assert ours.fitted_images < 3 * 320
+    assert author.parameters == ours.parameters == 101_770
+    assert author.multiply_adds == 784 * 128 + 128 * 10
+    of_author, of_ours = (read_record(folder).conditions for folder in folders)
+    assert of_author.augmentation["rotation_degrees"] == 0
+    assert of_ours.augmentation["rotation_degrees"] > 0
+    assert of_author.train["batch_parts"] == of_ours.train["batch_parts"] == 1
 
 
 @pytest.mark.parametrize("whose", WHOSE)
@@ -81,21 +87,21 @@ def test_predictions_are_those_of_the_saved_network_on_the_fold(
     whose: str, trained: Path, three_folds: TrainingDigits
 ) -> None:
     folder = RUNS / NAME / f"{whose}-0"
-    judged = three_folds.folds == 0
-    probabilities = predict_probabilities(load_network(folder), three_folds.images[judged])
+    held_out = three_folds.folds == 0
+    probabilities = predict_probabilities(load_network(folder), three_folds.images[held_out])
     with np.load(folder / "predictions.npz") as arrays:
         np.testing.assert_array_equal(arrays["predicted"], probabilities.argmax(axis=1))
-        np.testing.assert_array_equal(arrays["labels"], three_folds.labels[judged])
-        right = int((arrays["predicted"] == arrays["labels"]).sum())
-    record = read_json(folder / "member.json")
-    assert (record["right"], record["judged_images"]) == (right, 160)
+        np.testing.assert_array_equal(arrays["labels"], three_folds.labels[held_out])
+        correct = int((arrays["predicted"] == arrays["labels"]).sum())
+    record = read_run(folder)
+    assert (record.correct, record.evaluated_images) == (correct, 160)
 
 
 def test_nothing_is_left_to_be_continued(trained: Path) -> None:
     assert not list(STATES.glob("*.npz"))
 
 
-def test_neither_recipe_fits_or_stops_by_an_image_of_the_fold(
+def test_neither_recipe_trains_or_validates_on_an_image_of_the_fold(
     three_folds: TrainingDigits, in_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     marked = three_folds.images.copy()
@@ -105,15 +111,15 @@ def test_neither_recipe_fits_or_stops_by_an_image_of_the_fold(
         TrainingDigits(marked, three_folds.labels, three_folds.folds, three_folds.provenance),
     )
     seen = []
-    fit = training.fit
+    fit = loop.fit
 
     def spy(model: Any, images: Images, labels: Labels, **rest: Any) -> TrainingState:
         seen.append(images)
-        if rest["stopping"] is not None:
-            seen.append(rest["stopping"][0])
+        if rest["validation"] is not None:
+            seen.append(rest["validation"][0])
         return fit(model, images, labels, **rest)
 
-    monkeypatch.setattr(training, "fit", spy)
+    monkeypatch.setattr(loop, "fit", spy)
     enough_for_patience_to_run_out = BUDGET | {"our_epochs": 22}
     train(NAME, choose(fold=1, budget=enough_for_patience_to_run_out))
     assert [images.shape[:2] for images in seen] == [(1, 320), (1, 310), (1, 10)]
@@ -123,13 +129,13 @@ def test_neither_recipe_fits_or_stops_by_an_image_of_the_fold(
 def test_finished_runs_are_not_repeated_and_a_seed_adds_only_its_own(
     trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(*_: Any, **rest: Any) -> None:
-        raise AssertionError(rest["name"])
+    def refuse(task: Task, *_: Any) -> None:
+        raise AssertionError(task.name)
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "fit", refuse)
+        patched.setattr(network, "fit", refuse)
         train(NAME, choose())
-        assert capsys.readouterr().out.count("right after 3 epochs") == 2
+        assert capsys.readouterr().out.count("correct after 3 epochs") == 2
         with pytest.raises(AssertionError, match="dense_baseline-author-1"):
             train(NAME, choose(seeds=[0, 1]))
         with pytest.raises(AssertionError, match="dense_baseline-ours-0"):
@@ -173,15 +179,16 @@ def test_what_another_process_fits_is_left_to_it(
 ) -> None:
     dataset.save(stages.TRAIN, three_folds)
     runs = list_runs(NAME, choose(), three_folds)
-    with FileLock(runs[0].lock):
-        fit_free(runs, three_folds)
-    assert [run.is_finished for run in runs] == [False, True]
+    tasks = [run.task for run in runs]
+    with FileLock(tasks[0].lock):
+        network.fit_ahead(tasks, three_folds, architectures.build)
+    assert [TrainingState.load(task.state).finished for task in tasks] == [False, True]
     capsys.readouterr()
-    fit_all(runs, three_folds)
+    train_all(runs, three_folds)
     output = capsys.readouterr().out
-    assert "dense_baseline-author-0  epoch   1" in output
+    assert "dense_baseline-author-0  epoch" in output
     assert "dense_baseline-ours-0  epoch" not in output
-    assert output.count("right after 3 epochs") == 2
+    assert output.count("correct after 3 epochs") == 2
 
 
 def test_fold_that_does_not_exist_is_refused(trained: Path) -> None:

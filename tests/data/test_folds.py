@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.data.dataset import Images, Labels
-from pipeline.data.folds import Rows, assign_folds, find_duplicates, split_for_stopping
+from pipeline.data.folds import Rows, assign_folds, find_duplicates, split_validation
 from pipeline.errors import ParamsError, TableError
 
 NUM_FOLDS = 5
@@ -93,42 +93,42 @@ def test_too_few_different_images_of_a_digit_are_an_error() -> None:
 
 
 @pytest.mark.parametrize("fraction", [0.05, 0.1, 0.5])
-def test_stopping_slice_and_the_rest_are_the_rows(fraction: float) -> None:
+def test_validation_set_and_the_rest_are_the_rows(fraction: float) -> None:
     rows = np.flatnonzero(np.arange(500) % 5)
-    fit, stopping = split_for_stopping(draw_labels(), rows, fraction=fraction, seed=0)
-    np.testing.assert_array_equal(np.sort(np.concatenate([fit, stopping])), rows)
-    assert len(stopping) == round(fraction * len(rows))
-    for part in (fit, stopping):
+    fit, validation = split_validation(draw_labels(), rows, fraction=fraction, seed=0)
+    np.testing.assert_array_equal(np.sort(np.concatenate([fit, validation])), rows)
+    assert len(validation) == round(fraction * len(rows))
+    for part in (fit, validation):
         np.testing.assert_array_equal(part, np.sort(part))
 
 
-def test_stopping_slice_has_each_digit_in_its_share() -> None:
+def test_validation_set_has_each_digit_in_its_share() -> None:
     labels = draw_labels()
     rows = np.flatnonzero(np.arange(500) % 5)
-    _, stopping = split_for_stopping(labels, rows, fraction=0.1, seed=0)
+    _, validation = split_validation(labels, rows, fraction=0.1, seed=0)
     expected = np.bincount(labels[rows]) * 0.1
-    assert np.abs(np.bincount(labels[stopping]) - expected).max() < 1
+    assert np.abs(np.bincount(labels[validation]) - expected).max() < 1
 
 
-def test_seed_decides_the_stopping_slice() -> None:
+def test_seed_decides_the_validation_set() -> None:
     first, again, other = (
-        split_for_stopping(draw_labels(), distinct(), fraction=0.1, seed=seed)[1]
+        split_validation(draw_labels(), distinct(), fraction=0.1, seed=seed)[1]
         for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, again)
     assert set(first) != set(other)
 
 
-def test_stopping_slice_without_room_for_every_digit_is_an_error() -> None:
+def test_validation_set_without_room_for_every_digit_is_an_error() -> None:
     expected = (
-        r"train\.stopping_fraction: 0\.01 of 500 rows makes 5 image\(s\), expected at least 1"
+        r"train\.validation_fraction: 0\.01 of 500 rows makes 5 image\(s\), expected at least 1"
     )
     with pytest.raises(ParamsError, match=expected):
-        split_for_stopping(draw_labels(), distinct(), fraction=0.01, seed=0)
+        split_validation(draw_labels(), distinct(), fraction=0.01, seed=0)
 
 
 def test_single_training_image_of_a_digit_is_an_error() -> None:
     labels = np.repeat(np.arange(10, dtype=np.uint8), 5)
     rows = np.array([row for row in range(50) if row not in (15, 16, 17, 18)])
     with pytest.raises(TableError, match="hold a single image of digit 3: expected 2 at least"):
-        split_for_stopping(labels, rows, fraction=0.5, seed=0)
+        split_validation(labels, rows, fraction=0.5, seed=0)

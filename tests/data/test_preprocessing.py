@@ -6,15 +6,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.data.dataset import Images
-from pipeline.data.preprocessing import (
-    STEPS,
+from pipeline.data.preprocessing import preprocess
+from pipeline.data.transforms import TRANSFORMS
+from pipeline.data.transforms.deskew import deskew
+from pipeline.data.transforms.normalize_stroke import (
     STROKE_PIXELS,
-    deskew,
     measure_strokes,
     normalize_stroke,
-    normalize_width,
-    preprocess,
 )
+from pipeline.data.transforms.normalize_width import normalize_width
 
 PLACES = np.arange(28)
 
@@ -128,37 +128,37 @@ def test_stretching_keeps_what_is_left_and_what_is_above() -> None:
     assert stretched[15, 6] == 100 and stretched[15, 16] == 0
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_image_is_treated_by_itself_and_left_unchanged(step: str) -> None:
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_image_is_treated_by_itself_and_left_unchanged(name: str) -> None:
     generator = np.random.default_rng(0)
     images = np.concatenate([draw_bar(0.5), draw_ring(8, 1), draw_ring(6, 5), draw_bar(-0.3, 5)])
     images = np.maximum(images, generator.integers(0, 30, images.shape, dtype=np.uint8))
     images = np.tile(images, (300, 1, 1))
     images.flags.writeable = False
-    together = preprocess(images, [step])
+    together = preprocess(images, [name])
     assert together.dtype == np.uint8 and together.shape == images.shape
     for index in (0, 1, 2, 3, 1199):
-        alone = preprocess(images[index : index + 1], [step])
+        alone = preprocess(images[index : index + 1], [name])
         np.testing.assert_array_equal(alone[0], together[index])
         assert not np.array_equal(alone[0], images[index])
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("name", TRANSFORMS)
 @pytest.mark.parametrize("level", [0, 255])
-def test_image_without_a_digit_is_no_error(step: str, level: int) -> None:
+def test_image_without_a_digit_is_no_error(name: str, level: int) -> None:
     image = np.full((2, 28, 28), level, dtype=np.uint8)
-    result = preprocess(image, [step])
+    result = preprocess(image, [name])
     assert result.any() == (level > 0)
 
 
-def test_steps_are_applied_in_their_order() -> None:
+def test_transforms_are_applied_in_their_order() -> None:
     bar = draw_bar(0.6, 5)
     one_way = normalize_stroke(deskew(bar))
     np.testing.assert_array_equal(preprocess(bar, ["deskew", "normalize_stroke"]), one_way)
     assert not np.array_equal(preprocess(bar, ["normalize_stroke", "deskew"]), one_way)
 
 
-def test_nothing_is_done_without_steps_or_images() -> None:
+def test_nothing_is_done_without_transforms_or_images() -> None:
     bar = draw_bar(0.6, 5)
     np.testing.assert_array_equal(preprocess(bar, []), bar)
-    assert preprocess(bar[:0], STEPS).shape == (0, 28, 28)
+    assert preprocess(bar[:0], TRANSFORMS).shape == (0, 28, 28)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.data import tables
+from pipeline.data import table_cells, tables
 from pipeline.data.dataset import Images, Labels
 from pipeline.data.tables import TRAIN_COLUMNS
 from pipeline.errors import ArtifactError, TableError
@@ -85,16 +85,16 @@ def test_both_ways_of_parsing_agree_with_pandas(tmp_path: Path, seed: int) -> No
     expected = pd.read_csv(path).to_numpy()
     content = path.read_bytes()
     body = content.index(b"\n") + 1
-    fast = tables._parse_plain(content, body, len(TRAIN_COLUMNS))
+    fast = table_cells._parse_plain(content, body, len(TRAIN_COLUMNS))
     assert fast is not None
     np.testing.assert_array_equal(fast, expected)
-    np.testing.assert_array_equal(tables._parse_any(path, content, TRAIN_COLUMNS), expected)
+    np.testing.assert_array_equal(table_cells._parse_any(path, content, TRAIN_COLUMNS), expected)
 
 
 def test_file_of_many_chunks_is_read_whole(tmp_path: Path) -> None:
     images, labels = draw_digits(1_000)
     tables.write(tmp_path / "train.csv", images, labels)
-    assert (tmp_path / "train.csv").stat().st_size > 2 * tables._CHUNK_BYTES
+    assert (tmp_path / "train.csv").stat().st_size > 2 * table_cells._CHUNK_BYTES
     assert_reads_as(tmp_path / "train.csv", images, labels)
 
 
@@ -159,7 +159,7 @@ def test_wrong_cell_is_named_by_line_and_column(train: Path, cell: str, found: s
 def test_wrong_cell_of_a_later_chunk_is_named(tmp_path: Path) -> None:
     path = tmp_path / "train.csv"
     tables.write(path, *draw_digits(500))
-    assert path.stat().st_size > tables._CHUNK_BYTES
+    assert path.stat().st_size > table_cells._CHUNK_BYTES
     set_cell(path, 499, "pixel783", "x")
     assert_refused(path, "line 499, column 'pixel783': expected .* found 'x'")
 
@@ -200,6 +200,42 @@ def test_wrong_header_is_described(
     assert_refused(train, expected + problem)
 
 
+@pytest.mark.parametrize(
+    ("separator", "name"),
+    [
+        (";", "semicolons"),
+        ("\t", "tabs"),
+        (" ", "spaces"),
+        ("|", "bars"),
+        (":", "colons"),
+        ("; ", "semicolons"),
+        ("^", "'\\^'"),
+        ("||", r"'\|\|'"),
+    ],
+)
+@pytest.mark.parametrize("quotes", ["", '"'])
+def test_other_separator_is_named(train: Path, separator: str, name: str, quotes: str) -> None:
+    names = [f"{quotes}{column}{quotes}" for column in TRAIN_COLUMNS]
+    _, _, rows = train.read_text().partition("\n")
+    train.write_text("\n".join([separator.join(names), rows.replace(",", separator)]))
+    assert_refused(train, f"its cells are separated by {name}, where commas belong")
+
+
+@pytest.mark.parametrize("cell", ["12.0", "0.0", "12,0", "1.2e1", "0.498"])
+def test_decimal_number_is_named(train: Path, cell: str) -> None:
+    set_cell(train, 4, "pixel7", f'"{cell}"')
+    assert_refused(train, f"line 4, column 'pixel7': expected an integer .* found '{cell}'")
+
+
+def test_git_lfs_pointer_is_named_with_its_own_cure(train: Path) -> None:
+    train.write_text(
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 76775041\n"
+    )
+    expected = r"it is a Git LFS pointer, which stands for the file\. Fetch .*: git lfs pull; then"
+    with pytest.raises(TableError, match=expected):
+        tables.read_train(train, expected_rows=None)
+
+
 def test_swapped_test_file_is_described(train: Path) -> None:
     assert_refused(train, "its header is that of train.csv", read=tables.read_test)
 
@@ -216,10 +252,12 @@ def test_swapped_test_file_is_described(train: Path) -> None:
         (b"\x89PNG\r\n\x1a\n", "which is no line of a CSV"),
         (b"\0" * 3_000, "which is no line of a CSV"),
         (b"x" * 200_000, "which is no line of a CSV"),
-        ("label,pixel0\n".encode("utf-16"), "which is no line of a CSV"),
+        ("label,pixel0\n".encode("utf-16"), "it is text in UTF-16, as spreadsheets save it"),
+        ("label,pixel0\n".encode("utf-16-le"), "it is text in UTF-16, as spreadsheets save it"),
+        ("label,pixel0\n".encode("utf-16-be"), "it is text in UTF-16, as spreadsheets save it"),
         (b"label,pixel0\r1,2\r", "which is no line of a CSV"),
-        (b"label\tpixel0\n1\t2\n", "which is no line of a CSV"),
-        (b"label;pixel0\n1;2\n", r"785 column\(s\) are missing"),
+        (b"label\tpixel0\n1\t2\n", "its cells are separated by tabs, where commas belong"),
+        (b"label;pixel0\n1;2\n", "its cells are separated by semicolons, where commas belong"),
     ],
 )
 def test_file_of_another_kind_is_described(tmp_path: Path, content: bytes, problem: str) -> None:

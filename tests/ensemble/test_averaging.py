@@ -1,11 +1,13 @@
+from dataclasses import dataclass, field
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.stats import gmean
 
 from pipeline.data.dataset import Images
-from pipeline.data.preprocessing import preprocess
-from pipeline.ensemble.averaging import ask_in_forms, average_probabilities
+from pipeline.data.preprocessing import Views, preprocess
+from pipeline.ensemble.averaging import average_probabilities, predict_probabilities
 
 Probabilities = NDArray[np.float64]
 
@@ -24,7 +26,7 @@ def test_average_is_the_geometric_mean_with_rows_that_sum_to_one(
     np.testing.assert_allclose(average_probabilities(each), expected, rtol=1e-12)
 
 
-def test_average_of_one_is_what_it_says(
+def test_average_of_one_is_that_one(
     each: Probabilities,
 ) -> None:
     np.testing.assert_allclose(average_probabilities(each[:1]), each[0], rtol=1e-12)
@@ -41,31 +43,38 @@ def test_probability_of_zero_gives_no_infinity() -> None:
     np.testing.assert_array_equal(averaged, [[0.5, 0.5]])
 
 
-def test_other_forms_are_asked_only_about_what_the_first_leaves_in_doubt() -> None:
+@dataclass
+class Known:
+    """A network that knows the logits of certain images, and notes how many it is asked about."""
+
+    known: dict[bytes, NDArray[np.float32]]
+    views: Views
+    asked: list[int] = field(default_factory=list)
+
+    def logits(self, images: Images) -> NDArray[np.float32]:
+        self.asked.append(len(images))
+        return np.stack([self.known[image.tobytes()] for image in images])
+
+
+def test_other_views_are_needed_only_where_confidence_is_low() -> None:
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (4, 28, 28), dtype=np.uint8)
-    logits = {
-        image.tobytes(): generator.normal(0, 3, 10)
-        for steps in ((), ("deskew",), ("normalize_width",))
-        for image in preprocess(images, steps)
+    views: list[list[str]] = [[], ["deskew"], ["normalize_width"]]
+    known = {
+        image.tobytes(): generator.normal(0, 3, 10).astype(np.float32)
+        for view in views
+        for image in preprocess(images, view)
     }
     for row in (1, 3):
-        logits[images[row].tobytes()] = np.where(np.arange(10) == row, 16.0, 0.0)
-    asked = []
-
-    def ask(shown: Images) -> NDArray[np.float64]:
-        asked.append(len(shown))
-        return np.stack([logits[image.tobytes()] for image in shown])
-
-    forms = [[], ["deskew"], ["normalize_width"]]
-    each = [ask_in_forms(ask, images, [form]) for form in forms]
-    asked.clear()
-    probabilities = ask_in_forms(ask, images, forms)
-    assert asked == [4, 2, 2]
+        known[images[row].tobytes()] = np.where(np.arange(10) == row, 16, 0).astype(np.float32)
+    each = [predict_probabilities(Known(known, [view]), images) for view in views]
+    network = Known(known, views)
+    probabilities = predict_probabilities(network, images)
+    assert network.asked == [4, 2, 2]
     np.testing.assert_array_equal(probabilities[[1, 3]], each[0][[1, 3]])
     average = average_probabilities(each)
     np.testing.assert_allclose(probabilities[[0, 2]], average[[0, 2]], rtol=1e-12)
-    asked.clear()
-    sure = ask_in_forms(ask, images[[1, 3]], forms)
-    assert asked == [2]
-    np.testing.assert_array_equal(sure, each[0][[1, 3]])
+    network = Known(known, views)
+    confident = predict_probabilities(network, images[[1, 3]])
+    assert network.asked == [2]
+    np.testing.assert_array_equal(confident, each[0][[1, 3]])

@@ -3,9 +3,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import sobel
 
-from pipeline.data.dataset import Images, Labels, TrainingDigits
+from pipeline.data.dataset import Images, Labels, Probabilities, TrainingDigits
 from pipeline.ensemble import neighbours
-from pipeline.ensemble.neighbours import decide, measure_distortion
+from pipeline.ensemble.neighbours import measure_distortion, refine_with_neighbours
 
 
 def distortion(image: Images, other: Images) -> float:
@@ -53,7 +53,20 @@ def known(training_digits: TrainingDigits) -> tuple[Images, Labels]:
     return training_digits.images[10:], training_digits.labels[10:]
 
 
-def waver(first: int, second: int) -> NDArray[np.float64]:
+def refine(
+    probabilities: Probabilities,
+    images: Images,
+    known: tuple[Images, Labels],
+    *,
+    threshold: float = 0.7,
+    power: float = 4,
+) -> Probabilities:
+    return refine_with_neighbours(
+        probabilities, images, known, confidence_threshold=threshold, power=power
+    )
+
+
+def hesitate(first: int, second: int) -> NDArray[np.float64]:
     """Probabilities ``(1, 10)``: 0.5 and 0.42 for two digits, 0.01 for each of the others."""
     probabilities = np.full((1, 10), 0.01)
     probabilities[0, [first, second]] = 0.5, 0.42
@@ -65,8 +78,8 @@ def test_nearest_neighbours_turn_the_balance(
     digit: int, other: int, training_digits: TrainingDigits, known: tuple[Images, Labels]
 ) -> None:
     images = training_digits.images[[digit]]
-    before = waver(other, digit)
-    after = decide(before, images, known, unsure_below=0.7, power=4)
+    before = hesitate(other, digit)
+    after = refine(before, images, known)
     assert after.argmax() == digit
     assert after[0, [digit, other]].sum() == pytest.approx(0.92)
     rest = np.delete(np.arange(10), [digit, other])
@@ -82,20 +95,20 @@ def test_the_two_are_weighed_by_a_power_of_their_distances(
         np.sort(measure_distortion(images[0], known[0][known[1] == digit]))[:3].mean()
         for digit in (3, 8)
     )
-    after = decide(waver(8, 3), images, known, unsure_below=0.7, power=0.5)
+    after = refine(hesitate(8, 3), images, known, power=0.5)
     assert after[0, 3] / after[0, 8] == pytest.approx(0.42 / 0.5 * (far / near) ** 0.5, rel=1e-5)
 
 
-def test_only_the_undecided_are_asked_about(
+def test_only_low_confidence_is_refined(
     training_digits: TrainingDigits, known: tuple[Images, Labels]
 ) -> None:
-    sure = np.full((1, 10), 0.02)
-    sure[0, 8] = 0.82
-    before = np.concatenate([sure, waver(8, 3), sure])
-    after = decide(before, training_digits.images[[3, 3, 3]], known, unsure_below=0.7, power=4)
+    high = np.full((1, 10), 0.02)
+    high[0, 8] = 0.82
+    before = np.concatenate([high, hesitate(8, 3), high])
+    after = refine(before, training_digits.images[[3, 3, 3]], known)
     assert after.argmax(axis=1).tolist() == [8, 3, 8]
     np.testing.assert_array_equal(after[[0, 2]], before[[0, 2]])
-    never = decide(before, training_digits.images[[3, 3, 3]], known, unsure_below=0, power=4)
+    never = refine(before, training_digits.images[[3, 3, 3]], known, threshold=0)
     np.testing.assert_array_equal(never, before)
 
 
@@ -104,7 +117,7 @@ def test_a_copy_among_the_known_decides_without_a_warning(
 ) -> None:
     images, labels = training_digits.images, training_digits.labels
     copies = np.concatenate([images, *[images[[3]]] * 3]), np.append(labels, [3, 3, 3])
-    after = decide(waver(8, 3), images[[3]], copies, unsure_below=0.7, power=4)
+    after = refine(hesitate(8, 3), images[[3]], copies)
     assert after[0, 3] == pytest.approx(0.92)
     assert np.isfinite(after).all()
 
@@ -114,10 +127,10 @@ def test_digit_that_none_of_the_known_shows_is_farther_than_any(
 ) -> None:
     images, labels = training_digits.images, training_digits.labels
     known = images[labels < 8], labels[labels < 8]
-    after = decide(waver(8, 3), images[[3]], known, unsure_below=0.7, power=4)
+    after = refine(hesitate(8, 3), images[[3]], known)
     assert after[0, 3] == pytest.approx(0.92)
-    neither = decide(waver(8, 9), images[[3]], known, unsure_below=0.7, power=4)
-    np.testing.assert_allclose(neither, waver(8, 9))
+    neither = refine(hesitate(8, 9), images[[3]], known)
+    np.testing.assert_allclose(neither, hesitate(8, 9))
 
 
 def test_distance_is_measured_to_the_nearest_by_means_of_four_pixels(
@@ -132,6 +145,6 @@ def test_distance_is_measured_to_the_nearest_by_means_of_four_pixels(
         nearest = ((shrunk - mine) ** 2).sum((1, 2)).argsort()[:2]
         means[digit] = measure_distortion(images[0], others[nearest]).mean()
         assert means[digit] != np.sort(measure_distortion(images[0], others))[:2].mean()
-    after = decide(waver(8, 3), images, known, unsure_below=0.7, power=0.5)
+    after = refine(hesitate(8, 3), images, known, power=0.5)
     expected = 0.42 / 0.5 * (means[8] / means[3]) ** 0.5
     assert after[0, 3] / after[0, 8] == pytest.approx(expected, rel=1e-5)

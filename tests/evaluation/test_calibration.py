@@ -1,6 +1,7 @@
 """Calibration by hand, and what a temperature may and may not do."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import softmax
 
@@ -10,7 +11,7 @@ from tests.evaluation.test_metrics import digits, one_hot
 
 
 def test_calibration_error_by_hand() -> None:
-    """Bin 0.6–0.8: twice 0.7 and once right; bin 0.8–1: 0.9 and right. (|1 - 1.4| + 0.1) / 3."""
+    """Bin 0.6–0.8: twice 0.7 and one correct; bin 0.8–1: 0.9 and correct. (|1 - 1.4| + 0.1) / 3."""
     probabilities = np.concatenate([one_hot([1, 2], 0.7), one_hot([3], 0.9)])
     found = calibration.expected_calibration_error(probabilities, digits(1, 5, 3), num_bins=5)
     assert found == pytest.approx((0.4 + 0.1) / 3)
@@ -26,8 +27,8 @@ def test_calibration_error_of_certainty_is_the_error_rate() -> None:
 def test_bins_hold_every_prediction_once() -> None:
     probabilities = np.concatenate([one_hot([1, 2, 4], 0.7), one_hot([3], 1.0)])
     table = calibration.tabulate_calibration(probabilities, digits(1, 5, 4, 3), num_bins=5)
-    assert table["right"].tolist() == [0, 0, 0, 2, 1]
-    assert table["wrong"].tolist() == [0, 0, 0, 1, 0]
+    assert table["correct"].tolist() == [0, 0, 0, 2, 1]
+    assert table["errors"].tolist() == [0, 0, 0, 1, 0]
     assert table.loc[3, ["low", "high", "confidence", "accuracy"]].tolist() == pytest.approx(
         [0.6, 0.8, 0.7, 2 / 3]
     )
@@ -61,7 +62,7 @@ def test_temperature_of_one_changes_nothing_and_none_changes_a_prediction(
     assert (softened.max(axis=1) < probabilities.max(axis=1)).all()
 
 
-def test_cross_fitted_temperature_mends_the_calibration(
+def test_cross_fitted_temperature_improves_the_calibration(
     overconfident: tuple[Probabilities, Labels],
 ) -> None:
     probabilities, labels = overconfident
@@ -70,6 +71,20 @@ def test_cross_fitted_temperature_mends_the_calibration(
     assert summary["temperature"] == pytest.approx(2, rel=0.05)
     assert summary["scaled_expected_calibration_error"] < 0.03
     assert summary["expected_calibration_error"] > 0.1
+
+
+def test_calibration_is_compared_before_and_after_scaling(
+    overconfident: tuple[Probabilities, Labels],
+) -> None:
+    probabilities, labels = overconfident
+    scaled = calibration.cross_fit_temperature(probabilities, labels)
+    assert scaled is not None
+    table = calibration.compare_calibration(probabilities, labels, scaled, num_bins=5)
+    for part, expected in ((False, probabilities), (True, scaled[0])):
+        rows = table[table["scaled"] == part].drop(columns="scaled").reset_index(drop=True)
+        pd.testing.assert_frame_equal(
+            rows, calibration.tabulate_calibration(expected, labels, num_bins=5)
+        )
 
 
 def test_no_image_has_a_say_in_its_own_temperature(
@@ -90,12 +105,16 @@ def test_no_image_has_a_say_in_its_own_temperature(
 def test_without_errors_there_is_no_temperature() -> None:
     probabilities, labels = one_hot(list(range(10)), 0.9), digits(*range(10))
     assert calibration.cross_fit_temperature(probabilities, labels) is None
-    assert set(calibration.summarize_calibration(probabilities, labels, None, num_bins=5)) == {
+    summary = calibration.summarize_calibration(probabilities, labels, None, num_bins=5)
+    assert {name for name, value in summary.items() if value is not None} == {
         "expected_calibration_error"
     }
+    table = calibration.compare_calibration(probabilities, labels, None, num_bins=5)
+    assert len(table) == 5
+    assert not table["scaled"].any()
 
 
-def test_certain_mistakes_do_not_break_the_fit() -> None:
+def test_certain_errors_do_not_break_the_fit() -> None:
     probabilities, labels = one_hot([*range(10), 1, 2]), digits(*range(10), 3, 4)
     scaled = calibration.cross_fit_temperature(probabilities, labels)
     assert scaled is not None

@@ -1,4 +1,4 @@
-"""That wrong labels are found, and right ones left alone."""
+"""Wrong labels are suspected, correct ones are not."""
 
 import numpy as np
 
@@ -6,8 +6,8 @@ from pipeline.evaluation.label_errors import suspect_labels
 from tests.evaluation.test_metrics import one_hot
 
 
-def test_swapped_labels_are_suspected_the_surest_first() -> None:
-    """Of 1,000 labels, five are wrong, which predictions of rising confidence gainsay."""
+def test_swapped_labels_are_suspected_the_most_confident_first() -> None:
+    """Of 1,000 labels, five are wrong, and confident predictions contradict them."""
     generator = np.random.default_rng(0)
     true = np.repeat(np.arange(10, dtype=np.uint8), 100)
     probabilities = np.concatenate(
@@ -30,14 +30,14 @@ def test_swapped_labels_are_suspected_the_surest_first() -> None:
     np.testing.assert_allclose(table["margin"], table["p_label"] - table["p_suggested"])
 
 
-def test_hesitant_mistakes_are_no_label_errors() -> None:
+def test_errors_of_low_confidence_are_no_label_errors() -> None:
     labels = np.repeat(np.arange(10, dtype=np.uint8), 20)
     probabilities = one_hot(list(labels), 0.98)
     probabilities[0, [0, 6]] = 0.45, 0.53
     assert suspect_labels(probabilities, labels, np.arange(200)).empty
 
 
-def test_without_mistakes_and_with_digits_missing_none_is_suspected() -> None:
+def test_without_errors_and_with_digits_missing_none_is_suspected() -> None:
     labels = np.array([1, 1, 2, 2, 9], dtype=np.uint8)
     table = suspect_labels(one_hot(list(labels), 0.9), labels, np.arange(5))
     assert len(table) == 0

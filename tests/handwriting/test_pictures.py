@@ -30,10 +30,13 @@ def assert_shows_grey(content: bytes, tolerance: int = 0) -> None:
     assert (pixels[..., 3] == 255).all()
 
 
-@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG"])
+@pytest.mark.parametrize(
+    "form", ["PNG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM", "JPEG", "AVIF"]
+)
 def test_each_format_is_decoded(form: str) -> None:
-    options = {"lossless": True} if form == "WEBP" else {}
-    assert_shows_grey(encode(Image.fromarray(GREY), form, **options), 3 if form == "JPEG" else 0)
+    options: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "AVIF": {"quality": 100}}
+    tolerance = {"JPEG": 3, "AVIF": 3}.get(form, 0)
+    assert_shows_grey(encode(Image.fromarray(GREY), form, **options.get(form, {})), tolerance)
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
@@ -84,10 +87,35 @@ def test_wrong_extension_does_not_matter(tmp_path: Path) -> None:
     assert pictures.read(path).shape == (30, 40, 4)
 
 
-def test_large_photo_is_decoded_smaller() -> None:
-    content = encode(Image.new("L", (6400, 4800), 99), "JPEG")
-    height, width = pictures.decode(content, "x").shape[:2]
-    assert (height, width) == (2400, 3200)
+@pytest.mark.parametrize(
+    ("size", "shape"), [((6400, 4800), (2400, 3200)), ((16_320, 12_240), (3060, 4080))]
+)
+def test_large_photo_is_decoded_smaller(size: tuple[int, int], shape: tuple[int, int]) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    content = encode(Image.new("L", size, 99), "JPEG", exif=exif)
+    pixels = pictures.decode(content, "x")
+    assert pixels.shape[:2] == shape and (pixels[::100, ::100, 0] == 99).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "L", "RGBA", "I;16"])
+def test_large_scan_is_reduced(mode: str) -> None:
+    if mode == "I;16":
+        scan = Image.fromarray(np.full((3200, 3300), 99 * 257, np.uint16))
+    else:
+        scan = Image.new("L", (3300, 3200), 255 if mode == "1" else 99).convert(mode)
+    scan.putpixel((3299, 3199), 0)
+    pixels = pictures.decode(encode(scan, "TIFF"), "x")
+    assert pixels.shape == (1600, 1650, 4)
+    assert (pixels[:1000, :1000, :3] == (255 if mode == "1" else 99)).all()
+
+
+def jpeg(width: int, height: int, *, progressive: bool = False) -> bytes:
+    """A small JPEG whose header claims another size."""
+    content = encode(Image.new("L", (16, 16)), "JPEG", progressive=progressive)
+    before, size, after = content.partition(struct.pack(">HH", 16, 16))
+    assert size
+    return before + struct.pack(">HH", height, width) + after
 
 
 def png(width: int, height: int, data: bytes) -> bytes:
@@ -120,18 +148,24 @@ SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><path d="M0
         (PNG[: len(PNG) // 2], "it.png is damaged: .*Save or download it once more"),
         (encode(Image.fromarray(GREY), "JPEG")[:300], "it.png is damaged: "),
         (png(10, 10, b""), "it.png is damaged: "),
-        (png(30_000, 30_000, b""), "too many pixels: expected at most 50 million"),
-        (png(9_000, 9_000, b""), "at most 50 million, found 9,000 × 9,000. Crop it"),
+        (png(30_000, 30_000, b""), "too many pixels: expected at most 50 million, or 250 as JPEG"),
+        (png(9_000, 9_000, b""), "or 250 as JPEG, found 9,000 × 9,000. Crop it"),
+        (jpeg(30_000, 30_000), "it.png has too many pixels: expected at most 50 million"),
+        (jpeg(15_700, 15_930), "found 15,700 × 15,930"),
+        (jpeg(60_000, 2_000), "found 60,000 × 2,000"),
+        (jpeg(9_000, 9_000, progressive=True), "found 9,000 × 9,000"),
         (text_bomb(), "it.png is damaged: .*too large"),
         (SVG, "it.png is an SVG drawing, which has no pixels: export it as PNG"),
         (b"%PDF-1.7", "it.png is a PDF: save its page as PNG"),
-        (b"\0\0\0\x18ftypheic", "it.png is HEIC, AVIF or a film: save it as JPEG or PNG"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "it.png is HEIC, as iPhones save photos: save"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "it.png is HEIC, as iPhones save photos: save"),
+        (b"\0\0\0\x14ftypqt  \0\0\0\0", "it.png is a film: save one picture of it"),
         (
             b"<!DOCTYPE html><p>",
-            "it.png is a web page or XML, no picture: expected one of BMP, GIF",
+            "it.png is a web page or XML, no picture: expected one of AVIF, BMP, DIB",
         ),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "it.png is no picture: expected"),
-        (b"label,pixel0\n", "it.png is no picture: expected one of BMP, GIF, JPEG, PNG, PPM, TIFF"),
+        (b"label,pixel0\n", "it.png is no picture: expected one of AVIF, BMP, DIB, GIF, JPEG, PNG"),
     ],
 )
 def test_hostile_bytes_are_refused(content: bytes, message: str) -> None:
@@ -139,8 +173,11 @@ def test_hostile_bytes_are_refused(content: bytes, message: str) -> None:
         pictures.decode(content, "it.png")
 
 
+FORMS = ("PNG", "GIF", "TIFF", "WEBP", "BMP", "DIB", "JPEG", "AVIF")
+
+
 def test_no_truncation_is_a_traceback() -> None:
-    for form in ("PNG", "GIF", "TIFF", "WEBP", "BMP", "JPEG"):
+    for form in FORMS:
         whole = encode(Image.fromarray(GREY), form)
         for end in range(0, len(whole), max(1, len(whole) // 40)):
             try:
@@ -151,7 +188,7 @@ def test_no_truncation_is_a_traceback() -> None:
 
 def test_no_flipped_byte_is_a_traceback() -> None:
     generator = np.random.default_rng(0)
-    for form in ("PNG", "GIF", "TIFF", "WEBP", "BMP", "JPEG"):
+    for form in FORMS:
         whole = encode(Image.fromarray(GREY), form)
         for _ in range(60):
             damaged = bytearray(whole)
@@ -192,5 +229,21 @@ def test_huge_file_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "huge.png"
     with path.open("wb") as file:
         file.truncate(pictures.MAX_BYTES + 1)
-    with pytest.raises(PictureError, match="too large: expected at most 64 MiB, found 64 MiB"):
+    with pytest.raises(PictureError, match="too large: expected at most 128 MiB, found 128 MiB"):
         pictures.read(path)
+
+
+def test_picture_is_told_by_its_content(tmp_path: Path) -> None:
+    contents = {
+        "photo": PNG,
+        "photo.bak": encode(Image.fromarray(GREY), "TIFF"),
+        "notes.png": b"no picture",
+        "half": PNG[:20],
+        "empty": b"",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    told = {name: pictures.is_picture(tmp_path / name) for name in contents}
+    expected = {"photo": True, "photo.bak": True, "notes.png": False, "half": False, "empty": False}
+    assert told == expected
+    assert not pictures.is_picture(tmp_path / "gone")

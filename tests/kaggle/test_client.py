@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.data.sources.kaggle import download_archive
-from pipeline.kaggle.client import Client, Timeouts
+from pipeline.kaggle.client import Client
+from pipeline.kaggle.session import Timeouts
 from pipeline.stages import download
-from tests.competition import make_blank_archive
+from tests.competition import make_hollow_archive
 from tests.kaggle_fixtures import GOOD_KEY, QUICK, Outcome, Shell
 from tests.kaggle_server import EXPIRED_TOKEN, KEY, TOKEN, WRONG_KEY, Fault, Kaggle, wait_until
 
@@ -121,7 +122,7 @@ def test_wait_that_kaggle_asks_for_is_kept(
     kaggle.inject("DownloadDataFiles", Fault(429, headers={"Retry-After": "1"}), times=1)
     start = time.monotonic()
     assert kaggle_outcome(FETCH_ARCHIVE).status == 0
-    assert time.monotonic() - start >= 1
+    assert time.monotonic() - start >= 1  # the header knows whole seconds alone
 
 
 @pytest.mark.parametrize("value", ["7200", "Fri, 31 Dec 2100 23:59:59 GMT"])
@@ -152,7 +153,7 @@ def test_silent_server_is_given_up(
 def test_server_that_falls_silent_midway_is_given_up(
     kaggle: Kaggle, kaggle_project: Path, kaggle_outcome: Run
 ) -> None:
-    kaggle.inject("storage", Fault(seconds_per_mib=10))
+    kaggle.inject("storage", Fault(sent_mib=1))
     impatient = Timeouts(timeout_seconds=0.3, tries=2, delay_seconds=0.01)
     failed = kaggle_outcome(partial(download.main, impatient))
     assert failed.status == 1
@@ -163,21 +164,10 @@ def test_server_that_falls_silent_midway_is_given_up(
 def test_archive_with_too_few_rows_is_refused(
     kaggle: Kaggle, kaggle_project: Path, kaggle_outcome: Run
 ) -> None:
-    kaggle.archive = make_blank_archive(train_rows=41_999)
+    kaggle.archive = make_hollow_archive(train_rows=41_999)
     failed = kaggle_outcome(FETCH)
     assert failed.status == 1
     assert "expected 42,000 rows, found 41,999" in failed.stderr
-    assert not RAW.exists() and not DOWNLOADED.exists()
-
-
-def test_archive_of_zipped_tables_is_refused(
-    kaggle: Kaggle, kaggle_project: Path, kaggle_outcome: Run
-) -> None:
-    kaggle.archive = make_blank_archive(ending=".zip")
-    failed = kaggle_outcome(FETCH)
-    assert failed.status == 1
-    assert "expected train.csv and test.csv in it" in failed.stderr
-    assert "found test.csv.zip, train.csv.zip" in failed.stderr
     assert not RAW.exists() and not DOWNLOADED.exists()
 
 
@@ -229,7 +219,8 @@ def test_expired_token_alone_is_named(
     monkeypatch.setenv("KAGGLE_API_TOKEN", EXPIRED_TOKEN)
     failed = kaggle_outcome(FETCH)
     assert failed.status == 1
-    assert "The access token in KAGGLE_API_TOKEN is wrong or expired." in failed.stderr
+    assert "Kaggle refused the access token in KAGGLE_API_TOKEN (401: Unauth" in failed.stderr
+    assert "it is wrong, expired or was revoked. Create a new token at" in failed.stderr
     assert "Authentication required" not in failed.stdout + failed.stderr
 
 
@@ -261,12 +252,6 @@ def test_secret_that_kaggle_repeats_is_not_shown(
     assert "(401: the key … is wrong)" in failed.stderr
 
 
-def test_secrets_stay_hidden_when_the_client_is_told_to_be_verbose(
-    kaggle: Kaggle, kaggle_shell: Shell
-) -> None:
-    assert kaggle_shell.run(*STAGE, VERBOSE="true", **GOOD_KEY).status == 0
-
-
 def test_untrusted_certificate_is_named(
     kaggle: Kaggle, kaggle_project: Path, kaggle_outcome: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,35 +262,76 @@ def test_untrusted_certificate_is_named(
     assert "REQUESTS_CA_BUNDLE" in failed.stderr
 
 
-def test_missing_certificate_file_is_named(
-    kaggle: Kaggle, kaggle_project: Path, kaggle_outcome: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "missing.pem")
-    failed = kaggle_outcome(FETCH)
-    assert failed.status == 1
-    assert "REQUESTS_CA_BUNDLE" in failed.stderr
-
-
-@pytest.mark.parametrize("proxy", ["http://user:5ecre7c0ffeec0ffee@127.0.0.1:9", "nonsense://"])
-def test_unusable_proxy_is_named_without_its_password(
-    proxy: str,
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("missing.pem", "names missing.pem, which does not exist. Correct the variable"),
+        ("empty.pem", "names empty.pem, which holds no certificates in PEM form"),
+        ("text.pem", "names text.pem, which holds no certificates in PEM form"),
+        ("empty", "names empty, a folder without certificates"),
+    ],
+)
+def test_unusable_list_of_authorities_is_named(
+    variable: str,
+    value: str,
+    problem: str,
     kaggle: Kaggle,
     kaggle_project: Path,
     kaggle_outcome: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", proxy)
-    monkeypatch.setenv("https_proxy", proxy)
+    Path("empty.pem").touch()
+    Path("text.pem").write_text("-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n")
+    Path("empty").mkdir()
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    monkeypatch.setenv(variable, value)
     failed = kaggle_outcome(FETCH)
     assert failed.status == 1
-    assert "The proxy between this machine and Kaggle did not let the request" in failed.stderr
-    assert "5ecre7c0ffeec0ffee" not in failed.stderr
+    assert f"The certificates to trust cannot be read: {variable} {problem}" in failed.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "proxy", "problem"),
+    [
+        ("https_proxy", "http://user:5ecre7c0ffee@127.0.0.1:9", "user and password in https_proxy"),
+        ("HTTPS_PROXY", "http://user:5ecre7c0ffee@127.0.0.1:9", "user and password in HTTPS_PROXY"),
+        ("HTTPS_PROXY", "nonsense://", "HTTPS_PROXY is no address of a proxy: expected http://H"),
+        ("ALL_PROXY", "ftp://u:5ecre7c0ffee@127.0.0.1", "ALL_PROXY is no address of a proxy"),
+        ("HTTPS_PROXY", "http://u:5ecre7c0ffee@127.0.0.1:99999", "HTTPS_PROXY is no address"),
+        ("HTTPS_PROXY", " http://u:5ecre7c0ffee@127.0.0.1:9", "HTTPS_PROXY is no address"),
+        (
+            "HTTPS_PROXY",
+            "socks5://u:5ecre7c0ffee@127.0.0.1:9",
+            "names a SOCKS proxy (socks5://…), ",
+        ),
+        ("all_proxy", "socks5h://127.0.0.1:9", "Install it with: pip install pysocks"),
+        ("ALL_PROXY", "socks4://127.0.0.1:9", "ALL_PROXY names a SOCKS proxy (socks4://…), and"),
+        ("ALL_PROXY", "socks://u:5ecre7c0ffee@127.0.0.1:9", "(socks://…): expected socks5h:// or"),
+    ],
+)
+def test_unusable_proxy_is_named_without_its_password(
+    variable: str,
+    proxy: str,
+    problem: str,
+    kaggle: Kaggle,
+    kaggle_project: Path,
+    kaggle_outcome: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv(variable, proxy)
+    failed = kaggle_outcome(FETCH)
+    assert failed.status == 1
+    assert problem in failed.stderr
+    assert "5ecre7c0ffee" not in failed.stderr
 
 
 def test_ctrl_c_ends_with_130_and_the_next_run_continues(
     kaggle: Kaggle, kaggle_shell: Shell
 ) -> None:
-    kaggle.inject("storage", Fault(seconds_per_mib=0.5))
+    kaggle.inject("storage", Fault(sent_mib=2))
     partly = kaggle_shell.folder / DOWNLOADED
 
     def two_mib_arrived() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline import architectures, profiles
+from pipeline.ensemble.onnx import ExportedNetwork
 from pipeline.errors import PipelineError
-from pipeline.handwriting.reader import ExportedNetwork
 from pipeline.networks.backend import keras, tf
 from pipeline.networks.export import FORMATS, TOLERANCE, check_parity, to_onnx
 from pipeline.networks.trained import load_model
@@ -59,7 +59,7 @@ def test_saved_model_gives_what_keras_gives(model: keras.Model, tmp_path: Path) 
 
 def test_architecture_of_the_main_job_can_be_exported(tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
-    (entry,) = profiles.read("default")["ensemble"]["networks"]
+    (entry,) = profiles.read("default")["networks"].values()
     fresh = architectures.build(entry["architecture"])
     to_onnx(fresh, tmp_path / "m.onnx")
     exported = ExportedNetwork(tmp_path / "m.onnx", [[]])

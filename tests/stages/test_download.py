@@ -7,8 +7,10 @@ import pytest
 from pipeline import stages
 from pipeline.data import tables
 from pipeline.data.dataset import TrainingDigits
+from pipeline.data.sources import decision
+from pipeline.data.sources.decision import ArchiveSource, SampleSource
 from pipeline.errors import SourceError
-from pipeline.files import read_json, sha256, write_json
+from pipeline.files import read_json, sha256
 from pipeline.stages import download
 
 
@@ -27,8 +29,7 @@ def archive(in_folder: Path, training_digits: TrainingDigits) -> Path:
 
 
 def decide(path: Path) -> None:
-    decision = {"kind": "archive", "path": str(path), "sha256": {path.name: sha256(path)}}
-    write_json(stages.SOURCE, decision)
+    decision.write(stages.SOURCE, ArchiveSource(str(path), {path.name: sha256(path)}))
 
 
 def test_tables_arrive_with_their_provenance(archive: Path) -> None:
@@ -44,9 +45,19 @@ def test_tables_arrive_with_their_provenance(archive: Path) -> None:
 
 def test_both_tables_may_lie_in_a_folder(archive: Path) -> None:
     hashes = {name: sha256(Path(name)) for name in ("train.csv", "test.csv")}
-    write_json(stages.SOURCE, {"kind": "archive", "path": ".", "sha256": hashes})
+    decision.write(stages.SOURCE, ArchiveSource(".", hashes))
     download.main()
     assert (stages.RAW / "test.csv").read_bytes() == Path("test.csv").read_bytes()
+
+
+def test_tables_may_be_zipped_one_by_one(archive: Path) -> None:
+    for name in ("train.csv", "test.csv"):
+        with zipfile.ZipFile(f"data/{name}.zip", "w") as file:
+            file.write(name)
+    hashes = {f"{name}.zip": sha256(Path(f"data/{name}.zip")) for name in ("train.csv", "test.csv")}
+    decision.write(stages.SOURCE, ArchiveSource("data", hashes))
+    download.main()
+    assert (stages.RAW / "train.csv").read_bytes() == Path("train.csv").read_bytes()
 
 
 def test_damaged_archive_leaves_nothing(archive: Path) -> None:
@@ -77,7 +88,7 @@ def test_archive_that_is_gone_is_named(archive: Path) -> None:
 
 
 def test_sample_is_marked_as_such(in_folder: Path) -> None:
-    write_json(stages.SOURCE, {"kind": "sample"})
+    decision.write(stages.SOURCE, SampleSource())
     download.main()
     images, labels = tables.read_train(stages.RAW / "train.csv", expected_rows=1437)
     assert read_json(stages.RAW / "provenance.json")["sample"] is True

@@ -6,26 +6,26 @@ import pytest
 from pipeline import stages
 from pipeline.data import dataset
 from pipeline.data.dataset import UnlabelledDigits
+from pipeline.ensemble.averaging import predict_probabilities
+from pipeline.ensemble.onnx import ExportedEnsemble, ExportRecord
 from pipeline.errors import ArtifactError
-from pipeline.files import read_json, write_json
-from pipeline.handwriting.reader import Reader
-from pipeline.networks.trained import load_network, predict_probabilities
+from pipeline.networks.trained import load_network
 from pipeline.stages import export
 from tests.conftest import SMALL_NETWORK, set_params
 from tests.handdrawn import MEMBER
+from tests.members import write_record
 
 
 @pytest.fixture
 def project(in_folder: Path, exported: Path, test_digits: UnlabelledDigits) -> Path:
-    """A project with one trained member, that knows two forms, and prepared test images."""
+    """A project with one trained member, that knows two views, and prepared test images."""
     set_params(in_folder, SMALL_NETWORK)
     folder = stages.MODELS / MEMBER
     folder.mkdir(parents=True)
     (folder / "model.keras").write_bytes(
         (exported / "models" / MEMBER / "model.keras").read_bytes()
     )
-    record = {"preprocessing": [[], ["deskew"]], "provenance": {"sample": True}}
-    write_json(folder / "member.json", record)
+    write_record(folder, preprocessing=[[], ["deskew"]])
     dataset.save(stages.TEST, test_digits)
     return in_folder
 
@@ -35,17 +35,16 @@ def test_exported_networks_give_what_the_trained_ones_give(
 ) -> None:
     export.main()
     assert "exported: 1 network(s) as ONNX; logits differ" in capsys.readouterr().out
-    reader = Reader.load(stages.EXPORTED, stages.MODELS)
+    ensemble = ExportedEnsemble.load(stages.EXPORTED, stages.MODELS)
     expected = predict_probabilities(load_network(stages.MODELS / MEMBER), test_digits.images)
-    np.testing.assert_allclose(reader.probabilities(test_digits.images), expected, atol=1e-5)
-    assert reader.sample
+    np.testing.assert_allclose(ensemble.probabilities(test_digits.images), expected, atol=1e-5)
+    assert ensemble.sample
 
 
-def test_record_names_members_and_their_preprocessing(project: Path) -> None:
+def test_record_names_members_and_their_views(project: Path) -> None:
     export.main()
-    record = read_json(stages.EXPORTED / "ensemble.json")
-    assert [member["name"] for member in record["members"]] == [MEMBER]
-    assert record["members"][0]["preprocessing"] == [[], ["deskew"]]
+    (member,) = ExportRecord.read(stages.EXPORTED).members
+    assert (member.name, member.views) == (MEMBER, [[], ["deskew"]])
 
 
 def test_missing_member_leaves_the_last_export(project: Path) -> None:

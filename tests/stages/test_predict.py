@@ -9,22 +9,18 @@ from pipeline import stages
 from pipeline.architectures import build
 from pipeline.data import dataset
 from pipeline.data.dataset import Provenance, TrainingDigits, UnlabelledDigits
-from pipeline.ensemble.averaging import average_probabilities
-from pipeline.ensemble.neighbours import decide
+from pipeline.ensemble.averaging import average_probabilities, predict_probabilities
+from pipeline.ensemble.neighbours import refine_with_neighbours
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json, sha256, write_json
 from pipeline.networks.backend import keras
-from pipeline.networks.trained import load_network, predict_probabilities, save_model
+from pipeline.networks.trained import load_network, save_model
 from pipeline.stages import export, predict
 from pipeline.submissions import file as submission
 from tests.conftest import SMALL_NETWORK, modules_after, set_params
+from tests.members import write_record
 
-ASK_NO_NEIGHBOURS = "unsure_below: 0.7", "unsure_below: 0"
-
-
-def write_record(folder: Path, provenance: Provenance, *preprocessing: str) -> None:
-    record = {"provenance": asdict(provenance), "preprocessing": [preprocessing]}
-    write_json(folder / "member.json", record)
+NO_NEIGHBOURS = "confidence_threshold: 0.7", "confidence_threshold: 0"
 
 
 @pytest.fixture
@@ -34,18 +30,18 @@ def member(in_folder: Path, training_digits: TrainingDigits, test_digits: Unlabe
     dataset.save(stages.TRAIN, training_digits)
     dataset.save(stages.TEST, test_digits)
     keras.utils.set_random_seed(0)
-    folder = stages.MODELS / "0-0-pooled_cnn-plain"
+    folder = stages.MODELS / "0-0-small"
     save_model(build("pooled_cnn"), folder / "model.keras")
-    write_record(folder, test_digits.provenance)
+    write_record(folder, provenance=test_digits.provenance)
     write_json(stages.DATA_REPORT / "summary.json", {"training_images_by_digit": [6] * 10})
     export.main()
     return folder
 
 
-def test_submission_holds_the_likeliest_digits_and_where_they_come_from(
+def test_submission_holds_the_most_probable_digits_and_where_they_come_from(
     member: Path, test_digits: UnlabelledDigits
 ) -> None:
-    set_params(Path.cwd(), ASK_NO_NEIGHBOURS)
+    set_params(Path.cwd(), NO_NEIGHBOURS)
     predict.main()
     probabilities = predict_probabilities(load_network(member), test_digits.images)
     written = submission.read(stages.SUBMISSION, expected_rows=20)
@@ -63,10 +59,8 @@ def test_member_trained_on_other_data_is_refused_and_the_last_submission_stays(
     stages.SUBMISSION.parent.mkdir()
     stages.SUBMISSION.write_text("the last one")
     foreign = replace(test_digits.provenance, train_sha256="c" * 64)
-    write_record(member, foreign)
-    with pytest.raises(
-        ArtifactError, match="0-0-pooled_cnn-plain was trained on .*cccccccc.*train it again"
-    ):
+    write_record(member, provenance=foreign)
+    with pytest.raises(ArtifactError, match="0-0-small was trained on .*cccccccc.*train it again"):
         predict.main()
     assert stages.SUBMISSION.read_text() == "the last one"
 
@@ -91,27 +85,29 @@ def test_missing_member_is_named_and_the_last_submission_stays(member: Path, nam
     assert stages.SUBMISSION.read_text() == "the last one"
 
 
-def test_training_images_have_a_say_where_networks_waver(
+def test_low_confidence_is_refined_with_training_images(
     member: Path, training_digits: TrainingDigits, test_digits: UnlabelledDigits
 ) -> None:
     predict.main()
     probabilities = predict_probabilities(load_network(member), test_digits.images)
     assert probabilities.max() < 0.7
     known = training_digits.images, training_digits.labels
-    expected = decide(probabilities, test_digits.images, known, unsure_below=0.7, power=4)
+    expected = refine_with_neighbours(
+        probabilities, test_digits.images, known, confidence_threshold=0.7, power=4
+    )
     written = submission.read(stages.SUBMISSION, expected_rows=20)
     np.testing.assert_array_equal(written, expected.argmax(axis=1))
     assert (written != probabilities.argmax(axis=1)).any()
 
 
 def test_members_are_averaged(in_folder: Path, member: Path, test_digits: UnlabelledDigits) -> None:
-    set_params(in_folder, ASK_NO_NEIGHBOURS)
+    set_params(in_folder, NO_NEIGHBOURS)
     text = Path("params.yaml").read_text().replace("seeds: [0]", "seeds: [0, 1]")
     Path("params.yaml").write_text(text)
-    other = stages.MODELS / "0-1-pooled_cnn-plain"
+    other = stages.MODELS / "0-1-small"
     keras.utils.set_random_seed(1)
     save_model(build("pooled_cnn"), other / "model.keras")
-    write_record(other, test_digits.provenance, "deskew")
+    write_record(other, seed=1, provenance=test_digits.provenance, preprocessing=[["deskew"]])
     with pytest.raises(ArtifactError, match="exported holds other networks than .* repro export"):
         predict.main()
     export.main()
@@ -143,14 +139,14 @@ def test_test_report_counts_and_lists_what_was_predicted(member: Path) -> None:
     assert counts["training"].tolist() == [6] * 10
     summary = read_json(stages.TEST_REPORT / "summary.json")
     assert summary["n"] == 20 == counts["predicted"].sum()
-    assert summary["neighbours_asked"] == 20
+    assert summary["neighbours_refined"] == 20
     assert 0 <= summary["p_value"] <= 1
 
-    closest = pd.read_csv(stages.TEST_REPORT / "least_certain.csv")
-    assert sorted(closest["image_id"]) == list(range(1, 21))
-    ranked = np.sort(probabilities[closest["image_id"] - 1], axis=1)
-    np.testing.assert_allclose(closest["margin"], ranked[:, -1] - ranked[:, -2])
-    assert closest["margin"].is_monotonic_increasing
+    lowest = pd.read_csv(stages.TEST_REPORT / "low_confidence.csv")
+    assert sorted(lowest["image_id"]) == list(range(1, 21))
+    ranked = np.sort(probabilities[lowest["image_id"] - 1], axis=1)
+    np.testing.assert_allclose(lowest["margin"], ranked[:, -1] - ranked[:, -2])
+    assert lowest["margin"].is_monotonic_increasing
 
 
 def test_competition_and_sample_are_told_apart() -> None:

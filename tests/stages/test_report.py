@@ -16,15 +16,15 @@ import pytest
 from pipeline import stages
 from pipeline.data.dataset import Provenance, TrainingDigits, UnlabelledDigits
 from pipeline.errors import ArtifactError
-from pipeline.files import read_json, sha256
+from pipeline.files import read_json, sha256, write_json
 from pipeline.report import Findings
 from pipeline.stages import report
 from pipeline.submissions import log as submission_log
 from pipeline.submissions.log import Entry
 from tests.conftest import SMALL_NETWORK, set_params
-from tests.results import Misread, read_as, write_results
+from tests.results import Errors, predict_with, write_evaluation, write_results
 
-MISREAD = {4: (9, 0.99), 14: (9, 0.7), 7: (1, 0.6), 15: (3, 0.55)}
+ERRORS = {4: (9, 0.99), 14: (9, 0.7), 7: (1, 0.6), 15: (3, 0.55)}
 """Two 4s, a 7 and a 5, all in fold 0."""
 
 
@@ -73,9 +73,9 @@ class Page(HTMLParser):
             self._number = None
 
     @property
-    def readings(self) -> pd.DataFrame:
-        """What the page's script knows of images."""
-        content = json.loads(self.scripts["readings"])
+    def predictions(self) -> pd.DataFrame:
+        """What the page's script knows of predictions."""
+        content = json.loads(self.scripts["predictions"])
         return pd.DataFrame(content["rows"], columns=content["columns"])
 
 
@@ -101,15 +101,15 @@ def make_report(
     def make(
         *changes: tuple[str, str],
         data: TrainingDigits = training_digits,
-        misread: Misread = MISREAD,
-        alone: Misread | None = None,
+        wrong: Errors = ERRORS,
+        alone: Errors | None = None,
     ) -> Page:
         set_params(in_folder, *changes)
-        key = repr((changes, data, misread, alone))
+        key = repr((changes, data, wrong, alone))
         if key not in written:
             test = replace(test_digits, provenance=data.provenance)
-            averages = None if alone is None else read_as(data.labels, alone)
-            write_results(data, test, read_as(data.labels, misread), averages)
+            averages = None if alone is None else predict_with(data.labels, alone)
+            write_results(data, test, predict_with(data.labels, wrong), averages)
             written[key] = written[""] / str(len(written))
             shutil.copytree(in_folder, written[key])
         shutil.copytree(written[key], in_folder, dirs_exist_ok=True)
@@ -174,22 +174,22 @@ def test_every_number_is_that_of_the_file_that_it_names(
             assert said == pytest.approx(value, abs=tolerance * 1.001), (place, text)
 
 
-def test_readings_are_those_of_the_tables(make_report: MakeReport) -> None:
+def test_predictions_are_those_of_the_tables(make_report: MakeReport) -> None:
     page = make_report()
     errors = pd.read_csv(stages.EVALUATION / "errors.csv")
     correct = pd.read_csv(stages.EVALUATION / "correct.csv")
-    closest = pd.read_csv(stages.TEST_REPORT / "least_certain.csv")
+    closest = pd.read_csv(stages.TEST_REPORT / "low_confidence.csv")
     suspected = pd.read_csv(stages.EVALUATION / "label_errors.csv")
-    by_kind = dict(iter(page.readings.groupby("kind", sort=False)))
-    assert by_kind["misread"]["row"].tolist() == [4, 14, 7, 15] == errors["row"].tolist()
+    by_kind = dict(iter(page.predictions.groupby("kind", sort=False)))
+    assert by_kind["error"]["row"].tolist() == [4, 14, 7, 15] == errors["row"].tolist()
     assert suspected["row"].tolist() == by_kind["suspected"]["row"].tolist()
     for kind, table in (
-        ("misread", errors),
-        ("least certain", correct[correct["kind"] == "least certain"]),
+        ("error", errors),
+        ("low_confidence", correct[correct["kind"] == "low_confidence"]),
         ("test", closest.rename(columns={"image_id": "row"})),
     ):
         shown = by_kind[kind]
-        for column in {"row", "true", "predicted", "runner_up", "loss"} & set(table):
+        for column in {"row", "true", "predicted", "runner_up", "loss", "refined"} & set(table):
             assert shown[column].tolist() == table[column].tolist()
         expected = table[[f"p_{digit}" for digit in range(10)]].to_numpy().tolist()
         assert shown["p"].tolist() == expected
@@ -200,15 +200,15 @@ def test_known_confusions_give_known_intervals(make_report: MakeReport) -> None:
     sizes = {0: 767, 5: 753, 9: 870} | dict.fromkeys((1, 2, 3, 4, 6, 7, 8), 800)
     labels = np.repeat(list(sizes), list(sizes.values())).astype(np.uint8)
     images = np.random.default_rng(0).integers(0, 256, (len(labels), 28, 28), dtype=np.uint8)
-    data = TrainingDigits(
-        images, labels, np.zeros(len(labels), np.uint8), Provenance(False, "a" * 64, "b" * 64)
-    )
-    misread = {}
-    for digit, wrong, read in ((0, 1, 6), (5, 8, 3), (9, 13, 4)):
-        for row in np.flatnonzero(labels == digit)[:wrong]:
-            misread[int(row)] = (read, 0.9)
+    folds = np.zeros(len(labels), np.uint8)
+    folds[-1] = 1  # an 8, which the network was trained on
+    data = TrainingDigits(images, labels, folds, Provenance(False, "a" * 64, "b" * 64))
+    wrong = {}
+    for digit, number, predicted in ((0, 1, 6), (5, 8, 3), (9, 13, 4)):
+        for row in np.flatnonzero(labels == digit)[:number]:
+            wrong[int(row)] = (predicted, 0.9)
     near = ("near_duplicate_grey_levels: 8", "near_duplicate_grey_levels: 0.1")
-    page = make_report(near, data=data, misread=misread)
+    page = make_report(near, data=data, wrong=wrong)
     shown = {tuple(place): text for place, _, text in page.numbers}
     for digit, interval in (
         (0, ("0.13%", "0.02%", "0.73%")),
@@ -218,71 +218,71 @@ def test_known_confusions_give_known_intervals(make_report: MakeReport) -> None:
         columns = ("error_rate", "error_rate_low", "error_rate_high")
         found = tuple(shown["per_digit.csv", str(digit), column] for column in columns)
         assert found == interval
-    assert "5, 9 are misread more often than the other digits" in page.words
+    assert "Established: 9, 5 have a higher error rate than the other digits" in page.words
     assert page.words.count(" worse") == 2
     assert "| 9 | 13 | 857 | 1.49% | 0.88% – 2.54% | 4 (13×) |" in stages.MODEL_CARD.read_text()
 
 
 def test_one_network_of_one_fold_says_what_it_cannot_know(make_report: MakeReport) -> None:
     page = make_report()
-    assert "of 20 held-back images read right" in page.words
-    assert "judged by 1 network that neither trained on it nor was stopped by it" in page.words
-    assert "Of the 60 labelled images the others were not judged" in page.words
-    assert "there is no spread between networks" in page.words
-    assert "Only images that were judged can fall under suspicion" in page.words
+    assert "accuracy on 20 held-out images" in page.words
+    assert "1 network predicts each image." in page.words
+    assert "The other labelled images, of 60, were not evaluated" in page.words
+    assert "so nothing is known of how much networks differ" in page.words
+    assert "Only labels of evaluated images can be suspected" in page.words
     assert "a single network, mean of" not in page.words
 
 
-def test_page_and_card_tell_what_neighbours_did(make_report: MakeReport) -> None:
-    """Networks alone misread rows 4, 5 and 7; with neighbours row 4 and, less surely, row 8."""
+def test_page_and_card_tell_what_neighbours_changed(make_report: MakeReport) -> None:
+    """Networks alone misclassify rows 4, 5 and 7; refined, row 4 and, less surely, row 8."""
     page = make_report(
-        misread={4: (9, 0.9), 8: (3, 0.6)},
+        wrong={4: (9, 0.9), 8: (3, 0.6)},
         alone={4: (9, 0.9), 5: (3, 0.6), 7: (1, 0.6)},
     )
-    assert "where it was unsure, similar images of other folds had a say" in page.words
+    assert "low-confidence predictions are refined with similar images of other" in page.words
     assert (
-        "For 3 images without a digit of 70 % or more, the most similar images of other folds "
-        "helped to decide between the two most probable ones (image distortion model, Keysers et "
-        "al. 2007): 2 became right by it, 1 wrong." in page.words
+        "3 predictions below 70 % confidence were refined with the nearest images of other folds "
+        "(image distortion model, Keysers et al. 2007): 2 errors corrected, 1 new." in page.words
     )
-    assert (
-        "20 images were labelled by 1 network, and 3 of them with the help of the most similar "
-        "training images." in page.words
-    )
+    assert "20 images were labelled by 1 network; 3 low-confidence predictions were" in page.words
     card = stages.MODEL_CARD.read_text()
-    assert "of 3 such held-back images 2 became right and 1 wrong" in card
+    assert "Of 3 such held-out images, 2 errors were corrected and 1 is new." in card
+    refined = page.predictions[page.predictions["refined"]]
+    assert set(refined["row"][refined["kind"] != "test"]) == {5, 7, 8}
 
 
-def test_page_and_card_are_silent_about_neighbours_that_nobody_asked(
+def test_page_and_card_are_silent_about_neighbours_that_refined_nothing(
     make_report: MakeReport,
 ) -> None:
-    assert "similar images" not in make_report().words
-    assert "most similar training images" not in stages.MODEL_CARD.read_text()
+    words = make_report().words
+    assert "refined with similar" not in words
+    assert "confidence were refined" not in words
+    assert "refined" not in stages.MODEL_CARD.read_text()
 
 
-def test_all_folds_and_seeds_judge_all_images(make_report: MakeReport) -> None:
+def test_all_folds_and_seeds_evaluate_all_images(make_report: MakeReport) -> None:
     page = make_report(
         ("folds: [0]", "folds: [0, 1, 2, all]"),
         ("seeds: [0]", "seeds: [0, 1]"),
     )
-    assert "of 60 held-back images read right" in page.words
-    assert "judged by 2 networks, averaged, that neither" in page.words
-    assert "were not judged" not in page.words
+    assert "accuracy on 60 held-out images" in page.words
+    assert "2 networks, averaged, predict each image." in page.words
+    assert "not evaluated;" not in page.words
     assert "a single network, mean of 6" in page.words
-    assert "trained on every row: nothing to judge it by" in page.words
+    assert "trained on every row: not evaluated" in page.words
     assert "labelled by 8 networks, averaged" in page.words
     card = stages.MODEL_CARD.read_text()
-    assert "The score is of 2 networks per image, while 8 label the test images" in card
+    assert "The score is that of 2 networks per image; 8 label the test images" in card
 
 
 def test_without_errors_the_page_says_so(make_report: MakeReport) -> None:
-    page = make_report(misread={})
-    assert "100.00% of 20 held-back images read right" in page.words
-    assert "No image was misread." in page.words
-    assert "A temperature could not be fitted: there are too few errors" in page.words
-    assert "No label is under suspicion" in page.words
-    assert "costliest mistakes" not in page.words
-    assert set(page.readings["kind"]) == {"least certain", "test"}
+    page = make_report(wrong={})
+    assert "100.00% accuracy on 20 held-out images" in page.words
+    assert "There are no errors." in page.words
+    assert "There are too few errors to fit a temperature" in page.words
+    assert "No label is suspected to be wrong" in page.words
+    assert "highest loss;" not in page.words
+    assert set(page.predictions["kind"]) == {"low_confidence", "test"}
 
 
 def test_digit_that_is_missing_is_named(
@@ -295,23 +295,23 @@ def test_digit_that_is_missing_is_named(
         labels=training_digits.labels[kept],
         folds=training_digits.folds[kept],
     )
-    page = make_report(data=data, misread={4: (9, 0.99), 3: (5, 0.7)})
-    assert "of 18 held-back images" in page.words
-    assert "3 0 0 – no image judged" in page.words
+    page = make_report(data=data, wrong={4: (9, 0.99), 3: (5, 0.7)})
+    assert "on 18 held-out images" in page.words
+    assert "3 0 0 – no image" in page.words
     assert "| 3 | 0 | 0 | – | 0.00% – 100.00% | – |" in stages.MODEL_CARD.read_text()
 
 
 def test_page_that_has_no_room_for_all_errors_has_some_of_each_confusion(
     make_report: MakeReport, training_digits: TrainingDigits
 ) -> None:
-    """Of 20 errors, 18 are of three kinds and cost more than two of two other kinds."""
+    """Of 20 errors, 18 are of three kinds and have a higher loss than two of two other kinds."""
     labels = training_digits.labels
-    misread = {row: (9, 0.99) for row in range(60) if labels[row] in (0, 1, 2)}
-    misread |= {4: (8, 0.5), 5: (8, 0.5)}
+    wrong = {row: (9, 0.99) for row in range(60) if labels[row] in (0, 1, 2)}
+    wrong |= {4: (8, 0.5), 5: (8, 0.5)}
     page = make_report(
-        ("page_images: 1500", "page_images: 5"), ("folds: [0]", "folds: [0, 1, 2]"), misread=misread
+        ("page_images: 1500", "page_images: 5"), ("folds: [0]", "folds: [0, 1, 2]"), wrong=wrong
     )
-    shown = page.readings[page.readings["kind"] == "misread"]
+    shown = page.predictions[page.predictions["kind"] == "error"]
     assert sorted(zip(shown["true"], shown["predicted"], strict=True)) == [
         (0, 9), (1, 9), (2, 9), (4, 8), (5, 8),
     ]  # fmt: skip
@@ -337,7 +337,9 @@ def test_page_needs_no_other_file_and_names_its_pictures(make_report: MakeReport
     assert page.nameless == []
     assert sorted(page.ids) == sorted(set(page.ids))
     anchors = {address[1:] for address in page.addresses if address.startswith("#")}
-    assert anchors <= set(page.ids)
+    views = {anchor for anchor in anchors if "=" in anchor}
+    assert views == {"true=4", "true=5", "true=7"}
+    assert anchors - views <= set(page.ids)
 
 
 def test_public_score_is_that_of_the_same_file(make_report: MakeReport) -> None:
@@ -356,7 +358,7 @@ def test_public_score_is_that_of_the_same_file(make_report: MakeReport) -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "text"),
+    ("fraction", "text"),
     [
         (0, "0.00%"),
         (1, "100.00%"),
@@ -367,18 +369,18 @@ def test_public_score_is_that_of_the_same_file(make_report: MakeReport) -> None:
         (None, "–"),
     ],
 )
-def test_one_error_in_many_does_not_look_like_none(share: float | None, text: str) -> None:
-    assert Findings({"a": {"b": share}}).text("a", "b", kind="percent") == text
+def test_one_error_in_many_does_not_look_like_none(fraction: float | None, text: str) -> None:
+    assert Findings({"a": {"b": fraction}}).text("a", "b", kind="percent") == text
 
 
 def test_network_that_learned_nothing_does_not_blame_the_labels(
     make_report: MakeReport, training_digits: TrainingDigits
 ) -> None:
     labels = training_digits.labels
-    words = "it tells of the networks rather than of the labels"
-    assert words not in make_report(misread={4: (9, 0.99)}).words
-    misread = {row: (int(label + 1) % 10, 0.99) for row, label in enumerate(labels)}
-    assert words in make_report(misread=misread).words
+    words = "says more about the networks than about the labels"
+    assert words not in make_report(wrong={4: (9, 0.99)}).words
+    wrong = {row: (int(label + 1) % 10, 0.99) for row, label in enumerate(labels)}
+    assert words in make_report(wrong=wrong).words
 
 
 def test_words_of_the_user_stay_words(make_report: MakeReport, in_folder: Path) -> None:
@@ -392,8 +394,9 @@ def test_words_of_the_user_stay_words(make_report: MakeReport, in_folder: Path) 
         stages.EVALUATION / "per_digit.csv",
         stages.EVALUATION / "per_digit.md",
         stages.EVALUATION / "metrics.json",
+        stages.EVALUATION / "out_of_fold.npz",
         stages.EVALUATION / "figures/calibration.svg",
-        stages.TEST_REPORT / "least_certain.csv",
+        stages.TEST_REPORT / "low_confidence.csv",
     ],
 )
 def test_missing_file_is_named(make_report: MakeReport, path: Path) -> None:
@@ -403,6 +406,40 @@ def test_missing_file_is_named(make_report: MakeReport, path: Path) -> None:
     with pytest.raises(ArtifactError, match=f"{path.name} is missing"):
         report.main()
     assert stages.REPORT.read_bytes() == before
+
+
+def test_scores_of_an_interrupted_evaluation_are_not_shown(
+    make_report: MakeReport, training_digits: TrainingDigits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped between predictions and scores: the scores at hand are of earlier predictions."""
+    make_report()
+    before = stages.REPORT.read_bytes()
+
+    def stop_at_metrics(path: Path, content: Any) -> None:
+        if path.name == "metrics.json":
+            raise KeyboardInterrupt
+        write_json(path, content)
+
+    monkeypatch.setattr("pipeline.stages.evaluate.write_json", stop_at_metrics)
+    worse = predict_with(training_digits.labels, ERRORS | {2: (3, 0.9)})
+    with pytest.raises(KeyboardInterrupt):
+        write_evaluation(training_digits, worse, worse)
+    assert len(pd.read_csv(stages.EVALUATION / "errors.csv")) == 5
+    with pytest.raises(ArtifactError, match="scores of other predictions .* Run: dvc repro"):
+        report.main()
+    assert stages.REPORT.read_bytes() == before
+
+
+def test_scores_of_other_networks_than_made_the_submission_are_not_shown(
+    make_report: MakeReport, training_digits: TrainingDigits
+) -> None:
+    """The network was trained again and evaluated, but predict has not run since."""
+    make_report()
+    (stages.MODELS / "0-0-small/model.keras").write_text("trained again")
+    good = predict_with(training_digits.labels, {})
+    write_evaluation(training_digits, good, good)
+    with pytest.raises(ArtifactError, match="made the submission: 0-0-small. Run: dvc repro"):
+        report.main()
 
 
 def test_model_card_has_the_standard_headings(make_report: MakeReport) -> None:

@@ -1,7 +1,10 @@
-import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,33 +12,34 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from pipeline import parallel, params, stages
+from pipeline import params, stages
 from pipeline.data import dataset
 from pipeline.data.dataset import Images, Labels, TrainingDigits
-from pipeline.data.preprocessing import normalize_stroke
+from pipeline.data.transforms import TRANSFORMS
 from pipeline.errors import ArtifactError
-from pipeline.files import read_json
 from pipeline.networks.backend import keras
+from pipeline.networks.record import read_record
 from pipeline.networks.trained import load_model, load_network
-from pipeline.params import PLAIN, Member
+from pipeline.params import Params
 from pipeline.stages import train
-from pipeline.training import loop as training
+from pipeline.training import loop, network
 from pipeline.training.state import TrainingState
-from tests.conftest import LISTED_NETWORK, ROOT
+from pipeline.training.task import Task, derive_seed
+from tests.conftest import LISTED_NETWORK, ROOT, SMALL_NETWORK, list_networks, set_params
 
-MEMBER = Member(0, 0, "deep_cnn", PLAIN)
+DEEP = list_networks(deep="deep_cnn, [[]]")
 
 
-def load_params(*changes: tuple[str, str]) -> params.Params:
+def load_params(*changes: tuple[str, str]) -> Params:
     path = Path("params.yaml")
     text = path.read_text()
     shrunk = (
-        (LISTED_NETWORK, "    - {architecture: deep_cnn, preprocessing: plain}\n"),
+        (LISTED_NETWORK, DEEP),
         ("max_epochs: 36", "max_epochs: 2"),
         ("warmup_epochs: 1", "warmup_epochs: 0"),
-        ("anneal_epochs: 8", "anneal_epochs: 2"),
+        ("decay_epochs: 8", "decay_epochs: 2"),
         ("folds: 5", "folds: 3"),
-        ("stopping_fraction: 0.03", "stopping_fraction: 0.25"),
+        ("validation_fraction: 0.03", "validation_fraction: 0.25"),
     )
     for old, new in (*shrunk, *changes):
         assert old in text
@@ -45,46 +49,65 @@ def load_params(*changes: tuple[str, str]) -> params.Params:
     return params.load(changed)
 
 
+def the_task(*changes: tuple[str, str]) -> Task:
+    (task,) = train.list_tasks(load_params(*changes))
+    return task
+
+
 def load_weights(folder: Path) -> list[np.ndarray]:
     return list(load_model(folder / "model.keras").get_weights())
 
 
 @pytest.mark.parametrize("fold", [0, 1, 2])
-def test_neither_fit_nor_stopping_sees_the_fold(
+def test_neither_training_nor_validation_sees_the_fold(
     fold: int, in_folder: Path, training_digits: TrainingDigits
 ) -> None:
-    settings = load_params()
-    member = Member(fold, 0, "deep_cnn", PLAIN)
-    fitted, stopping = train.select_rows(member, settings, training_digits)
-    assert len(stopping) == 10
-    together = np.sort(np.concatenate([fitted, stopping]))
+    rows = network.select_rows(the_task(("folds: [0]", f"folds: [{fold}]")), training_digits)
+    assert len(rows.validation) == 10
+    together = np.sort(np.concatenate([rows.training, rows.validation]))
     np.testing.assert_array_equal(together, np.flatnonzero(training_digits.folds != fold))
 
 
-def test_member_of_all_rows_fits_all_and_stops_by_none(
+def test_member_of_all_rows_fits_all_and_has_no_validation_set(
     in_folder: Path, training_digits: TrainingDigits
 ) -> None:
-    member = Member("all", 0, "deep_cnn", PLAIN)
-    fitted, stopping = train.select_rows(member, load_params(), training_digits)
-    assert len(fitted) == 60
-    assert len(stopping) == 0
+    _, task = train.list_tasks(load_params(("folds: [0]", "folds: [0, all]")))
+    rows = network.select_rows(task, training_digits)
+    assert len(rows.training) == 60
+    assert len(rows.validation) == 0
 
 
-def test_without_a_stopping_slice_all_rows_outside_the_fold_are_fitted(
+def test_without_a_validation_set_all_rows_outside_the_fold_are_fitted(
     in_folder: Path, training_digits: TrainingDigits
 ) -> None:
-    settings = load_params(("stopping_fraction: 0.25", "stopping_fraction: 0"))
-    fitted, stopping = train.select_rows(MEMBER, settings, training_digits)
-    np.testing.assert_array_equal(fitted, np.flatnonzero(training_digits.folds != 0))
-    assert len(stopping) == 0
+    task = the_task(("validation_fraction: 0.25", "validation_fraction: 0"))
+    rows = network.select_rows(task, training_digits)
+    np.testing.assert_array_equal(rows.training, np.flatnonzero(training_digits.folds != 0))
+    assert len(rows.validation) == 0
 
 
-def test_every_member_has_a_seed_of_its_own() -> None:
-    members = [Member(fold, seed, "deep_cnn", PLAIN) for fold in (0, 1, "all") for seed in (0, 1)]
-    members += [Member(0, 0, "other", PLAIN), Member(0, 0, "deep_cnn", "deskew")]
-    seeds = {train.derive_seed(member, seed) for member in members for seed in (0, 1)}
-    assert len(seeds) == 2 * len(members)
-    assert train.derive_seed(MEMBER, 0) == train.derive_seed(MEMBER, 0)
+def test_every_member_has_a_seed_of_its_own(in_folder: Path) -> None:
+    several = (
+        (
+            DEEP,
+            list_networks(
+                deep="deep_cnn, [[]]", small="pooled_cnn, [[]]", two="deep_cnn, [[deskew], []]"
+            ),
+        ),
+        ("folds: [0]", "folds: [0, 1, all]"),
+        ("seeds: [0]", "seeds: [0, 1]"),
+    )
+    members = load_params(*several).members()
+    seeds = {derive_seed(member, seed) for member in members for seed in (0, 1)}
+    assert len(seeds) == 2 * len(members) == 36
+
+
+def test_name_of_a_network_decides_nothing(in_folder: Path) -> None:
+    member, renamed = (
+        load_params((DEEP, list_networks(**{name: "deep_cnn, [[]]"}))).members()[0]
+        for name in ("one", "another")
+    )
+    assert derive_seed(member, 0) == derive_seed(renamed, 0)
 
 
 @pytest.fixture(scope="module")
@@ -96,34 +119,93 @@ def trained(
         monkeypatch.chdir(tmp_path_factory.mktemp("trained"))
         shutil.copy(ROOT / "params.yaml", "params.yaml")
         dataset.save(stages.TRAIN, training_digits)
-        train.train(MEMBER, load_params())
-        yield (stages.MODELS / MEMBER.name).absolute()
+        task = the_task()
+        train.train(task, threads=1)
+        yield task.folder.absolute()
 
 
 def test_trained_member_says_what_it_came_from(
     trained: Path, training_digits: TrainingDigits
 ) -> None:
-    record = read_json(trained / "member.json")
-    assert record["epochs"] == 2
-    assert (record["fitted_images"], record["stopping_images"]) == (30, 10)
-    assert record["provenance"] == asdict(training_digits.provenance)
-    assert record["preprocessing"] == [[]]
+    record = read_record(trained)
+    assert (record.epochs, record.threads) == (2, 1)
+    assert (record.training_images, record.validation_images) == (30, 10)
+    assert record.provenance == training_digits.provenance
+    assert record.preprocessing == [[]]
     assert len((trained / "history.csv").read_text().splitlines()) == 3
-    assert load_model(trained / "model.keras").count_params() == record["parameters"]
+    assert load_model(trained / "model.keras").count_params() == record.parameters
 
 
 def test_saved_model_carries_no_optimizer(trained: Path) -> None:
-    bytes_of_weights = 4 * read_json(trained / "member.json")["parameters"]
+    bytes_of_weights = 4 * read_record(trained).parameters
     assert (trained / "model.keras").stat().st_size < 1.2 * bytes_of_weights
 
 
-def test_finished_member_that_dvc_lost_is_written_again_without_training(trained: Path) -> None:
-    record, weights = read_json(trained / "member.json"), load_weights(trained)
+def test_finished_member_that_dvc_lost_is_written_again_without_training(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record, weights = read_record(trained), load_weights(trained)
     shutil.rmtree(trained)
-    train.train(MEMBER, load_params())
-    assert read_json(trained / "member.json") == record  # to the tenth of a second of training
+    train.train(the_task(), threads=1)
+    told = capsys.readouterr().out
+    assert f"To train it again, delete {the_task().state}\n" in told
+    assert "epoch  " not in told and "continuing" not in told
+    assert read_record(trained) == record  # to the tenth of a second of training
     for before, after in zip(weights, load_weights(trained), strict=True):
         np.testing.assert_array_equal(before, after)
+
+
+def test_weights_do_not_change_when_other_networks_are_listed(
+    trained: Path, training_digits: TrainingDigits, in_folder: Path
+) -> None:
+    dataset.save(stages.TRAIN, training_digits)
+    several = load_params(
+        (DEEP, list_networks(small="pooled_cnn, [[]]", deep="deep_cnn, [[]]")),
+        ("seeds: [0]", "seeds: [0, 1, 2]"),
+    )
+    task = next(task for task in train.list_tasks(several) if task.name == "0-0-deep")
+    assert task.conditions == read_record(trained).conditions
+    train.train(task, threads=1)
+    for before, after in zip(load_weights(trained), load_weights(task.folder), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_weights_depend_on_neither_the_number_of_cores_nor_the_load(
+    training_digits: TrainingDigits, tmp_path: Path
+) -> None:
+    """On one core, and on all of them with busy processes; the two also load each other."""
+    command = [sys.executable, "-m", "pipeline.stages.train", "0-0-small"]
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    trainers = []
+    try:
+        for name, cores in (("one", {min(os.sched_getaffinity(0))}), ("all", None)):
+            folder = tmp_path / name
+            dataset.save(folder / stages.TRAIN, training_digits)
+            shutil.copy(ROOT / "params.yaml", folder)
+            set_params(
+                folder,
+                SMALL_NETWORK,
+                ("max_epochs: 36", "max_epochs: 2"),
+                ("decay_epochs: 8", "decay_epochs: 1"),
+                ("validation_fraction: 0.03", "validation_fraction: 0.25"),
+            )
+            trainers.append(
+                subprocess.Popen(
+                    command,
+                    cwd=folder,
+                    env=os.environ | {"PYTHONPATH": str(ROOT)},
+                    preexec_fn=partial(os.sched_setaffinity, 0, cores) if cores else None,
+                )
+            )
+        assert [trainer.wait() for trainer in trainers] == [0, 0]
+    finally:
+        for process in (*busy, *trainers):
+            process.kill()
+            process.wait()
+    one, all_cores = (tmp_path / name / "models/0-0-small" for name in ("one", "all"))
+    for a, b in zip(load_weights(one), load_weights(all_cores), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert read_record(one).conditions == read_record(all_cores).conditions
 
 
 def test_member_trained_ahead_is_taken_over_as_it_is(
@@ -134,12 +216,13 @@ def test_member_trained_ahead_is_taken_over_as_it_is(
 ) -> None:
     weights = load_weights(trained)
     dataset.save(stages.TRAIN, training_digits)
-    train.train_ahead([MEMBER], load_params())
-    assert not (stages.MODELS / MEMBER.name).exists()
+    task = the_task()
+    train.train_ahead([task])
+    assert not task.folder.exists()
     capsys.readouterr()
-    train.train(MEMBER, load_params())
+    train.train(task, threads=1)
     assert "  epoch" not in capsys.readouterr().out
-    for before, after in zip(weights, load_weights(stages.MODELS / MEMBER.name), strict=True):
+    for before, after in zip(weights, load_weights(task.folder), strict=True):
         np.testing.assert_array_equal(before, after)
 
 
@@ -148,116 +231,129 @@ def test_what_is_trained_or_being_trained_is_not_trained_ahead(
 ) -> None:
     shutil.copytree(trained.parents[1], in_folder, dirs_exist_ok=True)
     begun = []
-    monkeypatch.setattr(training, "fit", lambda *_, **rest: begun.append(rest["name"]))
-    other, third = (Member(0, seed, "deep_cnn", PLAIN) for seed in (1, 2))
-    members = [MEMBER, other, third]
-    with FileLock(train.STATES / f"{other.name}.lock"):
-        train.train_ahead(members, load_params())
-    assert begun == ["0-2-network0"]
+    monkeypatch.setattr(network, "fit", lambda task, *_: begun.append(task.name))
+    three_seeds = "seeds: [0]", "seeds: [0, 1, 2]"
+    tasks = train.list_tasks(load_params(three_seeds))
+    with FileLock(tasks[1].lock):
+        train.train_ahead(tasks)
+    assert begun == ["0-2-deep"]
     begun.clear()
     shutil.rmtree(train.STATES)
-    train.train_ahead(members, load_params())  # DVC goes by the files in models/
-    assert begun == ["0-1-network0", "0-2-network0"]
+    train.train_ahead(tasks)  # DVC goes by the files in models/
+    assert begun == ["0-1-deep", "0-2-deep"]
     begun.clear()
-    train.train_ahead(members, load_params(("degrees: 8", "degrees: 9")))
-    assert begun == ["0-0-network0", "0-1-network0", "0-2-network0"]
+    train.train_ahead(train.list_tasks(load_params(three_seeds, ("degrees: 8", "degrees: 9"))))
+    assert begun == ["0-0-deep", "0-1-deep", "0-2-deep"]
 
 
-@pytest.mark.parametrize(("seeds", "threads"), [(1, 8), (2, 4), (3, 2), (8, 1), (30, 1)])
+@pytest.mark.parametrize(
+    ("processors", "seeds", "helpers", "threads"),
+    [(1, 1, 0, 1), (2, 1, 0, 2), (2, 2, 1, 1), (8, 1, 0, 2), (8, 3, 2, 2), (8, 30, 7, 1)],
+)
 def test_networks_share_the_processors(
-    seeds: int, threads: int, in_folder: Path, monkeypatch: pytest.MonkeyPatch
+    processors: int, seeds: int, helpers: int, threads: int, in_folder: Path
 ) -> None:
-    monkeypatch.setattr(parallel, "count_processors", lambda: 8)
     settings = load_params(("seeds: [0]", f"seeds: {list(range(seeds))}"))
-    assert train.count_threads(settings) == threads
+    assert train.share_processors(processors, seeds, settings) == (helpers, threads)
 
 
 def test_states_of_other_conditions_are_discarded(in_folder: Path) -> None:
-    train.STATES.mkdir(parents=True)
-    names = ("0-0-deep_cnn-plain.new", "0-0-deep_cnn-plain.old", "0-1-deep_cnn-plain.old")
-    current, old, other = (train.STATES / f"{name}.npz" for name in names)
-    for path in (current, old, other):
+    task = the_task()
+    task.states.mkdir(parents=True)
+    names = ("0-0-deep.old", ".0-0-deep.new.7.partial", "0-0-deep_2.old", "0-1-deep.old")
+    old, half_written, *others = (task.states / f"{name}.npz" for name in names)
+    for path in (task.state, old, half_written, *others):
         path.touch()
-    train.discard_states(MEMBER, keep=current)
-    assert current.exists()
-    assert not old.exists()
-    assert other.exists()
+    task.discard_states(keep_current=True)
+    assert task.state.exists()
+    assert not old.exists() and not half_written.exists()
+    task.discard_states(keep_current=False)
+    assert not task.state.exists()
+    assert all(path.exists() for path in others)
 
 
 @pytest.mark.parametrize(
     "change",
     [
         ("batch_size: 128", "batch_size: 64"),
+        ("batch_parts: 2", "batch_parts: 1"),
         ("seed: 0", "seed: 1"),
         ("degrees: 8", "degrees: 9"),
+        ("[[]]", "[[deskew]]"),
+        ("[[]]", "[[], [deskew]]"),
+        ("[[]]", "[[deskew, normalize_stroke]]"),
+        ("[[]]", "[[normalize_stroke, deskew]]"),
     ],
 )
 def test_conditions_change_with_every_setting(
     change: tuple[str, str], in_folder: Path, training_digits: TrainingDigits
 ) -> None:
     dataset.save(stages.TRAIN, training_digits)
-    one = train.describe_conditions(MEMBER, load_params())
-    other = train.describe_conditions(MEMBER, load_params(change))
-    assert json.dumps(one) != json.dumps(other)
+    usual, changed = the_task(), the_task(change)
+    assert not usual.conditions.ask_for_the_same(changed.conditions)
+    assert usual.state != changed.state
 
 
-def test_conditions_change_with_the_preprocessing(
+def test_conditions_name_all_code_that_shapes_the_network(
     in_folder: Path, training_digits: TrainingDigits
 ) -> None:
     dataset.save(stages.TRAIN, training_digits)
-    orders = (PLAIN, "deskew", "deskew+normalize_stroke", "normalize_stroke+deskew")
-    members = [replace(MEMBER, preprocessing=order) for order in orders]
-    conditions = [train.describe_conditions(member, load_params()) for member in members]
-    assert len(set(map(json.dumps, conditions))) == len(orders)
+    code = the_task(("[[]]", "[[], [deskew]]")).conditions.code_sha256
+    assert {"architectures/deep_cnn.py", "data/transforms/deskew.py", "training/step.py"} < set(
+        code
+    )
+    assert "data/transforms/normalize_stroke.py" not in code
 
 
 def test_conditions_change_with_the_data(in_folder: Path, training_digits: TrainingDigits) -> None:
     dataset.save(stages.TRAIN, training_digits)
-    one = train.describe_conditions(MEMBER, load_params())
+    one = the_task()
     dataset.save(stages.TRAIN, replace(training_digits, folds=training_digits.folds[::-1].copy()))
-    assert train.describe_conditions(MEMBER, load_params()) != one
+    assert not the_task().conditions.ask_for_the_same(one.conditions)
 
 
 def test_settings_that_a_member_does_not_use_do_not_concern_it(
     in_folder: Path, training_digits: TrainingDigits
 ) -> None:
     dataset.save(stages.TRAIN, training_digits)
-    usual = load_params()
-    more_epochs = load_params(("all_rows_epochs: 36", "all_rows_epochs: 40"))
-    less_patience = load_params(("patience_epochs: 16", "patience_epochs: 4"))
-    of_all_rows = Member("all", 0, "deep_cnn", PLAIN)
-    for member, other in ((MEMBER, more_epochs), (of_all_rows, less_patience)):
-        assert train.describe_conditions(member, usual) == train.describe_conditions(member, other)
-    for member, other in ((MEMBER, less_patience), (of_all_rows, more_epochs)):
-        assert train.describe_conditions(member, usual) != train.describe_conditions(member, other)
+    both_folds = "folds: [0]", "folds: [0, all]"
+
+    def conditions(*changes: tuple[str, str]) -> list[Any]:
+        return [task.conditions for task in train.list_tasks(load_params(both_folds, *changes))]
+
+    usual = conditions()
+    more_epochs = conditions(("all_rows_epochs: 36", "all_rows_epochs: 40"))
+    less_patience = conditions(("patience_epochs: 16", "patience_epochs: 4"))
+    assert [a == b for a, b in zip(usual, more_epochs, strict=True)] == [True, False]
+    assert [a == b for a, b in zip(usual, less_patience, strict=True)] == [False, True]
 
 
-def test_network_trains_on_preprocessed_images_and_remembers_it(
+def test_network_trains_on_its_views_and_remembers_them(
     in_folder: Path, training_digits: TrainingDigits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset.save(stages.TRAIN, training_digits)
-    fit = training.fit
+    fit = loop.fit
     given: dict[str, Any] = {}
 
     def spy(model: keras.Model, images: Images, labels: Labels, **rest: Any) -> TrainingState:
         given.update(rest, images=images)
         return fit(model, images, labels, **rest)
 
-    monkeypatch.setattr(training, "fit", spy)
-    settings = load_params(
+    monkeypatch.setattr(loop, "fit", spy)
+    task = the_task(
         ("max_epochs: 2", "max_epochs: 1"),
-        ("anneal_epochs: 2", "anneal_epochs: 1"),
-        ("preprocessing: plain}", "preprocessing: 'plain,normalize_stroke'}"),
+        ("decay_epochs: 2", "decay_epochs: 1"),
+        ("[[]]", "[[], [normalize_stroke]]"),
     )
-    member = replace(MEMBER, preprocessing="plain,normalize_stroke")
-    train.train(member, settings)
-    fitted, stopping = train.select_rows(member, settings, training_digits)
-    forms = np.stack([training_digits.images, normalize_stroke(training_digits.images)])
-    np.testing.assert_array_equal(given["images"], forms[:, fitted])
-    np.testing.assert_array_equal(given["stopping"][0], forms[:, stopping])
-    assert load_network(stages.MODELS / member.name).forms == [[], ["normalize_stroke"]]
+    train.train(task, threads=1)
+    rows = network.select_rows(task, training_digits)
+    images = training_digits.images
+    views = np.stack([images, TRANSFORMS["normalize_stroke"](images)])
+    np.testing.assert_array_equal(given["images"], views[:, rows.training])
+    np.testing.assert_array_equal(given["validation"][0], views[:, rows.validation])
+    assert load_network(task.folder).views == [[], ["normalize_stroke"]]
 
 
 def test_missing_training_data_is_named(in_folder: Path) -> None:
     with pytest.raises(ArtifactError, match="train.npz is missing"):
-        train.train(MEMBER, load_params())
+        train.train(the_task(), threads=1)

@@ -1,17 +1,19 @@
 """What Kaggle would refuse, and what must not be sent."""
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.data.dataset import Labels
+from pipeline.data.dataset import Labels, Provenance
 from pipeline.data.tables import TEST_ROWS
 from pipeline.errors import ArtifactError, SubmissionError
-from pipeline.files import sha256, write_json
+from pipeline.files import read_json, sha256, write_json
 from pipeline.submissions import file as submission
+from pipeline.submissions.file import SubmissionRecord
 
 GOOD = "ImageId,Label\n1,7\n2,0\n3,9\n"
 
@@ -160,11 +162,26 @@ def test_missing_file_is_refused(path: Path) -> None:
         submission.check(path)
 
 
-def write_pair(path: Path, *, sample: bool, rows: int = TEST_ROWS, **changes: Any) -> None:
+def write_pair(path: Path, *, sample: bool, rows: int = TEST_ROWS) -> SubmissionRecord:
     """A submission and the JSON that says what it came from."""
     submission.write(path, np.zeros(rows, dtype=np.uint8))
-    record = {"sha256": sha256(path), "provenance": {"sample": sample}} | changes
-    write_json(path.with_suffix(".json"), record)
+    provenance = Provenance(sample, "a" * 64, "b" * 64)
+    record = SubmissionRecord(sha256(path), rows, provenance, {"0-0-a": "c" * 64}, "d" * 64, None)
+    submission.write_record(path, record)
+    return record
+
+
+def test_written_record_comes_back(path: Path) -> None:
+    record = write_pair(path, sample=False)
+    assert submission.read_record(path) == record
+    assert list(read_json(path.with_suffix(".json"))) == [
+        "sha256",
+        "rows",
+        "provenance",
+        "members",
+        "params_sha256",
+        "commit",
+    ]
 
 
 def test_submission_for_the_competition_passes(path: Path) -> None:
@@ -199,13 +216,27 @@ def test_submission_that_is_short_is_refused(path: Path) -> None:
         submission.check(path)
 
 
-def test_record_of_another_form_is_ignored(path: Path) -> None:
-    write_pair(path, sample=False)
-    write_json(path.with_suffix(".json"), ["a list"])
-    assert submission.read_record(path) is None
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ([], "the whole"),
+        (None, "the whole"),
+        ({}, "sha256"),
+        ({"rows": "many"}, "rows"),
+        ({"provenance": {"sample": False}}, "provenance.train_sha256"),
+        ({"members": ["a"]}, "members"),
+        ({"commit": 5}, "commit"),
+    ],
+)
+def test_damaged_record_is_named(path: Path, change: Any, field: str) -> None:
+    whole = asdict(write_pair(path, sample=False))
+    write_json(path.with_suffix(".json"), whole | change if change else change)
+    expected = rf"submission\.json is damaged: .* but {field} is missing or of another kind\. Write"
+    with pytest.raises(ArtifactError, match=expected):
+        submission.check(path)
 
 
-def test_damaged_record_is_named(path: Path) -> None:
+def test_record_that_is_no_json_is_named(path: Path) -> None:
     write_pair(path, sample=False)
     path.with_suffix(".json").write_text("{")
     with pytest.raises(ArtifactError, match=re.escape("submission.json is damaged")):

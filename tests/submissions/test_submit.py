@@ -8,18 +8,19 @@ import pytest
 from pipeline import stages
 from pipeline.errors import KaggleError, SubmissionError
 from pipeline.files import sha256, write_json
-from pipeline.kaggle.client import Client, OutcomeUnknownError, Timeouts
+from pipeline.kaggle.client import Client, OutcomeUnknownError
+from pipeline.kaggle.session import Timeouts
 from pipeline.submissions import log as submission_log
 from pipeline.submissions import submit as submitting
 from pipeline.submissions.log import Entry
 from tests.kaggle_fixtures import QUICK, Outcome
-from tests.kaggle_server import Fault, Kaggle
-from tests.submission_files import MEMBERS, PROVENANCE, place_submission
+from tests.kaggle_server import KEY, Fault, Kaggle
+from tests.submission_files import MEMBERS, PROVENANCE, place_submission, write_metrics
 
 Run = Callable[[Callable[[], object]], Outcome]
 PLACES = submitting.SubmissionPaths(
     provenance=stages.RAW / "provenance.json",
-    evaluation=stages.EVALUATION,
+    metrics=stages.EVALUATION / "metrics.json",
     log=Path("submissions/log.csv"),
 )
 SENT = Path("submissions/sent")
@@ -58,7 +59,7 @@ def test_submission_is_sent_scored_kept_and_logged(project: Path, kaggle: Kaggle
         sha256=digest,
         commit="f" * 40 + "+dirty",
         params_sha256="e" * 64,
-        members="0-0-deep_cnn-plain 1-0-deep_cnn-plain",
+        members="0-0-pooled3 1-0-pooled3",
         message="first",
     )
     assert (SENT / f"{digest[:8]}.csv").read_bytes() == stages.SUBMISSION.read_bytes()
@@ -67,47 +68,66 @@ def test_submission_is_sent_scored_kept_and_logged(project: Path, kaggle: Kaggle
 
 
 @pytest.mark.parametrize(
-    ("judged", "quoted"),
+    ("evaluated", "quoted"),
     [
-        (MEMBERS, "0.99331"),
-        (MEMBERS | {"0-0-deep_cnn-plain": "0" * 64}, ""),
-        ({"0-0-deep_cnn-plain": MEMBERS["0-0-deep_cnn-plain"]}, ""),
-        (MEMBERS | {"2-0-deep_cnn-plain": "0" * 64}, ""),
-        (None, ""),
+        ({"members": MEMBERS}, "0.99331"),
+        ({"members": dict(reversed(MEMBERS.items()))}, "0.99331"),
+        ({"members": MEMBERS | {"0-0-pooled3": "0" * 64}}, ""),
+        ({"members": {"0-0-pooled3": MEMBERS["0-0-pooled3"]}}, ""),
+        ({"members": MEMBERS | {"2-0-pooled3": "0" * 64}}, ""),
+        ({"members": {}}, ""),
+        ({"members": None}, ""),
+        ({"members": 5}, ""),
+        ({}, ""),
+        ({"members": MEMBERS, "accuracy": None}, ""),
     ],
 )
 def test_accuracy_is_quoted_only_for_the_very_members(
-    judged: dict[str, str] | None, quoted: str, project: Path, kaggle: Kaggle
+    evaluated: dict[str, Any], quoted: str, project: Path, kaggle: Kaggle
 ) -> None:
-    write_json(PLACES.evaluation / "members.json", judged)
+    write_metrics(PLACES.metrics, **evaluated)
     assert send().out_of_fold_accuracy == quoted
 
 
-def test_members_that_nothing_can_judge_do_not_count_against_the_others(
+def test_accuracy_of_earlier_networks_is_not_quoted_for_new_ones(
     project: Path, kaggle: Kaggle
 ) -> None:
-    place_submission(project, members=MEMBERS | {"all-0-deep_cnn-plain": "9" * 64})
+    """The networks were trained again, and evaluate was killed before it wrote anything."""
+    place_submission(project, members=dict.fromkeys(MEMBERS, "9" * 64))
+    write_json(PLACES.metrics.with_name("members.json"), dict.fromkeys(MEMBERS, "9" * 64))
+    assert send().out_of_fold_accuracy == ""
+
+
+def test_submission_without_any_evaluation_is_sent(project: Path, kaggle: Kaggle) -> None:
+    PLACES.metrics.unlink()
+    assert send().out_of_fold_accuracy == ""
+
+
+def test_members_trained_on_every_row_do_not_count_against_the_others(
+    project: Path, kaggle: Kaggle
+) -> None:
+    place_submission(project, members=MEMBERS | {"all-0-pooled3": "9" * 64})
     assert send().out_of_fold_accuracy == "0.99331"
 
 
-def test_accuracy_of_members_that_nothing_can_judge_is_not_quoted(
+def test_accuracy_of_members_trained_on_every_row_is_not_quoted(
     project: Path, kaggle: Kaggle
 ) -> None:
-    place_submission(project, members={"all-0-deep_cnn-plain": "9" * 64})
-    write_json(PLACES.evaluation / "members.json", {})
+    place_submission(project, members={"all-0-pooled3": "9" * 64})
+    write_metrics(PLACES.metrics, members={})
     assert send().out_of_fold_accuracy == ""
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"provenance": PROVENANCE | {"sample": True}}, "was made from the embedded sample"),
+        ({"provenance": replace(PROVENANCE, sample=True)}, "was made from the embedded sample"),
         (
-            {"provenance": PROVENANCE | {"test_sha256": "0" * 64}},
+            {"provenance": replace(PROVENANCE, test_sha256="0" * 64)},
             r"was made from the competition's data \(train aaaaaaaa, test 00000000\), but the data "
             r"in use is the competition's data \(train aaaaaaaa, test bbbbbbbb\)",
         ),
-        ({"sha256": "0" * 64}, "has no submission.json beside it that belongs to it"),
+        ({"sha256": "0" * 64}, "has no submission.json next to it that belongs to it"),
     ],
 )
 def test_what_must_not_be_sent_is_refused(
@@ -203,8 +223,46 @@ def test_silence_while_the_submission_is_made_is_not_repeated(
 ) -> None:
     kaggle.inject("CreateSubmission", Fault(stalls=True))
     with pytest.raises(OutcomeUnknownError):
-        send(timeouts=replace(QUICK, timeout_seconds=0.5))
+        send(timeouts=replace(QUICK, timeout_seconds=0.3))
     assert kaggle.counts["CreateSubmission"] == 1
+
+
+@pytest.mark.parametrize("answer", [5, [], {"ref": None}, {"ref": "x"}, {"message": 5}])
+def test_strange_answer_of_a_submission_that_was_made_is_looked_up(
+    answer: Any, project: Path, kaggle: Kaggle
+) -> None:
+    kaggle.inject("CreateSubmission", Fault(answer=answer))
+    assert send().reference == "41000001"
+    assert kaggle.counts["CreateSubmission"] == 1
+
+
+def test_strange_answer_before_the_submission_is_made_is_no_unknown_outcome(
+    project: Path, kaggle: Kaggle
+) -> None:
+    kaggle.inject("StartSubmissionUpload", Fault(answer=5))
+    with pytest.raises(KaggleError, match="failed in an unknown way") as caught:
+        send()
+    assert not isinstance(caught.value, OutcomeUnknownError)
+    assert not list(SENT.iterdir())
+
+
+def test_secret_in_the_reason_of_kaggles_does_not_reach_the_log(
+    project: Path, kaggle: Kaggle
+) -> None:
+    kaggle.error_description = f"Evaluation of {KEY} failed"
+    with pytest.raises(SubmissionError, match="could not score it: Evaluation of … failed"):
+        send()
+    assert log()[0].error == "Evaluation of … failed"
+
+
+@pytest.mark.parametrize("message", ["try [v2] [/off]", ":smiley: [red]", 'a "b", c  d; é', "=1+1"])
+def test_message_reaches_kaggle_and_the_log_unchanged(
+    message: str, project: Path, kaggle: Kaggle
+) -> None:
+    assert send(message).message == message
+    assert log()[0].message == message
+    tag = f" [sha256 {sha256(stages.SUBMISSION)[:8]}]"
+    assert kaggle.submissions[0]["description"] == message + tag
 
 
 def test_lost_answer_and_lost_list_are_recovered_by_the_next_run(

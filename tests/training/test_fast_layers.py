@@ -1,20 +1,17 @@
-from typing import Any, Literal
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from pipeline.data.dataset import TrainingDigits
-from pipeline.networks.backend import keras, make_repeatable, tf
+from pipeline.networks.backend import ComputeDtype, keras, make_repeatable, tf
 from pipeline.training import fast_layers
 from pipeline.training.fast_layers import (
     ByteDropout,
-    ComputeDtype,
     FusedBatchNormalization,
     SmallMapConv2D,
-    choose_compute_dtype,
-    measure_speedup,
-    speed_up,
+    with_fast_layers,
 )
 
 
@@ -166,7 +163,7 @@ def test_fast_model_takes_the_steps_of_the_stock_one(
     """Logits, gradients and moving statistics of a batch agree to ``tolerance`` of their size, root
     mean square; all variables are float32 and begin with the same values."""
     stock = model_of_maps()
-    fast = speed_up(stock, compute_dtype)
+    fast = with_fast_layers(stock, compute_dtype)
     for one, other in zip(fast.get_weights(), stock.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     images, labels = training_digits.images[..., np.newaxis], training_digits.labels.astype(int)
@@ -185,28 +182,3 @@ def test_fast_model_takes_the_steps_of_the_stock_one(
     kinds = {type(layer) for layer in fast.layers}
     assert {SmallMapConv2D, FusedBatchNormalization, ByteDropout} <= kinds
     assert {layer.compute_dtype for layer in fast.layers[:-1]} == {compute_dtype}
-
-
-def test_bfloat16_is_measured_against_float32() -> None:
-    measure_speedup.cache_clear()
-    assert 0.01 < measure_speedup() < 100
-
-
-@pytest.mark.parametrize(
-    ("wanted", "speedup", "chosen"),
-    [
-        ("auto", 1.9, "bfloat16"),
-        ("auto", 1.3, "float32"),
-        ("auto", 0.3, "float32"),
-        ("float32", 1.9, "float32"),
-        ("bfloat16", 0.3, "bfloat16"),
-    ],
-)
-def test_faster_type_is_chosen_unless_one_is_wanted(
-    wanted: Literal["auto", "bfloat16", "float32"],
-    speedup: float,
-    chosen: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(fast_layers, "measure_speedup", lambda: speedup)
-    assert choose_compute_dtype(wanted) == chosen

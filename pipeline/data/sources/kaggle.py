@@ -6,10 +6,9 @@ from pathlib import Path
 from pipeline.data.sources import archive
 from pipeline.data.tables import TEST_ROWS, TRAIN_ROWS
 from pipeline.errors import KaggleError, SourceError, TableError
-from pipeline.kaggle import credentials, messages
-from pipeline.kaggle.client import DEFAULT_TIMEOUTS, Client, Timeouts
-
-COMPETITION = messages.COMPETITION
+from pipeline.kaggle.client import Client
+from pipeline.kaggle.credentials import PAGE
+from pipeline.kaggle.session import DEFAULT_TIMEOUTS, Timeouts
 
 _ROWS = {"train.csv": TRAIN_ROWS, "test.csv": TEST_ROWS}
 _WITHOUT_KAGGLE = (
@@ -17,11 +16,6 @@ _WITHOUT_KAGGLE = (
     "source.kind to sample in params.yaml to run on the embedded sample meanwhile; then run: dvc "
     "repro"
 )
-
-
-def has_credentials() -> bool:
-    """Whether any of the credentials that the client reads is at hand."""
-    return bool(credentials.find())
 
 
 def download_archive(folder: Path, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Path:
@@ -62,7 +56,7 @@ def _problem(path: Path) -> str | None:
     if not path.exists():
         return (
             f"Expected an archive, found something else, perhaps the login page of a network. Get "
-            f"it from {messages.PAGE}/data in a browser and put it at data/{archive.ARCHIVE_NAME}."
+            f"it from {PAGE}/data in a browser and put it at data/{archive.ARCHIVE_NAME}."
         )
     try:
         archive.check(archive.Found(path), _ROWS)

@@ -1,7 +1,8 @@
 """The page behind ``digits draw``: a server on the loopback interface, for this machine alone.
 
-It answers to its own name only (`TrustedHostMiddleware`, against DNS rebinding) and refuses what
-another web page sends (`Origin`). Nothing is stored, and the page fetches nothing from elsewhere.
+The server answers to its own name only (`TrustedHostMiddleware`, against DNS rebinding) and refuses
+requests from other web pages (`Origin`). It stores nothing, and the page fetches nothing from
+elsewhere.
 """
 
 import base64
@@ -21,14 +22,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.errors import PictureError, PipelineError
 from pipeline.handwriting import pictures
-from pipeline.handwriting.reader import Reader
+from pipeline.handwriting.reader import SAMPLE_WARNING, Reader
 
-MAX_UPLOAD_BYTES = 16 << 20
+MAX_UPLOAD_BYTES = 64 << 20
 
 _LOOPBACK = "127.0.0.1"
 _NAMES = (_LOOPBACK, "localhost")
 _ASSETS = {
-    "/": ("page.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
 }
@@ -57,8 +57,9 @@ def make_app(reader: Reader) -> Starlette:
             return JSONResponse({"error": str(error)}, 422)
 
     routes = [
+        Route("/", _serve(_page(reader), "text/html")),
         Route("/read", read, methods=["POST"]),
-        *(Route(path, _serve(*asset)) for path, asset in _ASSETS.items()),
+        *(Route(path, _serve(_asset(name), kind)) for path, (name, kind) in _ASSETS.items()),
     ]
     middleware = [
         Middleware(TrustedHostMiddleware, allowed_hosts=list(_NAMES), www_redirect=False),
@@ -67,8 +68,8 @@ def make_app(reader: Reader) -> Starlette:
     return Starlette(routes=routes, middleware=middleware)
 
 
-def serve(reader: Reader, port: int, say: Callable[[str], object]) -> None:
-    """Serve the page until Ctrl-C; ``say`` is given its address once it can be opened.
+def serve(reader: Reader, port: int, announce: Callable[[str], object]) -> None:
+    """Serve the page until Ctrl-C; ``announce`` is given its address once it can be opened.
 
     Raises:
         PipelineError: the port is taken.
@@ -83,7 +84,7 @@ def serve(reader: Reader, port: int, say: Callable[[str], object]) -> None:
                 "digits draw --port 0"
             ) from None
         listening.listen()
-        say(f"http://{_LOOPBACK}:{listening.getsockname()[1]}/")
+        announce(f"http://{_LOOPBACK}:{listening.getsockname()[1]}/")
         config = uvicorn.Config(
             make_app(reader),
             log_level="warning",
@@ -119,9 +120,17 @@ async def _body(request: Request) -> bytes | None:
     return b"".join(parts)
 
 
-def _serve(name: str, media_type: str) -> Callable[[Request], Response]:
-    content = files(__name__).joinpath(name).read_bytes()
+def _asset(name: str) -> bytes:
+    return files(__name__).joinpath(name).read_bytes()
 
+
+def _page(reader: Reader) -> bytes:
+    """The page, with a warning where the networks trained on the embedded sample."""
+    warning = f'<p class="warning">{SAMPLE_WARNING}</p>' if reader.ensemble.sample else ""
+    return _asset("page.html").replace(b"<!-- warning -->", warning.encode())
+
+
+def _serve(content: bytes, media_type: str) -> Callable[[Request], Response]:
     def endpoint(request: Request) -> Response:
         return Response(content, media_type=media_type)
 
@@ -129,7 +138,7 @@ def _serve(name: str, media_type: str) -> Callable[[Request], Response]:
 
 
 class _Guard:
-    """Refuses what pages of other origins send, and gives every answer its headers."""
+    """Refuses requests from pages of other origins; gives every answer its headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -147,7 +156,9 @@ class _Guard:
         headers = dict(scope["headers"])
         origin, host = headers.get(b"origin"), headers.get(b"host", b"")
         if origin is not None and origin != b"http://" + host:
-            refusal = JSONResponse({"error": "This page is for its own machine alone."}, 403)
+            refusal = JSONResponse(
+                {"error": "Only the page of digits draw may send pictures here."}, 403
+            )
             await refusal(scope, receive, send_guarded)
             return
         await self._app(scope, receive, send_guarded)

@@ -5,10 +5,11 @@ const canvas = $("canvas");
 const pen = canvas.getContext("2d", { willReadFrequently: true });
 const NOTHING = "Nothing is drawn yet.";
 
-let strokes = []; // each a list of points {x, y} with a width; drawn in order
-let current = null; // the stroke under the pointer
-let picture = null; // a picture instead of a drawing: its bytes, and its look
-let version = 0; // of what is on the canvas; answers to older ones are dropped
+const BLANK = { strokes: [], picture: null };
+const MOST_STEPS = 200; // that can be undone
+const steps = [BLANK]; // the canvas after each step: strokes, or a picture in their place
+let current = null; // the stroke under the pointer: a width, and points {x, y}
+let version = 0; // of the canvas; answers to older versions are dropped
 let sending = false;
 let waiting = false;
 
@@ -26,7 +27,23 @@ const bars = Array.from({ length: 10 }, (_, digit) => {
 
 // ---------------------------------------------------------------- drawing
 
+function canvasState() {
+  return steps[steps.length - 1];
+}
+
+function isBlank() {
+  const { strokes, picture } = canvasState();
+  return strokes.length === 0 && !picture;
+}
+
+function addStep(step) {
+  steps.push({ ...BLANK, ...step });
+  if (steps.length > MOST_STEPS) steps.shift();
+  changed();
+}
+
 function redraw() {
+  const { strokes, picture } = canvasState();
   pen.fillStyle = "#fff";
   pen.fillRect(0, 0, canvas.width, canvas.height);
   if (picture) {
@@ -43,7 +60,8 @@ function redraw() {
     for (const point of points.length > 1 ? points.slice(1) : points) pen.lineTo(point.x, point.y);
     pen.stroke();
   }
-  $("undo").disabled = $("clear").disabled = strokes.length === 0 && !picture;
+  $("undo").disabled = steps.length === 1;
+  $("clear").disabled = isBlank();
 }
 
 function changed() {
@@ -61,10 +79,8 @@ function place(event) {
 }
 
 function begin(point) {
-  picture = null;
   current = { points: [point], width: Number($("width").value) };
-  strokes.push(current);
-  changed();
+  addStep({ strokes: [...canvasState().strokes, current] }); // a stroke replaces a picture
 }
 
 function extend(points) {
@@ -87,16 +103,14 @@ for (const end of ["pointerup", "pointercancel"]) {
 }
 
 function undo() {
-  if (picture) picture = null;
-  else strokes.pop();
   current = null;
+  steps.pop();
   changed();
 }
 
 function clear() {
-  strokes = [];
-  picture = current = null;
-  changed();
+  current = null;
+  addStep(BLANK);
 }
 
 $("undo").addEventListener("click", undo);
@@ -143,20 +157,18 @@ document.addEventListener("keydown", (event) => {
 
 async function take(file) {
   if (!file) return;
-  strokes = [];
-  current = null;
   let image = new Image(1, 1);
   const address = URL.createObjectURL(file);
   try {
     image.src = address;
     await image.decode();
   } catch {
-    image = document.createElement("canvas"); // the server knows more formats, and says what is wrong
+    image = document.createElement("canvas"); // the server knows more formats, or explains the error
   } finally {
     URL.revokeObjectURL(address);
   }
-  picture = { bytes: file, image };
-  changed();
+  current = null;
+  addStep({ picture: { bytes: file, image } });
 }
 
 $("file").addEventListener("change", (event) => {
@@ -176,11 +188,12 @@ document.addEventListener("drop", (event) => {
 
 async function ask() {
   if (sending) { waiting = true; return; }
-  if (strokes.length === 0 && !picture) { show({ probabilities: null, remark: NOTHING }); return; }
+  if (isBlank()) { show({ probabilities: null, remark: NOTHING }); return; }
   sending = true;
   const asked = version;
   let answer;
   try {
+    const { picture } = canvasState();
     const body = picture ? picture.bytes : drawn();
     const response = await fetch("read", { method: "POST", body, headers: { "Content-Type": "application/octet-stream" } });
     answer = await response.json();
@@ -203,13 +216,13 @@ function percent(share) {
 
 function show(answer) {
   const { digit = null, probabilities = null, problem = null, error = null } = answer;
-  const told = error || (problem && `No digit: ${problem}.`);
+  const message = error || (problem && `No digit: ${problem}.`);
   const verdict = document.querySelector(".verdict");
-  verdict.classList.toggle("problem", Boolean(told));
-  verdict.classList.toggle("unsure", digit !== null && !answer.sure);
+  verdict.classList.toggle("problem", Boolean(message));
+  verdict.classList.toggle("not-sure", digit !== null && !answer.sure);
   verdict.classList.toggle("none", digit === null);
   $("digit").textContent = digit ?? "?";
-  $("remark").textContent = told || answer.remark
+  $("remark").textContent = message || answer.remark
     || `${percent(answer.probability)}${answer.sure ? "" : ", not sure"}`;
   $("second").textContent = digit === null ? "" :
     `Second guess: ${answer.runner_up} (${percent(probabilities[answer.runner_up])})`;

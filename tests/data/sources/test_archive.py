@@ -4,6 +4,7 @@ import random
 import re
 import struct
 import zipfile
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,6 @@ from pipeline.data.sources.archive import ARCHIVE_NAME, Found
 from pipeline.errors import PipelineError, SourceError, TableError
 
 NAMES = ["train.csv", "test.csv"]
-OTHER_NAMES = ["sample_submission.csv"]
 
 
 @pytest.fixture(scope="session")
@@ -102,7 +102,7 @@ def test_hashes_name_the_files_and_follow_their_content(
 def test_file_of_another_kind_is_refused(data: Path, content: bytes) -> None:
     problem = "empty" if not content else "a web page" if b"<" in content else "cut off or damaged"
     (data / ARCHIVE_NAME).write_bytes(content)
-    expected = rf"is not a whole zip archive: it is {problem}.* \({len(content):,} bytes; "
+    expected = rf"is not a whole zip archive: it is {problem}.* \({len(content):,} bytes\)"
     assert_refused(data / ARCHIVE_NAME, expected)
 
 
@@ -163,10 +163,117 @@ def test_archive_without_any_file_is_refused(data: Path) -> None:
     assert_refused(write_zip(data / ARCHIVE_NAME, {}), "but train.csv is not there; found nothing")
 
 
-def test_tables_in_a_folder_of_the_archive_are_refused(data: Path, csvs: dict[str, bytes]) -> None:
-    members = {f"digit-recognizer/{name}": content for name, content in csvs.items()}
-    path = write_zip(data / ARCHIVE_NAME, members)
-    assert_refused(path, r"train\.csv is not there; found digit-recognizer/train\.csv, digit-rec")
+def zipped(members: dict[str, bytes]) -> bytes:
+    content = BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in members.items():
+            file.writestr(name, data)
+    return content.getvalue()
+
+
+def rezip(kind: str, csvs: dict[str, bytes]) -> dict[str, bytes]:
+    """The members of an archive that was packed again, or put together from single files."""
+    match kind:
+        case "folder":
+            return {f"digit-recognizer/{name}": content for name, content in csvs.items()}
+        case "folder of macOS":
+            leftovers = {f"__MACOSX/digits/._{name}": b"\0\5\x16\7" for name in csvs}
+            leftovers |= {f"__MACOSX/digits/{name}": b"" for name in csvs}
+            return {f"digits/{name}": data for name, data in csvs.items()} | leftovers
+        case "entries for folders":
+            return {"a/": b"", "a/train.csv/": b""} | {f"a/{k}": data for k, data in csvs.items()}
+        case "zipped tables":
+            return {f"{name}.zip": zipped({name: data}) for name, data in csvs.items()}
+        case "zipped tables in a folder":
+            return {f"a/b/{name}.zip": zipped({name: data}) for name, data in csvs.items()}
+        case "the archive in a folder":
+            return {"digits/notes.txt": b"", f"digits/{ARCHIVE_NAME}": zipped(csvs)}
+        case "tables that are zips":
+            return {name: zipped({name: data}) for name, data in csvs.items()}
+    return {f"{name}.zip": data for name, data in csvs.items()}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "folder",
+        "folder of macOS",
+        "entries for folders",
+        "zipped tables",
+        "zipped tables in a folder",
+        "the archive in a folder",
+        "tables that are zips",
+        "tables named like zips",
+    ],
+)
+def test_archive_that_was_packed_again_is_read(
+    kind: str, data: Path, tmp_path: Path, csvs: dict[str, bytes]
+) -> None:
+    path = write_zip(data / ARCHIVE_NAME, rezip(kind, csvs))
+    archive.extract(Found(path), tmp_path / "raw")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "raw").iterdir()} == csvs
+    archive.check(Found(path), {"train.csv": 4, "test.csv": 4})
+    with pytest.raises(TableError, match=r"zip/.*train\.csv.* is not complete: expected 5 rows"):
+        archive.check(Found(path), {"train.csv": 5, "test.csv": 4})
+
+
+def place(folder: Path, form: str, name: str, content: bytes) -> None:
+    """One table in a folder, as it may arrive."""
+    match form:
+        case "bare":
+            (folder / name).write_bytes(content)
+        case "zipped":
+            (folder / f"{name}.zip").write_bytes(zipped({name: content}))
+        case "zipped under its own name":
+            (folder / name).write_bytes(zipped({name: content}))
+        case "unpacked into a folder":
+            (folder / name).mkdir()
+            (folder / name / name).write_bytes(content)
+        case "bare, named like a zip":
+            (folder / f"{name}.zip").write_bytes(content)
+
+
+FORMS = [
+    "bare",
+    "zipped",
+    "zipped under its own name",
+    "unpacked into a folder",
+    "bare, named like a zip",
+]
+
+
+@pytest.mark.parametrize("train", FORMS)
+@pytest.mark.parametrize("test", FORMS)
+def test_single_tables_are_read_however_they_arrive(
+    train: str, test: str, data: Path, tmp_path: Path, csvs: dict[str, bytes]
+) -> None:
+    place(data, train, "train.csv", csvs["train.csv"])
+    place(data, test, "test.csv", csvs["test.csv"])
+    archive.extract(Found(data), tmp_path / "raw")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "raw").iterdir()} == csvs
+    assert len(Found(data).hashes()) == 2
+
+
+def test_damaged_zip_of_a_single_table_is_named(data: Path, csvs: dict[str, bytes]) -> None:
+    (data / "test.csv").write_bytes(csvs["test.csv"])
+    whole = zipped({"train.csv": csvs["train.csv"]})
+    (data / "train.csv.zip").write_bytes(whole[:-50])
+    with pytest.raises(SourceError, match=r"train\.csv\.zip is not a whole zip archive: it is cut"):
+        archive.check(Found(data))
+
+
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 15\n".encode()
+
+
+def test_git_lfs_pointer_is_named(data: Path, csvs: dict[str, bytes]) -> None:
+    cure = r"Git LFS pointer, which stands for the file.* Fetch the file itself with: git lfs pull"
+    (data / ARCHIVE_NAME).write_bytes(POINTER)
+    assert_refused(data / ARCHIVE_NAME, cure)
+    (data / "test.csv").write_bytes(csvs["test.csv"])
+    for name in ("train.csv.zip", "train.csv"):
+        (data / name).write_bytes(POINTER)
+        with pytest.raises(TableError, match=rf"{name} is not the competition's .* {cure}"):
+            archive.check(Found(data))
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
@@ -224,85 +331,3 @@ def test_wrong_header_in_a_folder_is_refused(data: Path, csvs: dict[str, bytes])
     with pytest.raises(TableError, match=r"test\.csv is not .* it is a web page"):
         archive.extract(Found(data), data.parent / "raw")
     assert not (data.parent / "raw").exists()
-
-
-def touch(folder: Path, *names: str) -> None:
-    for name in names:
-        (folder / name).touch()
-
-
-@pytest.mark.parametrize("names", [[], ["README.md", "source.json"], OTHER_NAMES])
-def test_nothing_is_found_where_there_is_no_trace(data: Path, names: list[str]) -> None:
-    touch(data, *names)
-    for name in ("raw", "prepared", "digit-recognizer"):
-        (data / name).mkdir()
-    assert archive.find([data, data / "absent"]) is None
-
-
-def test_archive_comes_before_tables_and_one_folder_before_the_next(data: Path) -> None:
-    touch(data.parent, ARCHIVE_NAME)
-    touch(data, *NAMES)
-    assert archive.find([data, data.parent]) == Found(data)
-    touch(data, ARCHIVE_NAME)
-    assert archive.find([data, data.parent]) == Found(data / ARCHIVE_NAME)
-    assert archive.find([data / "absent", data.parent]) == Found(data.parent / ARCHIVE_NAME)
-
-
-@pytest.mark.parametrize(("present", "absent"), [NAMES, NAMES[::-1]])
-def test_one_table_without_the_other_is_an_error(data: Path, present: str, absent: str) -> None:
-    touch(data, present)
-    with pytest.raises(SourceError, match=f"{present} is there, but .*{absent} is not: expected b"):
-        archive.find([data])
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "digit-recognizer (1).zip",
-        "Digit-Recognizer.zip",
-        "digit-recognizer.zip.part",
-        "digit-recognizer.zip.crdownload",
-        "Unconfirmed 12345.crdownload",
-        "digit-recognizer.tar",
-        "archive.zip",
-        "archive.ZIP",
-        "train.csv.zip",
-        "train.csv.part",
-        "train (1).csv",
-        "test-2.csv",
-    ],
-)
-def test_near_miss_is_an_error(data: Path, name: str) -> None:
-    touch(data, name)
-    expected = f"{ARCHIVE_NAME} was expected, but found .*{re.escape(name)}: a second or unfinished"
-    with pytest.raises(SourceError, match=expected):
-        archive.find([data])
-
-
-def test_folder_named_like_the_archive_is_a_near_miss(data: Path) -> None:
-    (data / ARCHIVE_NAME).mkdir()
-    with pytest.raises(SourceError, match="give it its proper name"):
-        archive.find([data])
-
-
-def test_named_archive_is_taken_under_any_name(data: Path, csvs: dict[str, bytes]) -> None:
-    path = write_zip(data / "mine.zip", csvs)
-    assert archive.open_path(path) == Found(path)
-    archive.check(archive.open_path(path))
-
-
-def test_named_folder_is_searched(data: Path) -> None:
-    touch(data, *NAMES)
-    assert archive.open_path(data) == Found(data)
-
-
-def test_named_folder_without_data_is_an_error(data: Path) -> None:
-    with pytest.raises(
-        SourceError, match=r"source\.path in params\.yaml is .*, which holds neither"
-    ):
-        archive.open_path(data)
-
-
-def test_named_file_that_is_not_there_is_an_error(data: Path) -> None:
-    with pytest.raises(SourceError, match=r"source\.path .* but there is no such file or folder"):
-        archive.open_path(data / "absent.zip")

@@ -1,0 +1,1 @@
+"""The documentation: pages, the hook that writes the reference, the command that draws pictures."""

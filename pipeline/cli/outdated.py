@@ -1,0 +1,177 @@
+"""What `dvc repro` would run, asked of DVC itself."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import stages
+from pipeline.errors import PipelineError
+from pipeline.project import FOLDER
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+
+_SHOWN_CHANGES = 2
+_STATES = {"deleted": "is missing", "not in cache": "is not in DVC's cache"}
+"""What to say of a file, by DVC's word for it; every other one is a change."""
+
+
+class DvcError(PipelineError):
+    """DVC cannot tell, as where the folder is none of its projects."""
+
+
+class DvcBusyError(DvcError):
+    """DVC is at work in this project."""
+
+
+def find_outdated(settings: Params) -> dict[str, list[str]]:
+    """The stages that the next `dvc repro` runs first; what follows from them may run as well.
+
+    Returns:
+        For each stage what changed since it ran, in the order of ``dvc.yaml``; an empty list where
+        it has not run yet.
+
+    Raises:
+        DvcError: DVC is busy, or does not work here.
+    """
+    if running := find_running():
+        raise DvcBusyError(f"DVC is running: {running}")
+    with readable_dvc_errors():
+        from dvc.repo import Repo
+
+        with Repo(str(FOLDER)) as repo:
+            found = repo.status(targets=[str(FOLDER / "dvc.yaml")])
+            never_run = {
+                stage.addressing
+                for stage in repo.index.stages
+                if stage.deps and not any(dep.hash_info for dep in stage.deps)
+            }
+    reasons = {
+        address.rpartition(":")[2]: (
+            [] if address in never_run else list(_describe_changes(changes))
+        )
+        for address, changes in found.items()
+    }
+    reasons.pop("source", None)  # it runs each time; what it would find is asked here
+    for stage, change in (_describe_source(settings) | _describe_networks(settings)).items():
+        if reasons.get(stage) != []:
+            reasons.setdefault(stage, []).insert(0, change)
+    return reasons
+
+
+def decides_score(reasons: Mapping[str, list[str]]) -> bool:
+    """Whether a stage is out of date from which the score follows."""
+    names = {stage.partition("@")[0] for stage in reasons}
+    return not names.isdisjoint({"source", "download", "prepare", "train", "evaluate"})
+
+
+def group_outdated(reasons: Mapping[str, list[str]]) -> list[str]:
+    """One line for all stages of which the same is said."""
+    alike: dict[str, list[str]] = {}
+    for stage, changes in reasons.items():
+        said = "; ".join(changes[:_SHOWN_CHANGES]) or "not run yet"
+        more = len(changes) - _SHOWN_CHANGES
+        alike.setdefault(f"{said}; and {more} more" if more > 0 else said, []).append(stage)
+    return [f"{', '.join(_abridge(names))}: {said}" for said, names in alike.items()]
+
+
+def _abridge(names: list[str]) -> list[str]:
+    """The stages, those of several networks as one."""
+    networks = [name for name in names if name.startswith("train@")]
+    if len(networks) < 2:
+        return names
+    others = [name for name in names if name not in networks]
+    return [f"train@… ({len(networks)} networks)", *others]
+
+
+def find_running() -> str:
+    """The command of DVC that runs in this project, and its process; empty if none does."""
+    try:
+        locks = json.loads((FOLDER / ".dvc/tmp/rwlock").read_text(encoding="utf-8"))
+        holders = locks["write"].values()
+        for pid, command in {holder["pid"]: holder["cmd"] for holder in holders}.items():
+            if _is_alive(pid):
+                program, _, arguments = command.partition(" ")
+                return f"{Path(program).name} {arguments} (process {pid})".replace("  ", " ")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        pass  # nothing has locked anything, or in a way that only DVC knows
+    return ""
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        pass
+    return True
+
+
+def _describe_source(settings: Params) -> dict[str, str]:
+    """What the source stage would decide differently; DVC sees it only once the stage has run."""
+    from pipeline.data.sources import decision
+    from pipeline.stages.source import decide, describe
+
+    if not stages.SOURCE.exists():
+        return {}
+    earlier = decision.read(stages.SOURCE)
+    try:
+        source = decide(settings.source, earlier)
+    except PipelineError as error:
+        return {"source": str(error)}
+    return {} if source == earlier else {"download": f"the data comes from {describe(source)}"}
+
+
+def _describe_networks(settings: Params) -> dict[str, str]:
+    """Members whose network differs from what the source stage last wrote down of it."""
+    from pipeline.files import read_json
+    from pipeline.networks.definition import describe_network
+
+    changes = {}
+    for member in settings.members():
+        written = stages.NETWORKS / f"{member.network}.json"
+        network = settings.networks[member.network]
+        if not written.exists() or read_json(written) != describe_network(network):
+            changes[f"train@{member.name}"] = f"network {member.network} changed"
+    return changes
+
+
+def _describe_changes(changes: list[Any]) -> Iterator[str]:
+    """What changed, from DVC's entries for a stage."""
+    for change in changes:
+        if change == "changed command":
+            yield "its command changed"
+        elif isinstance(change, dict):
+            for states in change.values():
+                for path, state in states.items():
+                    if isinstance(state, dict):  # params.yaml, by key
+                        yield f"{path} ({', '.join(state)}) changed"
+                    else:
+                        yield f"{path} {_STATES.get(state, 'changed')}"
+
+
+@contextmanager
+def readable_dvc_errors() -> Iterator[None]:
+    """Turn the errors of DVC and of Git into one of ours, and keep their logs quiet."""
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
+    from scmrepo.exceptions import SCMError
+
+    logger = logging.getLogger("dvc")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    except LockError:
+        raise DvcBusyError(f"DVC is running: {find_running() or 'another process'}") from None
+    except (DvcException, SCMError) as error:
+        raise DvcError(" ".join(str(error).split())) from None
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,147 @@
+"""Where the competition's files are looked for on this machine."""
+
+import os
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from pipeline.data.sources.archive import ARCHIVE_NAME, TABLES, Found, check, find_table
+from pipeline.errors import SourceError, TableError
+from pipeline.kaggle.credentials import COMPETITION
+
+ATTACHED = Path("/kaggle/input")
+"""Where Kaggle's notebooks find the data that is attached to them."""
+
+_SAMPLE_SUBMISSION = "sample_submission.csv"
+_UNFINISHED = (".part", ".crdownload", ".download")
+_DEEPEST = 6
+_LISTED_NAMES = 5
+
+
+def find(folders: list[Path]) -> Found | None:
+    """Look for the archive, or for both CSVs, in ``folders`` in turn; None if there is no trace.
+
+    Raises:
+        SourceError: a folder holds something that was probably meant to be the data, but is not.
+    """
+    for folder in folders:
+        if (folder / ARCHIVE_NAME).is_file():
+            return Found(folder / ARCHIVE_NAME)
+        present = [path for name in TABLES if (path := find_table(folder, name))]
+        if len(present) == len(TABLES):
+            return Found(folder)
+        if present:
+            absent = next(name for name in TABLES if not find_table(folder, name))
+            raise SourceError(
+                f"{present[0]} is there, but {folder / absent} is not: expected both. Put the "
+                "other one into the same folder, then run: dvc repro"
+            )
+        if near_misses := _near_misses(folder):
+            raise SourceError(
+                f"{folder / ARCHIVE_NAME} was expected, but found {near_misses[0]}: a second or "
+                f"unfinished download? If it is whole, give it its proper name ({ARCHIVE_NAME}, "
+                "train.csv or test.csv); else move it away. Then run: dvc repro"
+            )
+    return None
+
+
+def find_attached(root: Path = ATTACHED) -> Found | None:
+    """Look for the data in what is attached to a notebook of Kaggle's, wherever it was mounted.
+
+    Folders of other data may hold files of the same names: their headers tell.
+
+    Raises:
+        SourceError: the competition's own folder lacks something, or there is other data of this
+            form in several folders.
+    """
+    if not root.is_dir():
+        return None
+    own = [root / "competitions" / COMPETITION, root / COMPETITION]
+    if found := find(own):
+        return found
+    matches = [found for found in _walk(root) if _is_competitions(found)]
+    complete = [found for found in matches if _holds_sample_submission(found)] or matches
+    hashes = [found.hashes() for found in complete] if len(complete) > 1 else []
+    if any(other != hashes[0] for other in hashes):
+        raise SourceError(
+            f"{root} holds the competition's files more than once, and they differ: in "
+            f"{' and in '.join(str(found.path) for found in complete)}. Name the folder to use as "
+            "source.path in params.yaml; then run: dvc repro"
+        )
+    return complete[0] if complete else None
+
+
+def describe_attached(root: Path = ATTACHED) -> str | None:
+    """What is attached to a notebook, for messages: the first files; None if there are none."""
+    files = (
+        Path(folder, name).relative_to(root)
+        for folder, _, names in os.walk(root)
+        for name in sorted(names)
+    )
+    first = [str(path) for path in islice(files, _LISTED_NAMES + 1)]
+    if not first:
+        return None
+    more = ["…"] if len(first) > _LISTED_NAMES else []
+    return ", ".join(first[:_LISTED_NAMES] + more)
+
+
+def open_path(path: Path) -> Found:
+    """Take the archive or folder that the user named.
+
+    Raises:
+        SourceError: there is none, or the folder lacks a CSV.
+    """
+    if path.is_dir():
+        found = find([path])
+        if found is None:
+            raise SourceError(
+                f"source.path in params.yaml is {path}, which holds neither {ARCHIVE_NAME} nor "
+                "train.csv and test.csv. Name the archive, or the folder that holds it."
+            )
+        return found
+    if not path.exists():
+        raise SourceError(
+            f"source.path in params.yaml is {path}, but there is no such file or folder. Name "
+            f"the archive, or set it to null and put the archive at data/{ARCHIVE_NAME}."
+        )
+    return Found(path)
+
+
+def _walk(root: Path) -> Iterator[Found]:
+    """Whatever has the names of the competition's files, the nearest first."""
+    for folder, subfolders, names in os.walk(root, followlinks=True):
+        path = Path(folder)
+        if len(path.relative_to(root).parts) >= _DEEPEST:
+            subfolders.clear()
+        subfolders.sort()
+        if ARCHIVE_NAME in names:
+            yield Found(path / ARCHIVE_NAME)
+        elif all(find_table(path, name) for name in TABLES):
+            yield Found(path)
+
+
+def _is_competitions(found: Found) -> bool:
+    try:
+        check(found)
+    except (SourceError, TableError):
+        return False
+    return True
+
+
+def _holds_sample_submission(found: Found) -> bool:
+    return not found.path.is_dir() or find_table(found.path, _SAMPLE_SUBMISSION) is not None
+
+
+def _near_misses(folder: Path) -> list[Path]:
+    """Files that look like the archive under a wrong name, or like an unfinished download of it."""
+    if not folder.is_dir():
+        return []
+    stem = ARCHIVE_NAME.removesuffix(".zip")
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in (".zip", *_UNFINISHED)
+        or (path.name.startswith(stem) and path.name != stem)
+        or re.fullmatch(r"(train|test)\W*\d*\W*\.csv(\.\w+)*", path.name, re.IGNORECASE)
+    )

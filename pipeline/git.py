@@ -1,0 +1,90 @@
+"""What Git knows about the project: where its repository begins, and which commit the code is."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from pipeline.errors import ProjectError
+from pipeline.project import FOLDER
+
+CODE = ("dvc.yaml", "params.yaml", "pipeline")
+"""What decides the results of a run. A repository that tracks all of it tracks the project."""
+
+_OF_ANOTHER_REPOSITORY = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_WORK_TREE",
+)
+"""Variables that Git sets for its hooks, and with which it would look elsewhere."""
+
+
+def find_top(folder: Path = FOLDER) -> Path | None:
+    """The top folder of the Git repository whose last commit holds the project.
+
+    Args:
+        folder: the project's.
+
+    Returns:
+        An absolute path; None where there is no Git, no commit yet, or only a repository that
+        holds other files, such as one of the user's home directory.
+
+    Raises:
+        ProjectError: Git refuses the repository, because it belongs to another user.
+    """
+    held = _git(folder, "ls-tree", "--name-only", "HEAD", "--", *CODE)
+    if held is None or set(held.split("\n")) != set(CODE):
+        return None
+    top = _git(folder, "rev-parse", "--show-toplevel")
+    return Path(top) if top else None
+
+
+def describe_commit(folder: Path = FOLDER) -> str | None:
+    """The commit of the code that runs, with ``+dirty`` if the code was changed since.
+
+    Args:
+        folder: the project's.
+
+    Returns:
+        40 hexadecimal digits; None where `find_top` finds nothing, or where Git refuses, which is
+        then told on stderr.
+    """
+    try:
+        if find_top(folder) is None:
+            return None
+    except ProjectError as error:
+        print(f"warning: the commit is not recorded. {error}", file=sys.stderr)
+        return None
+    commit = _git(folder, "rev-parse", "HEAD")
+    changed = _git(folder, "status", "--porcelain", "--untracked-files=normal", "--", *CODE)
+    return f"{commit}+dirty" if changed else commit
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What a command prints; None if it fails, or if Git is not installed."""
+    kept = {name: each for name, each in os.environ.items() if name not in _OF_ANOTHER_REPOSITORY}
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=folder,
+            env=kept | {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"},
+            capture_output=True,
+            encoding=sys.getfilesystemencoding(),
+            errors="surrogateescape",
+            check=False,
+        )
+    except OSError:
+        return None
+    refused = re.search(r"git config --global --add safe\.directory .+", done.stderr)
+    if refused:
+        raise ProjectError(
+            "Git does not read this repository, because another user owns it. If you trust it, "
+            f"run: {refused[0]}"
+        )
+    return done.stdout.removesuffix("\n") if done.returncode == 0 else None

@@ -1,0 +1,94 @@
+"""Whatever the client raises becomes one paragraph, and nothing hangs on to it."""
+
+import errno
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import KaggleError
+from pipeline.kaggle.client import Client
+from pipeline.kaggle.session import AnswerLostError, Session
+from tests.kaggle_fixtures import QUICK
+from tests.kaggle_server import KEY, TOKEN, Fault, Kaggle
+
+LISTED: list[Any] = [
+    [],
+    5,
+    "text",
+    None,
+    {"submissions": 5},
+    {"submissions": [5]},
+    {"submissions": [{"ref": 1, "status": TOKEN}]},
+    {"submissions": [{"ref": KEY, "status": "COMPLETE"}]},
+    {"submissions": [{"ref": 1, "date": f"{TOKEN} o'clock"}]},
+]
+
+
+def assert_contained(error: BaseException) -> None:
+    shown = "".join(traceback.format_exception(error))
+    assert "\n" not in str(error)
+    assert error.__cause__ is None and error.__context__ is None
+    assert TOKEN not in shown and KEY not in shown
+    assert "kaggle_api_extended" not in shown.replace(str(error), "")
+
+
+@pytest.mark.parametrize("answer", LISTED, ids=map(str, range(len(LISTED))))
+def test_answer_of_an_unknown_form_is_one_paragraph(
+    answer: Any, kaggle: Kaggle, kaggle_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
+    kaggle.inject("ListSubmissions", Fault(answer=answer))
+    try:
+        listed = Client(QUICK).submissions()
+    except KaggleError as error:
+        assert "Kaggle's client failed in an unknown way" in str(error)
+        assert_contained(error)
+    else:
+        assert listed == []
+
+
+def leak_in_a_chain() -> None:
+    try:
+        raise LookupError(KEY)
+    except LookupError as error:
+        raise TypeError(f"Authorization: {KEY}") from error
+
+
+def leave() -> None:
+    raise SystemExit(KEY)
+
+
+@pytest.mark.parametrize("action", [leak_in_a_chain, leave])
+def test_any_exception_is_one_paragraph_without_secrets(
+    action: Callable[[], None], kaggle: Kaggle, kaggle_project: Path
+) -> None:
+    session = Session(QUICK)
+    with pytest.raises(KaggleError, match="unknown way: .*…") as caught:
+        session.ask(action)
+    assert_contained(caught.value)
+
+
+def test_full_disk_keeps_its_own_error(kaggle: Kaggle, kaggle_project: Path) -> None:
+    def write() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "file")
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        Session(QUICK).ask(write)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, "file")
+    assert caught.value.__context__ is None
+
+
+def test_request_that_may_not_be_repeated_is_lost_whatever_comes_back(
+    kaggle: Kaggle, kaggle_project: Path
+) -> None:
+    session = Session(QUICK)
+    kaggle.inject("ListSubmissions", Fault(answer=5))
+    with pytest.raises(AnswerLostError):
+        session.ask(
+            lambda: session.api.competition_submissions("digit-recognizer"),
+            only_once="ListSubmissions",
+        )
+    assert kaggle.counts["ListSubmissions"] == 1

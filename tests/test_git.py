@@ -1,0 +1,106 @@
+"""Only a repository that tracks the project says which commit it is."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ProjectError
+from pipeline.git import describe_commit, find_top
+
+
+def git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-c", "user.name=T", "-c", "user.email=t@example.org", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def write_project(folder: Path) -> Path:
+    (folder / "pipeline").mkdir(parents=True)
+    for name in ("dvc.yaml", "params.yaml", "pipeline/__init__.py"):
+        (folder / name).write_text("1\n")
+    return folder
+
+
+def commit(top: Path) -> str:
+    """Commit everything below ``top``; returns the commit."""
+    git(top, "init", "--quiet")
+    git(top, "add", ".")
+    git(top, "commit", "--quiet", "--message=start")
+    return git(top, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """A repository of other files, such as a home directory's, with the project unpacked in it."""
+    (tmp_path / "notes.txt").write_text("notes")
+    commit(tmp_path)
+    return write_project(tmp_path / "project")
+
+
+@pytest.mark.parametrize("place", [".", "project", "a folder/prüfung"])
+def test_commit_of_the_repository_that_tracks_the_project(tmp_path: Path, place: str) -> None:
+    project = write_project(tmp_path / "top" / place)
+    head = commit(tmp_path / "top")
+    assert describe_commit(project) == head
+    assert find_top(project) == tmp_path / "top"
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "pipeline/__init__.py", "pipeline/new.py"])
+def test_changed_code_is_dirty(tmp_path: Path, name: str) -> None:
+    project = write_project(tmp_path / "project")
+    head = commit(tmp_path)
+    git(tmp_path, "config", "status.showUntrackedFiles", "no")
+    (project / "note.txt").write_text("not code")
+    assert describe_commit(project) == head
+    (project / name).write_text("2\n")
+    assert describe_commit(project) == f"{head}+dirty"
+
+
+def test_no_repository_is_no_commit(tmp_path: Path) -> None:
+    assert describe_commit(write_project(tmp_path / "project")) is None
+
+
+def test_repository_without_a_commit_is_no_commit(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project")
+    git(project, "init", "--quiet")
+    assert describe_commit(project) is None
+
+
+def test_foreign_repository_is_no_commit(foreign: Path) -> None:
+    assert describe_commit(foreign) is None
+    git(foreign, "add", ".")
+    assert describe_commit(foreign) is None
+    assert find_top(foreign) is None
+
+
+def test_foreign_repository_of_a_hook_is_not_asked(
+    foreign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = commit(foreign)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / ".git/index"))
+    assert describe_commit(foreign) == head
+
+
+def test_repository_of_another_user_names_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = write_project(tmp_path / "project")
+    commit(project)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # only root can give files away
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    remedy = f"run: git config --global --add safe.directory {project}"
+    with pytest.raises(ProjectError, match="another user owns it") as caught:
+        find_top(project)
+    assert str(caught.value).endswith(remedy)
+    assert describe_commit(project) is None
+    assert capsys.readouterr().err.endswith(f"{remedy}\n")
+
+
+def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = write_project(tmp_path / "project")
+    commit(project)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert describe_commit(project) is None
