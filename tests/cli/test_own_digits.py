@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from pipeline import cli, stages
-from pipeline.cli import own_digits
+from pipeline.cli import readings
 from pipeline.data import dataset, tables
 from pipeline.data.dataset import Images, Provenance, TrainingDigits
 from pipeline.ensemble.onnx import ExportRecord
@@ -320,7 +320,7 @@ def test_test_table_has_image_ids_and_may_differ_from_the_submission(
 def test_long_table_is_summarized_and_written_whole(
     project: Path, predict: Predict, drawings: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(own_digits, "_MANY", 25)
+    monkeypatch.setattr(readings, "_MANY", 25)
     tables.write(project / "test.csv", drawings, None)
     output, _ = predict("test.csv")
     counts = {line.split()[0]: line.split()[1] for line in output.splitlines()[2:12]}
@@ -333,7 +333,7 @@ def test_long_table_is_summarized_and_written_whole(
 def test_many_errors_are_not_all_listed(
     project: Path, predict: Predict, drawings: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(own_digits, "_MANY", 25)
+    monkeypatch.setattr(readings, "_MANY", 25)
     tables.write(project / "train.csv", drawings, (LABELS + 1) % 10)
     output, _ = predict("train.csv")
     assert len(re.findall("train.csv row", output)) == 20
