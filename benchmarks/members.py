@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from comparison.statistics import Interval, mean_accuracy, paired_difference
 from pipeline import params, stages
 from pipeline.data import dataset
-from pipeline.ensemble.averaging import average_probabilities
+from pipeline.ensemble.averaging import average_probabilities, predict_probabilities
 from pipeline.errors import exit_status
-from pipeline.files import read_json
-from pipeline.networks.trained import load_network, predict_probabilities
+from pipeline.evaluation import predictions
+from pipeline.networks.record import read_record
+from pipeline.networks.trained import load_network
 from pipeline.params import Fold, Member
 
 Hits = NDArray[np.bool_]
@@ -27,34 +28,30 @@ _MOST_CHOICES = 200
 def main() -> None:
     """Print a row per member and per kind, then averages of more and more, then neighbours."""
     data = dataset.load_training(stages.TRAIN)
-    members = params.load().ensemble.judges()
+    members = params.load().evaluated_members()
     probabilities, hits, rows = {}, {}, []
     for member in members:
         folder = stages.MODELS / member.name
-        record = read_json(folder / "member.json")
-        judged = data.folds == member.fold
-        probabilities[member] = predict_probabilities(load_network(folder), data.images[judged])
-        hits[member] = probabilities[member].argmax(axis=1) == data.labels[judged]
+        record = read_record(folder)
+        own = data.folds == member.fold
+        probabilities[member] = predict_probabilities(load_network(folder), data.images[own])
+        hits[member] = probabilities[member].argmax(axis=1) == data.labels[own]
         rows.append(
             {
                 "member": member.name,
-                "architecture": member.architecture,
-                "preprocessing": member.preprocessing,
-                "epochs": record["epochs"],
-                "kept": record["kept_epoch"],
-                "seconds": record["training_seconds"],
-                "wrong": int((~hits[member]).sum()),
-                "of": int(judged.sum()),
+                "network": member.network,
+                "epochs": record.epochs,
+                "best": record.best_epoch,
+                "seconds": record.training_seconds,
+                "errors": int((~hits[member]).sum()),
+                "of": int(own.sum()),
                 "accuracy": hits[member].mean(),
             }
         )
     table = pd.DataFrame(rows)
-    kind = ["architecture", "preprocessing"]
-    print(table.drop(columns=kind).to_string(index=False, float_format="{:.5f}".format))
-    for names, part in table.groupby(kind, sort=False):
-        print(
-            f"{', '.join(names)}: {describe(part['accuracy'])}, {part['seconds'].mean():.0f} s each"
-        )
+    print(table.drop(columns="network").to_string(index=False, float_format="{:.5f}".format))
+    for name, part in table.groupby("network", sort=False):
+        print(f"{name}: {describe(part['accuracy'])}, {part['seconds'].mean():.0f} s each")
     print(f"all: {describe(table['accuracy'])}, {table['seconds'].sum() / 60:.1f} min in all")
 
     by_fold = {fold: [m for m in members if m.fold == fold] for fold in {m.fold for m in members}}
@@ -71,19 +68,19 @@ def describe(accuracy: "pd.Series[float]") -> str:
 
 
 def print_shared_errors(by_fold: dict[Fold, list[Member]], hits: dict[Member, Hits]) -> None:
-    """Of the images that either of two members misreads, the share that both do."""
-    shares: dict[str, list[float]] = {}
+    """Of the errors that either of two members makes, the fraction that both make."""
+    fractions: dict[str, list[float]] = {}
     for members in by_fold.values():
         for one, other in combinations(members, 2):
             both, either = ~hits[one] & ~hits[other], ~hits[one] | ~hits[other]
             differ = [
-                name
-                for name in ("seed", "architecture", "preprocessing")
-                if getattr(one, name) != getattr(other, name)
+                name for name in ("seed", "network") if getattr(one, name) != getattr(other, name)
             ]
-            shares.setdefault(" and ".join(differ), []).append(both.sum() / max(1, either.sum()))
+            fractions.setdefault(" and ".join(differ), []).append(
+                int(both.sum()) / max(1, int(either.sum()))
+            )
     print("errors that two members of a fold share (of those that either makes), who differ in")
-    for key, values in sorted(shares.items()):
+    for key, values in sorted(fractions.items()):
         print(f"  {key}: {np.mean(values):.0%} (pairs: {len(values)})")
 
 
@@ -122,27 +119,27 @@ def print_averages(
     )
     accuracy, gain = mean_accuracy(averaged), paired_difference(averaged, single)
     print(
-        f"all {count} averaged: {averaged.size - averaged.sum():,} of {averaged.size:,} wrong, "
+        f"all {count} averaged: {averaged.size - averaged.sum():,} of {averaged.size:,} errors, "
         f"{accuracy.value:.3%} ({accuracy.low:.3%} to {accuracy.high:.3%}); gain over one, paired: "
         f"{describe_gain(gain)}"
     )
     print(
-        f"by means of probabilities, not of their logarithms: {(~arithmetic).sum():,} wrong; gain "
+        f"by means of probabilities, not of their logarithms: {(~arithmetic).sum():,} errors; gain "
         f"of the logarithms, paired: {describe_gain(paired_difference(averaged, arithmetic))}"
     )
 
 
 def print_gain_of_neighbours() -> None:
-    """What the last ``dvc repro evaluate`` found that they mended and broke."""
-    with np.load(stages.EVALUATION / "out_of_fold.npz", allow_pickle=False) as arrays:
-        alone, helped = (
-            (arrays[name].argmax(axis=1) == arrays["labels"])[np.newaxis]
-            for name in ("averages", "probabilities")
-        )
+    """How many errors of the last ``dvc repro evaluate`` they corrected, and how many they made."""
+    found = predictions.load(stages.EVALUATION / "out_of_fold.npz")
+    alone, refined = (
+        (each.argmax(axis=1) == found.labels)[np.newaxis]
+        for each in (found.averages, found.probabilities)
+    )
     print(
-        f"with neighbours: {(~helped).sum():,} of {helped.size:,} wrong in place of "
-        f"{(~alone).sum():,}, {(helped & ~alone).sum()} mended, {(alone & ~helped).sum()} broken; "
-        f"gain, paired: {describe_gain(paired_difference(helped, alone))}"
+        f"with neighbours: {(~refined).sum():,} of {refined.size:,} errors instead of "
+        f"{(~alone).sum():,}, {(refined & ~alone).sum()} corrected, {(alone & ~refined).sum()} "
+        f"new; gain, paired: {describe_gain(paired_difference(refined, alone))}"
     )
 
 

@@ -1,8 +1,8 @@
-"""`deep_cnn` the way the reference's author trains it, beside our schedules, fold by fold.
+"""`deep_cnn` the way the reference's author trains it, next to our schedules, fold by fold.
 
-The reference warps image by image with Keras's ``ImageDataGenerator`` and stops by the very images
-that it is scored on, so its accuracy is optimistic; ours reads the fold once, at the end. Each run
-has a process of its own, for its peak memory; they take turns.
+The reference warps image by image with Keras's ``ImageDataGenerator`` and is stopped by the images
+that it is scored on, so its accuracy is optimistic; ours predicts the fold once, at the end. Each
+run has a process of its own, for its peak memory; they take turns.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ import pandas as pd
 from pipeline import params, profiles, stages
 from pipeline.data import dataset
 from pipeline.errors import exit_status
-from pipeline.params import Member
+from pipeline.parallel import count_processors
 
 THRESHOLD = 0.993
 PATIENCE_EPOCHS = 5
@@ -34,11 +34,11 @@ class Run:
 
     Attributes:
         way: the reference's, or a profile of ours.
-        fold: the fold that judged it.
+        fold: that evaluated it.
         epochs: how many it ran.
         epoch_seconds: median of its epochs.
-        crossing_seconds: until the fold was first read at `THRESHOLD`; nan where it never was, or
-            is not known.
+        crossing_seconds: until the accuracy on the fold first reached `THRESHOLD`; nan where it
+            never did, or where that is not known.
         seconds: all of its training.
         accuracy: on the fold; the reference's is the best of its epochs.
         peak_megabytes: resident memory of the process.
@@ -60,7 +60,7 @@ def train_reference(fold: int, to_the_end: bool) -> Run:
     from pipeline.networks.backend import keras, make_repeatable, tf
 
     data = dataset.load_training(stages.TRAIN)
-    fitted, judged = data.folds != fold, data.folds == fold
+    fitted, held_out = data.folds != fold, data.folds == fold
     make_repeatable(fold)
     model = build("deep_cnn")
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -82,8 +82,8 @@ def train_reference(fold: int, to_the_end: bool) -> Run:
         for _ in range(len(batches)):
             warped, labels = next(batches)
             model.train_on_batch(warped[..., 0], labels)
-        held_back = data.images[judged], data.labels[judged]
-        value, accuracy = model.evaluate(*held_back, batch_size=128, verbose=0)
+        evaluated = data.images[held_out], data.labels[held_out]
+        value, accuracy = model.evaluate(*evaluated, batch_size=128, verbose=0)
         seconds.append(time.perf_counter() - began)
         accuracies.append(accuracy)
         losses.append(value)
@@ -106,21 +106,25 @@ def train_reference(fold: int, to_the_end: bool) -> Run:
 
 
 def train_profile(profile: str, fold: int) -> Run:
-    """Train the first network of a profile as the train stage does; read the fold once."""
-    from pipeline.networks.trained import TrainedNetwork, predict_probabilities
+    """Train the first network of a profile as the train stage does; predict the fold once."""
+    from pipeline import architectures
+    from pipeline.ensemble.averaging import predict_probabilities
+    from pipeline.networks.backend import use_threads
+    from pipeline.networks.trained import TrainedNetwork
     from pipeline.stages import train
+    from pipeline.training import network
 
     with tempfile.TemporaryDirectory() as folder:
-        settings = read_settings(profile, Path(folder))
-        train.limit_threads(settings)
-        network = settings.ensemble.networks[0]
-        member = Member(fold, 0, network.architecture, network.preprocessing)
+        settings = read_settings(profile, fold, Path(folder))
+        _, threads = train.share_processors(count_processors(), 1, settings)
+        use_threads(threads)
+        task, *_ = train.list_tasks(settings)
         data = dataset.load_training(stages.TRAIN)
-        model, state = train.fit(member, settings, data, Path(folder) / "state.npz")
-    judged = data.folds == fold
-    trained = TrainedNetwork(model, member.forms)
-    predicted = predict_probabilities(trained, data.images[judged]).argmax(axis=1)
-    seconds = [row["seconds"] for row in state.history]
+        fitted = network.fit(replace(task, states=Path(folder)), data, architectures.build)
+    held_out = data.folds == fold
+    trained = TrainedNetwork(fitted.model, task.member.views)
+    predicted = predict_probabilities(trained, data.images[held_out]).argmax(axis=1)
+    seconds = [row["seconds"] for row in fitted.state.history]
     return Run(
         profile,
         fold,
@@ -128,17 +132,19 @@ def train_profile(profile: str, fold: int) -> Run:
         float(np.median(seconds)),
         float("nan"),
         float(np.sum(seconds)),
-        float((predicted == data.labels[judged]).mean()),
+        float((predicted == data.labels[held_out]).mean()),
         _peak_megabytes(),
     )
 
 
-def read_settings(profile: str, folder: Path) -> params.Params:
-    """params.yaml as it would be with ``profile``."""
+def read_settings(profile: str, fold: int, folder: Path) -> params.Params:
+    """params.yaml as it would be with ``profile``, its members in one fold from one seed."""
     copy = folder / "params.yaml"
     copy.write_bytes(Path("params.yaml").read_bytes())
     profiles.apply(profile, copy)
-    return params.load(copy)
+    settings = params.load(copy)
+    ensemble = settings.ensemble.model_copy(update={"folds": [fold], "seeds": [0]})
+    return settings.model_copy(update={"ensemble": ensemble})
 
 
 def _peak_megabytes() -> float:

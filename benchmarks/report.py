@@ -1,10 +1,10 @@
 """From the out-of-fold predictions of all 42,000 images to the page: at most 20 s and 1.5 GB.
 
-What evaluate and predict do besides asking networks, then the report stage, each as a process of
-its own on the data of the last `dvc repro`. Predictions are made up: an image is misread as often
-as asked, mostly with a runner-up that is its true digit.
+What evaluate and predict do after the networks, then the report stage, each as a process of its own
+on the data of the last `dvc repro`. The predictions are made up, with a given fraction of errors,
+most of them with the true digit as the runner-up.
 
-    python -m benchmarks.report            # 0.5 % misread, as good networks do
+    python -m benchmarks.report            # 0.5 % errors, as of good networks
     python -m benchmarks.report 0.9        # a network that learned nothing
 """
 
@@ -32,21 +32,21 @@ SEEDS = 3
 
 def main() -> None:
     """Print the figures; exit 1 if they are beyond the limits."""
-    share = float(sys.argv[1]) if len(sys.argv) > 1 else 0.005
+    fraction = float(sys.argv[1]) if len(sys.argv) > 1 else 0.005
     project = Path.cwd()
     with TemporaryDirectory() as name:
         os.chdir(name)
         prepare(project)
         context = multiprocessing.get_context("spawn")
         with context.Pool(1, maxtasksperchild=1) as pool:
-            first = pool.apply(measure, (write_findings, share))
-            second = pool.apply(measure, (write_page, share))
+            first = pool.apply(measure, (write_results, fraction))
+            second = pool.apply(measure, (write_page, fraction))
         page = stages.REPORT.stat().st_size / 1e6
         os.chdir(project)
     seconds, gigabytes = first[0] + second[0], max(first[2], second[2])
     for name, (wall, of_processors, peak) in (("evaluate, predict", first), ("report", second)):
         print(f"{name}: {wall:.1f} s ({of_processors:.1f} s of processors), {peak:.2f} GB")
-    print(f"{share:.1%} misread, page {page:.2f} MB")
+    print(f"{fraction:.1%} errors, page {page:.2f} MB")
     within = (
         seconds <= MOST_SECONDS and gigabytes <= MOST_GIGABYTES and page <= MOST_MEGABYTES_OF_PAGE
     )
@@ -70,40 +70,30 @@ def prepare(project: Path) -> None:
         path.symlink_to(project / path)
 
 
-def measure(work: Callable[[float], None], share: float) -> tuple[float, float, float]:
+def measure(work: Callable[[float], None], fraction: float) -> tuple[float, float, float]:
     """Seconds that ``work`` takes, those of its processors, and the greatest memory in GB.
 
-    Keras is there already, as after asking networks.
+    Keras is imported before, as it is after the networks have predicted.
     """
     import_module("pipeline.networks.trained")
     start, start_of_processors = time.perf_counter(), time.process_time()
-    work(share)
+    work(fraction)
     seconds, of_processors = time.perf_counter() - start, time.process_time() - start_of_processors
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return seconds, of_processors, peak / (1e9 if sys.platform == "darwin" else 1e6)
 
 
-def write_findings(share: float) -> None:
+def write_results(fraction: float) -> None:
     """What evaluate and predict do once they have the predictions."""
-    from pipeline.stages import evaluate, predict
-    from tests.results import write_member
+    from pipeline.stages import predict
+    from tests.results import write_evaluation, write_member
 
     data, test = dataset.load_training(stages.TRAIN), dataset.load_test(stages.TEST)
-    settings = params.load()
-    members = settings.ensemble.members()
+    members = params.load().members()
     for place, member in enumerate(members):
-        write_member(stages.MODELS / member.name, data, seed=place)
-    probabilities = predict_badly(data.labels, share)
-    wrong = probabilities.argmax(axis=1) != data.labels
-    judgement = evaluate.OutOfFoldPredictions(
-        np.arange(len(data.labels)),
-        probabilities,
-        probabilities,
-        {member: int(wrong[data.folds == member.fold].sum()) for member in members},
-        0.998,
-    )
-    evaluate.write_learning_curves(stages.EVALUATION, members)
-    evaluate.write_findings(stages.EVALUATION, data, members, judgement, settings.evaluate)
+        write_member(member, data, seed=place)
+    probabilities = predict_badly(data.labels, fraction)
+    write_evaluation(data, probabilities, probabilities)
     labelled = probabilities[: len(test.images)]
     counts = np.bincount(data.labels, minlength=NUM_CLASSES)
     predict.write_report(stages.TEST_REPORT, test, labelled, labelled, counts)
@@ -118,19 +108,21 @@ def write_page(_: float) -> None:
     report.main()
 
 
-def predict_badly(labels: Labels, share: float) -> NDArray[np.float64]:
-    """Probabilities ``(n, 10)`` that misread a share of the images, some of them with certainty."""
+def predict_badly(labels: Labels, fraction: float) -> NDArray[np.float64]:
+    """Probabilities ``(n, 10)`` with errors in a fraction of the images, some of them confident."""
     generator = np.random.default_rng(0)
     n = len(labels)
     confidence = 1 - 0.5 * generator.beta(0.1, 4, n)
     probabilities = generator.dirichlet(np.full(NUM_CLASSES, 0.2), n) * (1 - confidence)[:, None]
-    read = labels.astype(np.intp)
-    wrong = generator.random(n) < share
-    read[wrong] = (read[wrong] + generator.integers(1, NUM_CLASSES, wrong.sum())) % NUM_CLASSES
-    confidence[wrong] = generator.uniform(0.5, 1, wrong.sum())
-    probabilities[wrong] = 1e-4 * generator.random((int(wrong.sum()), NUM_CLASSES))
-    probabilities[np.arange(n), labels] += np.where(wrong, 1 - confidence, 0)
-    probabilities[np.arange(n), read] += confidence
+    predicted = labels.astype(np.intp)
+    errors = generator.random(n) < fraction
+    predicted[errors] = (
+        predicted[errors] + generator.integers(1, NUM_CLASSES, errors.sum())
+    ) % NUM_CLASSES
+    confidence[errors] = generator.uniform(0.5, 1, errors.sum())
+    probabilities[errors] = 1e-4 * generator.random((int(errors.sum()), NUM_CLASSES))
+    probabilities[np.arange(n), labels] += np.where(errors, 1 - confidence, 0)
+    probabilities[np.arange(n), predicted] += confidence
     normalized: NDArray[np.float64] = probabilities / probabilities.sum(axis=1, keepdims=True)
     return normalized
 

@@ -37,13 +37,13 @@ def publish(source: Path, page: Path) -> None:
     """
     if not source.exists():
         raise ArtifactError(
-            f"{source} is missing: the comparison writes it. Run dvc repro in comparison/"
+            f"{source} is missing: the comparison writes it. Run: dvc --cd comparison repro"
         )
     content = source.read_text(encoding="utf-8")
     if SAMPLE_NOTICE in content:
         raise ArtifactError(
             f"{source} is of the embedded sample, and {page} is about the competition's data. Put "
-            "the archive into data/, run dvc repro in the project's folder, then in comparison/"
+            "the archive into data/, then run: dvc repro prepare && dvc --cd comparison repro"
         )
     text = page.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)

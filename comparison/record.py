@@ -66,6 +66,6 @@ def read_run(folder: Path) -> RunRecord:
 def incomplete_run(folder: Path, what: str) -> ArtifactError:
     """The error for the folder of a run that ``what`` is wrong with."""
     return ArtifactError(
-        f"{folder} {what}: expected the results of a finished run. Delete it, then run dvc repro "
-        "in comparison/"
+        f"{folder} {what}: expected the results of a finished run. Delete it, then run: "
+        "dvc --cd comparison repro"
     )

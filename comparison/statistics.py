@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from comparison.record import RunRecord
 from comparison.references import Reference
 from pipeline.evaluation.metrics import wilson_interval
-
-_Z_95 = 1.959963984540054
+from pipeline.evaluation.paired import paired_interval
 
 Hits = NDArray[np.bool_]
 """``(seeds, n)``: whether the network of that seed classified image ``i`` correctly."""
@@ -45,19 +44,11 @@ def mean_accuracy(hits: Hits) -> Interval:
 def paired_difference(ours: Hits, theirs: Hits) -> Interval:
     """Accuracy of ``ours`` minus that of ``theirs``, on the same images.
 
-    Per image, the fraction of seeds with a correct prediction is compared. The interval is the
-    normal one for the mean of these differences, after half an image is added on which only ours is
-    correct, half on which only theirs is, and one on which they agree. With one seed each this is
-    the adjusted Wald interval for matched pairs of A. Agresti and Y. Min, "Simple improved
-    confidence intervals for comparing matched proportions", Statistics in Medicine 24 (2005). Other
-    than McNemar's, it keeps a width when the networks never differ.
+    Per image, the fraction of seeds with a correct prediction is compared, with the interval of
+    `pipeline.evaluation.paired.paired_interval`.
     """
     differences = ours.mean(axis=0) - theirs.mean(axis=0)
-    size = len(differences) + 2
-    centre = differences.sum() / size
-    variance = (np.square(differences).sum() + 1) / size - centre**2  # 1: twice half an image
-    half = _Z_95 * np.sqrt(variance / size)
-    return Interval(float(differences.mean()), float(centre - half), float(centre + half))
+    return Interval(float(differences.mean()), *paired_interval(differences))
 
 
 def is_reached(claim: float, accuracy: Interval) -> bool:

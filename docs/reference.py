@@ -279,7 +279,9 @@ def _parameters(command: Any, context: Any) -> Iterator[str]:
 
 
 def _show_default(found: re.Match[str]) -> str:
-    return f" Default: `{found[2]}`." if found[1] == "default" else " Required."
+    default, _, bounds = found[2].partition("; ")
+    between = f", `{bounds}`" if bounds else ""
+    return f" Default: `{default}`{between}." if found[1] == "default" else " Required."
 
 
 def _to_markdown(text: str) -> str:

@@ -95,7 +95,7 @@ def list_networks(**networks: str) -> str:
     Args:
         networks: by name, an architecture and views, such as ``pooled_cnn, [[deskew]]``.
     """
-    text = LISTED_NETWORK.partition("\n")[2].replace("[pooled3]", f"[{', '.join(networks)}]")
+    text: str = LISTED_NETWORK.partition("\n")[2].replace("[pooled3]", f"[{', '.join(networks)}]")
     for name, network in reversed(networks.items()):
         architecture, _, views = network.partition(", ")
         text = f"  {name}: {{architecture: {architecture}, preprocessing: {views}}}\n{text}"

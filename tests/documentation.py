@@ -138,7 +138,7 @@ def _check_dvc(arguments: list[str]) -> None:
         _check_setting(key.split("."), value)
     if parsed.cmd in ("repro", "exp"):
         for target in getattr(parsed, "targets", None) or []:
-            _check_stage(target)
+            _check_stage(ROOT / parsed.cd, target)
 
 
 def _check_setting(keys: list[str], value: str) -> None:
@@ -148,13 +148,10 @@ def _check_setting(keys: list[str], value: str) -> None:
     YAML(typ="safe").load(value)
 
 
-def _check_stage(target: str) -> None:
-    path, _, stage = target.rpartition(":")
-    if target.endswith(".yaml"):
-        path, stage = target, ""
-    stages = YAML(typ="safe").load(ROOT / (path or "dvc.yaml"))["stages"]
-    if stage and stage.partition("@")[0] not in stages:
-        raise LookupError(f"{path or 'dvc.yaml'} has no stage {stage}")
+def _check_stage(folder: Path, target: str) -> None:
+    stages = YAML(typ="safe").load(folder / "dvc.yaml")["stages"]
+    if target.partition("@")[0] not in stages:
+        raise LookupError(f"{folder.name}/dvc.yaml has no stage {target}")
 
 
 def shown_runs(page: Path) -> Iterator[tuple[list[str], str]]:

@@ -48,7 +48,7 @@ def test_commands_on_the_page_exist(page: Path) -> None:
         "digits export onyx",
         "dvc exp rum",
         "dvc repro trian",
-        "dvc repro comparison/dvc.yaml:trian",
+        "dvc --cd comparison repro trian",
         "dvc exp run -S train.batchsize=64",
         "make tests",
         "python -m benchmarks.member",
@@ -160,7 +160,6 @@ WORDS = {
     "held[- ]back|hold back": "held out",
     "anew": "again",
     "beside": "next to, compared with",
-    "of which|by it": "plain sentences",
     "in place of": "instead of",
 }
 """What is not said, and what is said for it."""
@@ -168,8 +167,12 @@ WORDS = {
 ELSEWHERE = ("pipeline",)
 """Folders whose messages and pages are read, too."""
 
-ALLOWED: dict[str, set[str]] = {}
-"""Words that a file may hold all the same."""
+ALLOWED: dict[str, set[str]] = {
+    "pipeline/cli/own_digits.py": {"unsure"},
+    "pipeline/handwriting/drawing/page.js": {"unsure"},
+    "pipeline/handwriting/lines.py": {"beside"},
+}
+"""Words that a file may hold all the same: names in the code, and places on paper."""
 
 
 def texts() -> list[Path]:

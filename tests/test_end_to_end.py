@@ -67,18 +67,21 @@ def test_report_says_that_it_is_of_the_sample(project: Path) -> None:
 def test_errors_are_readable_in_a_terminal(project: Path) -> None:
     output = run(project, "digits", "errors")
     summary = read_json(project / "reports/evaluation/metrics.json")
-    assert f"{summary['errors']} of 288 held-back images misread" in output
+    assert f"{summary['errors']} errors in 288 held-out images" in output
     assert re.findall(r"^ +(\d)  ", output, re.MULTILINE) == list("0123456789")
     assert "other networks" not in output
     set_params(project, ("seeds: [0]", "seeds: [1]"))
-    assert "params.yaml lists other networks than those judged" in run(project, "digits", "errors")
+    assert "params.yaml lists other networks than were evaluated" in run(
+        project, "digits", "errors"
+    )
 
 
 def test_errors_against_an_equal_revision_are_none(project: Path) -> None:
     output = run(project, "digits", "errors", "--against", "HEAD")
-    assert "0 became right and 0 wrong since HEAD, of 288" in output
+    assert "in HEAD, on the 288 images held out in both" in output
+    assert "0 corrected, 0 new errors; McNemar's exact test: p = 1: could be chance" in output
     output = run(project, "digits", "errors", "--against", "no-such-revision", status=1)
-    assert "error: The predictions of no-such-revision are not at hand" in output
+    assert "error: no-such-revision is no commit, branch, tag or experiment" in output
 
 
 def test_second_run_runs_nothing_but_source(project: Path) -> None:
@@ -111,44 +114,54 @@ def test_new_member_trains_only_itself(project: Path) -> None:
     assert [stage for stage in planned if stage.startswith("train")] == ["train@0-1-small"]
 
 
-def contribute(project: Path, recipe: str, name: str, mapping: str) -> list[str]:
-    """Follow a recipe of CONTRIBUTING.md: its file, and its line with an import.
+def plan(project: Path) -> list[str]:
+    """The stages that would run; the source stage has to describe new networks first."""
+    run(project, "dvc", "repro", "source")
+    return stages_run(run(project, "dvc", "repro", "--dry"))
 
-    Returns:
-        All of its code, block by block: the file, the line, what is left.
-    """
+
+def contribute(project: Path, recipe: str, name: str, mapping: str) -> str:
+    """Follow a recipe of CONTRIBUTING.md, its file and its line with an import; give the file."""
     _, _, section = (ROOT / "CONTRIBUTING.md").read_text().partition(f"\n## {recipe}\n")
     section = section.partition("\n## ")[0]
-    file, line, *rest = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    file, line = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     (project / mapping / f"{name}.py").write_text(file)
     path = project / mapping / "__init__.py"
     module = f"{mapping.replace('/', '.')}.{name}"
     text = path.read_text().replace("    }\n)", f"{line}    }}\n)", 1)
     head, first, tail = text.partition("\nfrom pipeline.")
     path.write_text(f"{head}\nfrom {module} import {name}{first}{tail}")
-    return [file, line, *rest]
+    return str(file)
 
 
 def test_contributed_architecture_trains_only_itself(project: Path) -> None:
-    """As CONTRIBUTING.md shows it: a file, a line and a row."""
-    file, _, row = contribute(project, "An architecture", "wide_view", "pipeline/architectures")
+    file = contribute(project, "An architecture", "wide_view", "pipeline/architectures")
     shown = run(project, "python", "-m", "pipeline.cli", "architectures", "wide_view")
-    parameters = int(row.partition(":")[2].strip(" ,\n"))
-    assert f"wide_view: {parameters:,} parameters" in shown
-    assert f"; {parameters:,} parameters." in file
+    parameters = re.search(r"; ([\d,]+) parameters\.", file)
+    assert parameters
+    assert f"wide_view: {parameters[1]} parameters" in shown
     set_params(project, add_networks(wide="wide_view, [[]]"))
-    planned = stages_run(run(project, "dvc", "repro", "--dry"))
+    planned = plan(project)
     assert [stage for stage in planned if stage.startswith("train")] == ["train@0-0-wide"]
 
 
 def test_contributed_transform_trains_only_itself(project: Path) -> None:
-    """As CONTRIBUTING.md shows it: a file and a line."""
     contribute(project, "A transform", "thicken", "pipeline/data/transforms")
     set_params(project, add_networks(thick="pooled_cnn, [[], [thicken]]"))
     output = run(project, "dvc", "repro", "prepare")
     assert stages_run(output) == ["source", "prepare"]
-    planned = stages_run(run(project, "dvc", "repro", "--dry"))
+    planned = plan(project)
     assert [stage for stage in planned if stage.startswith("train")] == ["train@0-0-thick"]
+
+
+def test_contributed_score_is_on_the_page_and_retrains_nothing(project: Path) -> None:
+    contribute(project, "A score", "top_2_accuracy", "pipeline/evaluation/scores")
+    output = run(project, "dvc", "repro", "report")
+    assert not [stage for stage in stages_run(output) if stage.startswith("train")]
+    scores = read_json(project / "reports/evaluation/metrics.json")["scores"]
+    assert 0.9 < scores["top_2_accuracy"] <= 1
+    for name in ("report.html", "model_card.md"):
+        assert "top 2 accuracy" in (project / "reports" / name).read_text()
 
 
 @pytest.mark.parametrize(
@@ -173,7 +186,7 @@ def test_cheap_commands_of_the_pages_run(project: Path) -> None:
 def test_other_preprocessing_trains_only_itself(project: Path) -> None:
     assert "up to date" in run(project, "dvc", "status", STAGE)
     set_params(project, add_networks(wide="pooled_cnn, [[], [deskew, normalize_width]]"))
-    planned = stages_run(run(project, "dvc", "repro", "--dry"))
+    planned = plan(project)
     trained = [stage for stage in planned if stage.startswith(("prepare", "train"))]
     assert trained == ["train@0-0-wide"]
 
@@ -181,7 +194,7 @@ def test_other_preprocessing_trains_only_itself(project: Path) -> None:
 def test_typing_mistake_stops_before_anything_is_deleted(project: Path) -> None:
     set_params(project, ("batch_size: 128", "batchsize: 128"))
     output = run(project, "dvc", "repro", status=255)
-    assert "train.batchsize: no such key, expected " in output
+    assert "train.batchsize: no such key (did you mean 'batch_size'?), expected " in output
     assert "Traceback" not in output
     for path in (f"models/{MEMBER}/model.keras", "data/raw/train.csv", "reports/report.html"):
         assert (project / path).exists()

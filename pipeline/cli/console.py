@@ -90,7 +90,7 @@ def print_table(rows: Sequence[Row], title: str = "", *, text: Collection[str] =
 
 
 def print_items(items: Sequence[tuple[str, str | Text]]) -> None:
-    """Print names, and beside each what is said of it, folded where the terminal is too narrow."""
+    """Print names, each followed by what is said of it, folded where the terminal is too narrow."""
     table = Table.grid(padding=(0, _GAP, 0, 0))
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")

@@ -1,27 +1,25 @@
 """What `dvc repro` would run, asked of DVC itself."""
 
+from __future__ import annotations
+
 import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import stages
-from pipeline.errors import PipelineError
-from pipeline.params import Params
+from pipeline.errors import DvcBusyError, DvcError, PipelineError
 from pipeline.project import FOLDER
 
+if TYPE_CHECKING:
+    from pipeline.params import Params
+
 _SHOWN_CHANGES = 2
-
-
-class DvcError(PipelineError):
-    """DVC cannot tell, as where the folder is none of its projects."""
-
-
-class DvcBusyError(DvcError):
-    """DVC is at work in this project."""
+_STATES = {"deleted": "is missing", "not in cache": "is not in DVC's cache"}
+"""What to say of a file, by DVC's word for it; every other one is a change."""
 
 
 def find_outdated(settings: Params) -> dict[str, list[str]]:
@@ -57,6 +55,12 @@ def find_outdated(settings: Params) -> dict[str, list[str]]:
         if reasons.get(stage) != []:
             reasons.setdefault(stage, []).insert(0, change)
     return reasons
+
+
+def decides_score(reasons: Mapping[str, list[str]]) -> bool:
+    """Whether a stage is out of date from which the score follows."""
+    names = {stage.partition("@")[0] for stage in reasons}
+    return not names.isdisjoint({"source", "download", "prepare", "train", "evaluate"})
 
 
 def group_outdated(reasons: Mapping[str, list[str]]) -> list[str]:
@@ -104,18 +108,17 @@ def _is_alive(pid: int) -> bool:
 
 def _describe_source(settings: Params) -> dict[str, str]:
     """What the source stage would decide differently; DVC sees it only once the stage has run."""
-    from pipeline.files import read_json
-    from pipeline.stages.source import decide, describe, read_earlier
+    from pipeline.data.sources import decision
+    from pipeline.stages.source import decide, describe
 
     if not stages.SOURCE.exists():
         return {}
+    earlier = decision.read(stages.SOURCE)
     try:
-        decision = decide(settings.source, read_earlier())
+        source = decide(settings.source, earlier)
     except PipelineError as error:
         return {"source": str(error)}
-    if decision == read_json(stages.SOURCE):
-        return {}
-    return {"download": f"the data comes from {describe(decision)}"}
+    return {} if source == earlier else {"download": f"the data comes from {describe(source)}"}
 
 
 def _describe_networks(settings: Params) -> dict[str, str]:
@@ -143,7 +146,7 @@ def _describe_changes(changes: list[Any]) -> Iterator[str]:
                     if isinstance(state, dict):  # params.yaml, by key
                         yield f"{path} ({', '.join(state)}) changed"
                     else:
-                        yield f"{path} {'is missing' if state == 'deleted' else 'changed'}"
+                        yield f"{path} {_STATES.get(state, 'changed')}"
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from pipeline.cli.console import console, print_json, print_line, print_table, s
 from pipeline.errors import ArtifactError, PipelineError
 
 if TYPE_CHECKING:
+    from pipeline.data.dataset import Images
     from pipeline.handwriting.batch import Outcome
     from pipeline.handwriting.items import Item
     from pipeline.handwriting.reader import Reader
@@ -67,7 +68,7 @@ def predict(
         raise typer.BadParameter(f"there is no folder {png.parent} to draw {png.name} in")
     reader = _load_reader()
     items, ignored = gather(pictures, sys.stdin.buffer.read)
-    _print_notes(items, ignored)
+    _print_notes(items, ignored, reader.ensemble.names)
     with _progress(len(items)) as advance:
         outcomes = batch.read_all(items, reader, advance=advance)
     if as_json:
@@ -99,9 +100,8 @@ def _load_reader() -> Reader:
     return reader
 
 
-def _print_notes(items: Sequence[Item], ignored: Sequence[Path]) -> None:
-    """Tell what is not read, and what the readings of tables are worth."""
-    from pipeline.data import dataset
+def _print_notes(items: Sequence[Item], ignored: Sequence[Path], names: Sequence[str]) -> None:
+    """Tell what is not read, and what readings of tables by members of these names are worth."""
     from pipeline.handwriting import batch
     from pipeline.handwriting.find_digit import Glyph
     from pipeline.handwriting.pictures import display_name
@@ -117,18 +117,26 @@ def _print_notes(items: Sequence[Item], ignored: Sequence[Path]) -> None:
             "turned to either side, and no nearest neighbours are used.",
             to=stderr,
         )
-    if labelled and stages.TRAIN.exists():
-        try:
-            images = dataset.load_training(stages.TRAIN).images
-        except ArtifactError:
-            return
-        seen = batch.count_trained_on(labelled, images)
-        if seen:
-            print_line(
-                f"The networks trained on {seen:,} of these {len(labelled):,} labelled images: "
-                f"expect less accuracy on new ones, such as {stages.REPORT} shows.",
-                to=stderr,
-            )
+    images = _load_images_trained_on(names) if labelled else None
+    seen = 0 if images is None else batch.count_trained_on(labelled, images)
+    if seen:
+        print_line(
+            f"The networks trained on {seen:,} of these {len(labelled):,} labelled images, so the "
+            f"accuracy is too high. {stages.REPORT} has the accuracy on held-out images.",
+            to=stderr,
+        )
+
+
+def _load_images_trained_on(names: Sequence[str]) -> Images | None:
+    """The training images that a member of these names trained on; None if there are no images."""
+    from pipeline.data import dataset
+
+    try:
+        data = dataset.load_training(stages.TRAIN)
+    except ArtifactError:
+        return None
+    fold, *others = {name.partition("-")[0] for name in names}  # as in FOLD-SEED-NETWORK
+    return data.images[data.folds != int(fold)] if fold.isdecimal() and not others else data.images
 
 
 @contextmanager
@@ -181,14 +189,14 @@ def _least_sure(outcomes: Sequence[Outcome]) -> list[Outcome]:
 def _print_counts(outcomes: Sequence[Outcome]) -> None:
     """How often each digit was read, and how often not for sure."""
     counts: Counter[str] = Counter()
-    unsure: Counter[str] = Counter()
+    not_sure: Counter[str] = Counter()
     for outcome in outcomes:
         digit = outcome.reading.digit if outcome.reading else None
         name = "unreadable" if outcome.reading is None else "none" if digit is None else str(digit)
         counts[name] += 1
-        unsure[name] += digit is not None and not (outcome.reading and outcome.reading.sure)
+        not_sure[name] += digit is not None and not (outcome.reading and outcome.reading.sure)
     rows = [
-        {"digit": name, "read": f"{counts[name]:,}", "not sure": f"{unsure[name]:,}"}
+        {"digit": name, "read": f"{counts[name]:,}", "not sure": f"{not_sure[name]:,}"}
         for name in [*"0123456789", "none", "unreadable"]
         if counts[name] or name.isdecimal()
     ]

@@ -6,14 +6,15 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
 from pipeline.cli.console import print_json, print_line, print_table
-from pipeline.cli.outdated import DvcError, readable_dvc_errors
+from pipeline.cli.outdated import decides_score, find_outdated, readable_dvc_errors
+from pipeline.errors import DvcBusyError, DvcError
 from pipeline.project import FOLDER
 
 if TYPE_CHECKING:
@@ -156,16 +157,29 @@ def _git(*arguments: str) -> str:
 
 
 def _read_workspace(state: ExpState, head: ExpState | None) -> Run:
-    """The workspace; its metrics may be of other parameters than it has now."""
+    """The workspace; its metrics may be of other parameters or networks than it has now."""
     from pipeline import params
     from pipeline.cli.status import read_score
 
+    settings = params.load()
     run = _read(state, "workspace", head)
-    score, _ = read_score(params.load())
-    if score is not None:
-        return run
-    without = dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high", "errors", "images"))
-    return Run(**asdict(run) | without | {"training_seconds": None, "state": "no score"})
+    try:
+        score, _ = read_score(settings)
+        if score is not None and not decides_score(find_outdated(settings)):
+            return run
+        state_now = "no score"
+    except DvcBusyError:
+        state_now = "running"
+    return replace(
+        run,
+        state=state_now,
+        accuracy=None,
+        accuracy_low=None,
+        accuracy_high=None,
+        errors=None,
+        images=None,
+        training_seconds=None,
+    )
 
 
 def _read(

@@ -124,7 +124,8 @@ def collect(settings: Params) -> Status:
     Raises:
         ArtifactError: a file that tells is damaged.
     """
-    from pipeline.cli.outdated import DvcBusyError, DvcError, find_outdated
+    from pipeline.cli.outdated import find_outdated
+    from pipeline.errors import DvcBusyError, DvcError
     from pipeline.files import sha256
     from pipeline.submissions import log as submission_log
 
@@ -156,14 +157,17 @@ def collect(settings: Params) -> Status:
 
 
 def _read_data() -> Data | None:
+    from pipeline.data.sources import decision
+    from pipeline.data.sources.decision import ArchiveSource, SampleSource
     from pipeline.files import read_json
 
     if not stages.SOURCE.exists():
         return None
-    decision = read_json(stages.SOURCE)
-    sources = {"sample": "the embedded sample", "kaggle": "Kaggle"}
-    source = sources.get(decision["kind"]) or str(FOLDER / decision["path"])
-    sample = decision["kind"] == "sample"
+    decided = decision.read(stages.SOURCE)
+    sample = isinstance(decided, SampleSource)
+    source = "the embedded sample" if sample else "Kaggle"
+    if isinstance(decided, ArchiveSource):
+        source = str(FOLDER / decided.path)
     summary = stages.DATA_REPORT / "summary.json"
     counts = read_json(summary) if summary.exists() else None
     if counts is None or counts["sample"] != sample:
@@ -252,6 +256,8 @@ def _show(found: Status) -> None:
     print_line("")
     print_line(Text.assemble(("next: ", "dim"), (found.next.command, "bold")))
     print_line(f"      {found.next.reason}", "dim")
+    if found.score is not None:
+        print_line("also: digits open, digits errors, digits runs", "dim")
 
 
 def _describe_data(data: Data | None) -> str:
@@ -280,6 +286,8 @@ def _describe_submission(found: Status) -> str:
 
 def _show_score(found: Status) -> None:
     """The score, where it is seen first."""
+    from pipeline.cli.outdated import decides_score
+
     score = found.score
     if score is None:
         print_line(f"No score: {found.no_score_because}.", "yellow")
@@ -290,4 +298,6 @@ def _show_score(found: Status) -> None:
             f"95 % interval {score.accuracy_low:.2%} – {score.accuracy_high:.2%}; "
             f"{score.errors:,} errors in {score.images:,} images"
         )
+        if found.outdated and decides_score(found.outdated):
+            print_line("of before the changes that are out of date below", "yellow")
     print_line("")

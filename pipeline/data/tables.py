@@ -112,7 +112,7 @@ def check_header(path: Path, first_line: bytes, columns: tuple[str, ...]) -> Non
 
 
 def is_lfs_pointer(beginning: bytes) -> bool:
-    """Whether a file is what Git LFS leaves in place of a file that was not fetched."""
+    """Whether a file is what Git LFS leaves instead of a file that was not fetched."""
     return beginning.startswith(_LFS_POINTER)
 
 

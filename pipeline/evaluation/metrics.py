@@ -101,7 +101,7 @@ def tabulate_digits(confusions: NDArray[np.int64]) -> pd.DataFrame:
             "error_rate_low": low,
             "error_rate_high": high,
             "confused_with": pd.array(most_frequent, dtype="string"),
-            "confused_times": pd.array(np.where(most > 0, most, None), dtype="Int64"),
+            "confused_times": pd.arrays.IntegerArray(most, mask=most == 0),
             "worse_than_others": low > high_of_others,
         }
     )

@@ -39,20 +39,33 @@ class PairedComparison:
 def compare_paired(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedComparison:
     """Compare which of the same images ``(n,)`` two classifiers get right.
 
-    Sources: the test of Q. McNemar, "Note on the sampling error of the difference between
-    correlated proportions", Psychometrika 12 (1947), as an exact binomial test; the adjusted Wald
-    interval of A. Agresti and Y. Min, "Simple improved confidence intervals for comparing matched
-    proportions", Statistics in Medicine 24 (2005), which keeps a width where no image differs.
+    Source of the test: Q. McNemar, "Note on the sampling error of the difference between correlated
+    proportions", Psychometrika 12 (1947), as an exact binomial test.
     """
     gained, lost = int((first & ~second).sum()), int((~first & second).sum())
-    size = len(first) + 2
-    centre = (gained - lost) / size
-    half = _Z_95 * np.sqrt(((gained + lost + 1) / size - centre**2) / size)
+    differences = first.astype(np.float64) - second
+    low, high = paired_interval(differences)
     return PairedComparison(
         gained=gained,
         lost=lost,
-        difference=(gained - lost) / len(first),
-        low=float(centre - half),
-        high=float(centre + half),
+        difference=float(differences.mean()),
+        low=low,
+        high=high,
         p_value=float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0,
     )
+
+
+def paired_interval(differences: NDArray[np.float64]) -> tuple[float, float]:
+    """95 % interval of the mean of differences ``(n,)`` between the hits of two classifiers.
+
+    It is the normal one after half an image is added on which only the first is correct, half on
+    which only the second is, and one on which they agree. For hits of 0 and 1 this is the adjusted
+    Wald interval for matched pairs of A. Agresti and Y. Min, "Simple improved confidence intervals
+    for comparing matched proportions", Statistics in Medicine 24 (2005). Other than McNemar's, it
+    keeps a width where no image differs. SciPy and statsmodels do not have it.
+    """
+    size = len(differences) + 2
+    centre = differences.sum() / size
+    variance = (np.square(differences).sum() + 1) / size - centre**2  # 1: twice half an image
+    half = _Z_95 * np.sqrt(variance / size)
+    return float(centre - half), float(centre + half)

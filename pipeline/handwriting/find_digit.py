@@ -9,12 +9,14 @@ recognition", 1998). Everything here serves to find that ink on paper, screens a
 2. `flatten`: uneven light is fitted by a quadratic surface and taken away.
 3. `respond`: the bottom-hat transform (Serra, "Image Analysis and Mathematical Morphology", 1982)
    leaves what is darker than its surroundings and narrower than a window. Shadows are wider.
-4. `select`: of the connected components, borders, lines, specks and neighbours are left out.
+4. `select`: of the connected components, borders, specks and neighbours are left out, and so are
+   rings, boxes and lines. Where these touch the digit, the outcome is doubtful.
 5. `redraw`: the strokes are redrawn from their signed distance, which sets their width.
 
 Where the outcome does not look like pen strokes, the steps 3 and 4 are tried again with a narrower
 window and with the other polarity, and the best outcome is kept. Where it is a sheet on a ground of
-another shade, the search begins anew on that sheet.
+another shade, the search begins again on that sheet.
+A patch of ink, or the rim of one, is no digit. Pictures of a few pixels are enlarged first.
 """
 
 from dataclasses import dataclass, replace
@@ -24,11 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import IMAGE_SIZE, Images
+from pipeline.handwriting.blots import is_blot
 from pipeline.handwriting.ink import flatten, is_dark_on_light, respond, split_alpha, to_grey
-from pipeline.handwriting.planes import Mask, extent, measure_noise, resize, shrink
+from pipeline.handwriting.planes import Mask, Plane, extent, measure_noise, resize, shrink
 from pipeline.handwriting.redrawing import is_patch, redraw
 from pipeline.handwriting.sheets import crop, cut_out, find_sheets, inner_part
 from pipeline.handwriting.strokes import Strokes, select
+from pipeline.handwriting.tiny import enlarge_tiny
 
 _CLOSER_BELOW = 80
 """A digit smaller than this, in pixels of the working size, is looked at again from nearer by."""
@@ -57,10 +61,12 @@ class Glyph:
     Attributes:
         image: uint8 ``(28, 28)`` in MNIST's form; all zero where nothing stands out.
         problem: why there is no digit to read, or None.
+        doubtful: whether some of it may be no stroke of the digit.
     """
 
     image: Images
     problem: Problem | None
+    doubtful: bool = False
 
 
 _NOTHING = Glyph(np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.uint8), Problem.BLANK)
@@ -68,6 +74,7 @@ _NOTHING = Glyph(np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.uint8), Problem.BLANK)
 
 def find_digit(pixels: NDArray[np.uint8]) -> Glyph:
     """Find the one digit in a picture: RGBA uint8 ``(height, width, 4)``, neither of them 0."""
+    pixels = enlarge_tiny(pixels)
     small = shrink(pixels)
     strokes = _search(small)
     if strokes is None:
@@ -97,7 +104,8 @@ def _look_closer(pixels: NDArray[np.uint8], strokes: Strokes) -> Strokes:
     side = max(extent(strokes.box))
     if scale <= 1 or side >= _CLOSER_BELOW:
         return strokes
-    closer = _search(shrink(crop(pixels, strokes.mask, side)))
+    near = shrink(crop(pixels, strokes.mask, side))
+    closer = _search(near, without=_crop_removed(strokes, side, near.shape[:2]))
     if closer is None:
         return strokes
     box = np.zeros(strokes.mask.shape, np.uint8)
@@ -107,28 +115,45 @@ def _look_closer(pixels: NDArray[np.uint8], strokes: Strokes) -> Strokes:
     found[closer.box] = True
     if (expected & found).sum() < _SAME_FROM * (expected | found).sum():
         return strokes
-    return replace(closer, several=strokes.several or closer.several)
+    return replace(
+        closer,
+        several=strokes.several or closer.several,
+        doubtful=strokes.doubtful or closer.doubtful,
+    )
+
+
+def _crop_removed(strokes: Strokes, margin: int, shape: tuple[int, int]) -> Mask | None:
+    if strokes.removed is None:
+        return None
+    removed = crop(strokes.removed.view(np.uint8), strokes.mask, margin)
+    return resize(removed, *shape) > 0
 
 
 def _read(strokes: Strokes) -> Glyph:
+    if is_blot(strokes):
+        return _NOTHING
     image = redraw(strokes.cut())
     if is_patch(image):
         return _NOTHING
-    return Glyph(image, Problem.SEVERAL if strokes.several else None)
+    return Glyph(image, Problem.SEVERAL if strokes.several else None, strokes.doubtful)
 
 
-def _search(pixels: NDArray[np.uint8]) -> Strokes | None:
+def _search(pixels: NDArray[np.uint8], without: Mask | None = None) -> Strokes | None:
     colours, opacity = split_alpha(pixels)
     if opacity is not None:
-        return select(opacity, noise=0.0)
+        return _darkened(select(opacity, noise=0.0, without=without), opacity)
     flat = flatten(to_grey(colours))
     noise = measure_noise(flat)
     polarity = 1 if is_dark_on_light(flat) else -1
     best = None
     for sign, share in ((s * polarity, share) for s in (1, -1) for share in _WINDOWS):
-        found = select(respond(sign * flat, share), noise=noise)
+        found = select(respond(sign * flat, share), noise=noise, without=without)
         if found is not None and (best is None or found.implausibility < best.implausibility):
-            best = found
+            best = _darkened(found, -sign * flat)
         if best is not None and best.implausibility < 1:
             break
     return best
+
+
+def _darkened(strokes: Strokes | None, darkness: Plane) -> Strokes | None:
+    return None if strokes is None else replace(strokes, darkness=darkness)

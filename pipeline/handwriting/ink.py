@@ -21,27 +21,38 @@ _SMOOTHED_FROM = 100
 _COARSE_FROM = 160
 """The surroundings are found at half the size in pictures with sides of so many pixels."""
 
+_FADED = 40
+"""Steps of opacity, of 255, below which a picture counts as equally opaque everywhere."""
+
+_COLOURED, _RARE = 25, 0.002
+"""Opaque parts show something if more than the second share of them is so far from their median
+colour."""
+
 _QUADRATIC = (0, 0, 1, 0, 1, 2), (0, 1, 0, 2, 1, 0)
 """Powers of y and of x in the terms of a quadratic surface: 1, x, y, x², xy, y²."""
 
 
 def split_alpha(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Plane | None]:
-    """Colours ``(height, width, 3)``, or the opacity, 0 to 1, where that alone draws the digit.
+    """Colours ``(height, width, 3)``, or the opacity's ink, 0 to 1, where that draws the digit.
 
-    A patch of opaque picture in a transparent one is laid on its own median colour.
+    The ink is what is more opaque than the border, or what was erased from an opaque layer. A patch
+    of opaque picture in a transparent one is laid on its own median colour.
     """
-    colours = pixels[..., :3]
-    if pixels[..., 3].min() >= 128:
+    colours, alpha = pixels[..., :3], pixels[..., 3]
+    opaque = alpha >= 128
+    if opaque.all() and np.ptp(alpha) < _FADED:
         return colours, None
-    opaque = pixels[..., 3] >= 128
-    opacity = pixels[..., 3].astype(np.float32) / 255
-    if not opaque.any():
-        return colours, opacity
-    fill = np.median(colours[opaque], axis=0).astype(np.uint8)
-    laid = np.where(opaque[..., np.newaxis], colours, fill)
-    contrast = np.abs(laid.astype(np.int16) - fill).max()
-    is_patch = opaque[span(opaque)].mean() > 0.85 and contrast > 25
-    return laid, None if is_patch else opacity
+    solid = alpha >= int(alpha.max()) - _FADED // 2
+    fill = np.median(colours[solid], axis=0).astype(np.uint8)
+    away = np.abs(colours[solid].astype(np.int16) - fill).max(axis=1)
+    is_coloured = (away > _COLOURED).mean() > _RARE
+    if opaque.any() and is_coloured and opaque[span(opaque)].mean() > 0.85:
+        return np.where(opaque[..., np.newaxis], colours, fill), None
+    opacity = alpha.astype(np.float32) / 255
+    border = np.concatenate([opacity[0], opacity[-1], opacity[:, 0], opacity[:, -1]])
+    level = median(border)
+    ink = level - opacity if level > 0.5 else opacity - level
+    return colours, np.asarray(np.maximum(ink, 0))
 
 
 def to_grey(colours: NDArray[np.uint8]) -> Plane:

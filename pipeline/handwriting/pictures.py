@@ -1,7 +1,7 @@
 """Picture files of any kind to RGBA arrays, with bounds on what is decoded.
 
 Only formats that Pillow decodes by itself are allowed: none that starts another program. Size and
-kind are judged by the header, before any pixel is decoded.
+kind are known from the header, before any pixel is decoded.
 """
 
 import warnings
@@ -141,7 +141,7 @@ def _to_eight_bits(picture: Image.Image) -> Image.Image:
     """Grey levels of more than eight bits, spread over eight; other pictures as they are."""
     if not picture.mode.startswith(("I", "F")):
         return picture
-    levels: NDArray[Any] = np.nan_to_num(np.asarray(picture).astype(np.float64))
+    levels: NDArray[Any] = np.nan_to_num(np.asarray(picture).astype(np.float32))
     highest = levels.max()
     scale = 255.0 if picture.mode == "F" and highest <= 1 else 255 / 65535
     if picture.mode != "F" and picture.mode != "I;16" and highest <= 255:

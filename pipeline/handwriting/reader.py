@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.dataset import IMAGE_SIZE, NUM_CLASSES, Images, Probabilities
 from pipeline.ensemble.onnx import ExportedEnsemble
+from pipeline.handwriting.crossings import is_unlike_digit
 from pipeline.handwriting.find_digit import Glyph, Problem, find_digit
 from pipeline.handwriting.pictures import Pixels
 
@@ -34,11 +35,13 @@ class Reading:
         problem: why there is no digit to read, or None.
         probabilities: float64 ``(10,)``, the mean of all networks and of the image turned a little
             either way; uniform where there is no digit.
+        doubtful: whether some of what was found may be no stroke of the digit, or it is no digit.
     """
 
     image: Images
     problem: Problem | None
     probabilities: Probabilities
+    doubtful: bool = False
 
     @property
     def digit(self) -> int | None:
@@ -67,8 +70,8 @@ class Reading:
 
     @property
     def sure(self) -> bool:
-        """Whether the digit is probable enough to be relied on."""
-        return self.probability >= SURE_FROM
+        """Whether the digit is probable enough, and its strokes clear enough, to be relied on."""
+        return self.probability >= SURE_FROM and not self.doubtful
 
 
 class Reader:
@@ -100,7 +103,12 @@ class Reader:
         each = self.ensemble.member_probabilities(np.concatenate([images, *turned]))
         probabilities = each.reshape(-1, len(images), NUM_CLASSES).mean(axis=0)
         return [
-            Reading(glyph.image, glyph.problem, np.full(10, 0.1) if glyph.problem else row)
+            Reading(
+                glyph.image,
+                glyph.problem,
+                np.full(10, 0.1) if glyph.problem else row,
+                glyph.doubtful or is_unlike_digit(glyph.image, int(row.argmax())),
+            )
             for glyph, row in zip(glyphs, probabilities, strict=True)
         ]
 

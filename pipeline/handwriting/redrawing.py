@@ -1,4 +1,4 @@
-"""Strokes drawn anew in MNIST's form: step 5."""
+"""Strokes drawn again in MNIST's form: step 5."""
 
 import cv2
 import numpy as np

@@ -2,8 +2,6 @@
 
 import sys
 import time
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from json import JSONDecodeError
 from pathlib import Path
@@ -15,35 +13,13 @@ from pipeline.errors import KaggleError
 from pipeline.kaggle.credentials import COMPETITION, PAGE, SETTINGS
 from pipeline.kaggle.redaction import redact
 from pipeline.kaggle.session import DEFAULT_TIMEOUTS, AnswerLostError, Session, Timeouts
+from pipeline.kaggle.submission import Submission
 
 _PAGE_SIZE = 100
 _SMALLEST_FULL_PAGE = 20
 """A page with fewer entries is the last, even where Kaggle grants less than it is asked for."""
 
 _MOST_PAGES = 50
-
-
-@dataclass(frozen=True)
-class Submission:
-    """A submission as Kaggle lists it.
-
-    Attributes:
-        reference: Kaggle's number for it.
-        time: when it was made.
-        description: the message it was made with.
-        file_name: the name of the uploaded file.
-        status: ``pending``, ``complete`` or ``error``.
-        public_score: as Kaggle writes it; empty without one.
-        error: why it could not be scored; empty if it could.
-    """
-
-    reference: int
-    time: datetime
-    description: str
-    file_name: str
-    status: str
-    public_score: str
-    error: str
 
 
 class OutcomeUnknownError(KaggleError):

@@ -133,7 +133,7 @@ def _find_all() -> Iterator[Credentials]:
             cure = "Log in again with: kaggle auth login" if read is _read_login else NEW_TOKEN
             raise KaggleError(
                 f"The Kaggle credentials in {place} cannot be used: expected {expected}, "
-                f"{error.problem}. Mend or remove them. {cure}."
+                f"{error.problem}. Correct or remove them. {cure}."
             ) from None
         if found:
             remember(*found.secrets)

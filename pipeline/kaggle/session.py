@@ -103,7 +103,6 @@ class Session:
             result: Result = retrying(self._call, action)
         except (Exception, SystemExit) as error:
             failure = self._translate(error, only_once)
-            traceback.clear_frames(error.__traceback__)  # closes connections, drops secrets
         else:
             return result
         raise failure
@@ -114,8 +113,12 @@ class Session:
 
     def _call(self, action: Callable[[], Result]) -> Result:
         self._requested.clear()
-        with _contained(self.timeouts, self._requested):
-            return action()
+        try:
+            with _contained(self.timeouts, self._requested):
+                return action()
+        except (Exception, SystemExit) as error:
+            _release(error)
+            raise
 
     def _delay(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -154,6 +157,13 @@ class Session:
                 token = token or _ask_for_token(api, refresh_token)
                 api.config_values = {api.CONFIG_NAME_TOKEN: token}
         return api
+
+
+def _release(error: BaseException | None) -> None:
+    """Let go of what the frames of an exception and of its causes hold: connections, secrets."""
+    while error:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
 
 
 def _ask_for_token(api: Any, refresh_token: str) -> str:

@@ -28,7 +28,7 @@ def sample_grid(path: Path, images: Images, labels: Labels) -> None:
 
 @house_style
 def preprocessing(path: Path, images: dict[str, Images]) -> None:
-    """The same digits before and after: a row of images ``(n, 28, 28)`` beside each name."""
+    """The same digits before and after: a row of images ``(n, 28, 28)`` next to each name."""
     columns = len(next(iter(images.values())))
     figure, grid = plt.subplots(
         len(images),

@@ -68,7 +68,7 @@ def compare(name: str, path: Path = params.FILE) -> list[str]:
 def apply(name: str, path: Path = params.FILE) -> list[str]:
     """Write a profile's sections into params.yaml; everything else in the file stays.
 
-    A comment beside a value that changes stays if Git has it there, too; one that was written
+    A comment next to a value that changes stays if Git has it there, too; one that was written
     since then speaks of the value that goes, and goes with it.
 
     Returns:
@@ -131,7 +131,7 @@ def _read_committed(path: Path) -> Any:
 
 
 def _comment(section: Any, key: str) -> Any:
-    """ruamel's token of the comment beside a value; None if there is none."""
+    """ruamel's token of the comment next to a value; None if there is none."""
     if not isinstance(section, CommentedMap):
         return None
     return section.ca.items.get(key, [None] * 3)[2]
@@ -140,12 +140,12 @@ def _comment(section: Any, key: str) -> Any:
 def _restore(comment: Any, committed: Any) -> None:
     """Make a comment what Git has, or empty; lines of comment below it stay."""
     _, _, below = comment.value.partition("\n")
-    beside = committed.value.partition("\n")[0] if committed else ""
-    comment.value = f"{beside}\n{below}"
+    there = committed.value.partition("\n")[0] if committed else ""
+    comment.value = f"{there}\n{below}"
 
 
 def _comment_column(content: CommentedMap) -> int:
-    """The column in which most comments beside values begin."""
+    """The column in which most comments next to values begin."""
     sections = [section for section in content.values() if isinstance(section, CommentedMap)]
     comments = [_comment(section, key) for section in sections for key in section]
     columns = [comment.start_mark.column for comment in comments if comment]

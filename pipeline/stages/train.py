@@ -18,7 +18,7 @@ from pipeline.networks.definition import hash_code
 from pipeline.networks.record import Conditions
 from pipeline.params import Member, Params
 from pipeline.training import network
-from pipeline.training.state import training_lock
+from pipeline.training.state import TrainingState, training_lock
 from pipeline.training.task import Task, derive_seed, hash_shared_code, make_recipe
 
 STATES = stages.MODELS / ".training"
@@ -94,6 +94,11 @@ def train(task: Task, threads: int) -> None:
     """Fit a member, from where an interrupted run left it, and write ``models/<member>/``."""
     data = dataset.load_training(stages.TRAIN)
     with training_lock(task.lock, task.name):
+        if TrainingState.load(task.state).finished:
+            progress.print_line(
+                f"{task.name}: trained already under these conditions. To train it again, delete "
+                f"{task.state}"
+            )
         fitted = network.fit(task, data, architectures.build)
         with atomic_path(task.folder) as folder:
             record = network.write_network(

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from pipeline.errors import ArtifactError
 from pipeline.files import write_text
-from pipeline.kaggle.client import Submission
-from pipeline.submissions.file import SubmissionRecord
+from pipeline.kaggle.submission import Submission
 
 PENDING, COMPLETE, ERROR = "pending", "complete", "error"
 
@@ -120,18 +119,6 @@ def find(entries: list[Entry], sha256: str) -> Entry | None:
     return None
 
 
-def complete(entry: Entry, record: SubmissionRecord, accuracy: float | None) -> Entry:
-    """Add what the file came from, and its out-of-fold accuracy."""
-    return replace(
-        entry,
-        out_of_fold_accuracy="" if accuracy is None else f"{accuracy:.5f}",
-        sha256=record.sha256,
-        commit=record.commit or "",
-        params_sha256=record.params_sha256,
-        members=" ".join(record.members),
-    )
-
-
 def _take_over(submission: Submission) -> Entry:
     tag = _TAG.search(submission.description)
     return Entry(
@@ -144,7 +131,7 @@ def _take_over(submission: Submission) -> Entry:
 
 def _damaged(path: Path, problem: str) -> ArtifactError:
     return ArtifactError(
-        f"{path} is not the log that digits submit writes: {problem}. Mend it, or move it away "
+        f"{path} is not the log that digits submit writes: {problem}. Repair it, or move it away "
         "and run: digits scores (Kaggle's list gives all uploads again, but not what they came "
         "from)"
     )

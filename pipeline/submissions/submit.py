@@ -6,7 +6,7 @@ Kaggle's own list is asked before anything is sent.
 
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from filelock import FileLock
 from pipeline.data.dataset import Provenance
 from pipeline.errors import KaggleError, SubmissionError
 from pipeline.files import atomic_path, read_json, sha256
-from pipeline.kaggle.client import Client, OutcomeUnknownError, Submission
+from pipeline.kaggle.client import Client, OutcomeUnknownError
 from pipeline.kaggle.session import Timeouts
+from pipeline.kaggle.submission import Submission
 from pipeline.submissions import file as submission
 from pipeline.submissions import log as submission_log
 from pipeline.submissions.file import SubmissionRecord
@@ -147,7 +148,7 @@ def _submit(
     entries = submission_log.merge(submission_log.read(paths.log), listed)
     if earlier := submission_log.find(entries, record.sha256):
         if not earlier.params_sha256:  # its answer was lost, or it was sent from another copy
-            entries[entries.index(earlier)] = submission_log.complete(earlier, record, accuracy)
+            entries[entries.index(earlier)] = _complete(earlier, record, accuracy)
         submission_log.write(paths.log, entries)
         raise SubmissionError(
             f"{path} was already submitted on {earlier.time} as number {earlier.reference} "
@@ -167,7 +168,7 @@ def _submit(
         submissions_left=_count_left(client),
         message=message,
     )
-    entry = submission_log.complete(entry, record, accuracy)
+    entry = _complete(entry, record, accuracy)
     submission_log.write(paths.log, [*entries, entry])
     return entry
 
@@ -197,6 +198,18 @@ def _send(
     except KaggleError:
         sent.unlink()
         raise
+
+
+def _complete(entry: Entry, record: SubmissionRecord, accuracy: float | None) -> Entry:
+    """Add what the file came from, and its out-of-fold accuracy."""
+    return replace(
+        entry,
+        out_of_fold_accuracy="" if accuracy is None else f"{accuracy:.5f}",
+        sha256=record.sha256,
+        commit=record.commit or "",
+        params_sha256=record.params_sha256,
+        members=" ".join(record.members),
+    )
 
 
 def _update(paths: SubmissionPaths, listed: list[Submission]) -> list[Entry]:

@@ -71,8 +71,15 @@ def select_rows(task: Task, data: TrainingDigits) -> Rows:
 
 
 def fit(task: Task, data: TrainingDigits, build: Build) -> FittedNetwork:
-    """Fit a network, from where an interrupted run left it; the caller holds ``task.lock``."""
-    rows = select_rows(task, data)
+    """Fit a network, from where an interrupted run left it; the caller holds ``task.lock``.
+
+    A finished state is taken over as it is.
+    """
+    rows, state = select_rows(task, data), TrainingState.load(task.state)
+    if state.finished:
+        model = build(task.member.architecture)
+        model.set_weights(state.best_weights)
+        return FittedNetwork(model, state, rows)
     images = np.stack([preprocess(data.images, view) for view in task.member.views])
     validation = images[:, rows.validation], data.labels[rows.validation]
     progress.print_line(f"{task.name}: {task.member.architecture} in {task.compute_dtype}")

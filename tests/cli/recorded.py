@@ -1,6 +1,7 @@
 """A project that DVC takes for finished, without a run: every output is there, and recorded."""
 
 from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pipeline.networks.definition import describe_network
 from pipeline.submissions.log import Entry
 from pipeline.submissions.log import write as write_log
 from tests.conftest import make_project, run
+from tests.submission_files import PROVENANCE, place_submission
 
 METRICS = Path("reports/evaluation/metrics.json")
 MEMBER = "0-0-small"
@@ -28,6 +30,7 @@ def make_recorded_project(folder: Path) -> Path:
     write_json(project / "reports/data/summary.json", counts)
     (project / "models" / MEMBER).mkdir(parents=True)
     (project / "models" / MEMBER / "model.keras").write_text("the weights")
+    place_submission(project, provenance=replace(PROVENANCE, sample=True))
     write_metrics(project, errors=2)
     record(project)
     run(project, "git", "add", ".")

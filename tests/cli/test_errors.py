@@ -15,6 +15,10 @@ from pipeline.evaluation.predictions import OutOfFoldPredictions
 from pipeline.files import sha256, write_json
 from tests.conftest import ROOT, SMALL_NETWORK, run, set_params
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:_NoneStep.value will soon raise:DeprecationWarning"  # within DVC
+)
+
 NAME = "0-0-small"
 MODEL = stages.MODELS / NAME / "model.keras"
 

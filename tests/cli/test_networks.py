@@ -122,8 +122,8 @@ def test_profile_is_switched_and_the_change_is_shown(
 ) -> None:
     assert digits(monkeypatch, "profile", "record") == 0
     output = capsys.readouterr().out
-    assert "-  max_epochs: 36\n" in output
-    assert "+  max_epochs: 60\n" in output
+    assert re.search(r"^-  max_epochs: 36\b", output, re.MULTILINE)
+    assert re.search(r"^\+  max_epochs: 60\b", output, re.MULTILINE)
     assert "params.yaml holds profile record now; run it with: dvc repro" in output
     assert digits(monkeypatch, "profile", "record") == 0
     assert capsys.readouterr().out == "params.yaml held profile record already\n"

@@ -74,18 +74,14 @@ def in_process(*arguments: str, status: int = 0, **variables: str) -> tuple[str,
     return done.stdout, done.stderr
 
 
-def digits(output: str) -> list[int | None]:
-    return [each["digit"] for each in json.loads(output)]
-
-
-def test_many_pictures_are_read_as_each_is_alone(project: Path) -> None:
+def test_many_pictures_are_read_as_each_is_alone(project: Path, predict: Predict) -> None:
     for number in range(120):
         save_drawing(project / "many" / f"{number:03}.png", number % 10, number)
     (project / "many" / "060.png").write_bytes(b"no picture")
     many = json.loads(in_process("--json", "many", status=1)[0])
     assert [each["path"] for each in many] == [f"many/{n:03}.png" for n in range(120)]
     assert [each["path"] for each in many if each["problem"]] == ["many/060.png"]
-    alone = json.loads(in_process("--json", "many/007.png", "many/119.png")[0])
+    alone = json.loads(predict("--json", "many/007.png", "many/119.png")[0])
     for number, one in zip((7, 119), alone, strict=True):
         probability = pytest.approx(one["probability"], abs=1e-4)
         assert (many[number]["digit"], many[number]["probability"]) == (one["digit"], probability)
@@ -344,19 +340,19 @@ def test_many_errors_are_not_all_listed(
     assert "Accuracy 0.00%: 0 of 30" in output
 
 
-@pytest.mark.parametrize(("known", "told"), [(30, True), (12, True), (0, False)])
+@pytest.mark.parametrize(("known", "trained_on"), [(30, 27), (10, 9), (0, 0)])
 def test_training_images_are_recognised(
-    known: int, told: bool, project: Path, predict: Predict, drawings: Images
+    known: int, trained_on: int, project: Path, predict: Predict, drawings: Images
 ) -> None:
-    others = 255 - drawings[known:]
-    data = TrainingDigits(
-        np.concatenate([drawings[:known], others]), LABELS, LABELS, Provenance(False, "a", "b")
-    )
-    dataset.save(stages.TRAIN, data)
+    """The one network holds out fold 0."""
+    images = np.concatenate([drawings[:known], 255 - drawings[known:]])
+    folds = np.arange(30, dtype=np.uint8) % 10
+    dataset.save(stages.TRAIN, TrainingDigits(images, LABELS, folds, Provenance(False, "a", "b")))
     tables.write(project / "train.csv", drawings, LABELS)
     output, errors = predict("train.csv")
     assert "of 30 (95% interval" in output
-    assert (f"The networks trained on {known} of these 30 labelled images" in errors) is told
+    assert ("The networks trained on" in errors) is bool(trained_on)
+    assert (f"on {trained_on} of these 30 labelled images" in errors) is bool(trained_on)
     assert "submission.csv" not in errors
 
 

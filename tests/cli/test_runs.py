@@ -95,7 +95,7 @@ def test_runs_need_a_repository_of_git_with_a_commit(
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(in_project.parent))
     assert digits(monkeypatch, "runs") == 1
     said = capsys.readouterr().err
-    assert said.startswith("error: Earlier runs are kept by Git, which says: not a git repository")
+    assert "error: Earlier runs are kept by Git, which says: not a git repository" in said
     assert "git init && git add . && git commit" in said
 
 
@@ -108,3 +108,7 @@ def test_metrics_of_other_parameters_are_no_score_of_the_workspace(
     assert (workspace["state"], workspace["accuracy"]) == ("no score", None)
     assert workspace["changed"] == {"ensemble.seeds": [1]}
     assert commit["errors"] == 2
+    set_params(in_project, ("seeds: [1]", "seeds: [0]"), ("power: 4", "power: 3"))
+    assert digits(monkeypatch, "runs", "--json") == 0
+    workspace, _ = json.loads(capsys.readouterr().out)
+    assert (workspace["accuracy"], workspace["changed"]) == (None, {"neighbours.power": 3})

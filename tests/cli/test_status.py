@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from tests.cli.recorded import (
     write_uploads,
 )
 from tests.cli.running import digits
+from tests.cli.terminal import run_in_terminal
 from tests.conftest import add_networks, run, set_params
 
 
@@ -46,7 +48,7 @@ def test_finished_run_on_the_sample(
     assert f"networks     1 of 1 trained: {MEMBER}\n" in output
     assert "of the sample, not for Kaggle" in output
     assert "out of date  nothing\n" in output
-    assert re.search(r"next: dvc repro\n.*data/digit-recognizer.zip\n$", output)
+    assert re.search(r"next: dvc repro\n.*data/digit-recognizer.zip\nalso: .*\n$", output)
 
 
 def test_json_has_the_keys_that_the_help_names(
@@ -94,6 +96,7 @@ def test_edited_parameters_and_code_make_stages_out_of_date(
     assert "evaluate, report: params.yaml (neighbours) changed\n" in output
     assert re.search("predict: .*pipeline/stages/predict.py changed", output)
     assert "train@" not in output
+    assert "2 errors in 288 images\nof before the changes that are out of date below\n" in output
     assert "next: dvc repro\n" in output
 
 
@@ -209,9 +212,8 @@ def test_it_works_in_a_subfolder_and_names_files_from_there(recorded_project: Pa
 
 
 def test_terminal_of_80_columns_is_enough(recorded_project: Path) -> None:
-    from tests.cli.terminal import run_in_terminal
-
-    output = run_in_terminal("digits", columns=80, folder=recorded_project)
+    command = (sys.executable, "-m", "pipeline.cli")
+    output = run_in_terminal(*command, columns=80, folder=recorded_project)
     assert "\x1b[1;32m99.31% accuracy on the embedded sample" in output
     plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
     assert all(len(line) <= 80 for line in plain.splitlines())

@@ -4,6 +4,7 @@ import re
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,7 @@ def test_comparison_survives_a_kill_and_ends_in_tables(comparison: Path) -> None
     assert text.startswith("**This is of the embedded sample")
     moved = pd.read_csv(comparison / "results/robustness.csv").set_index(["moved", "amount"])
     assert moved["accuracy"]["shift", 0] == moved["accuracy"]["rotation", 0] > 0.8
-    assert moved["accuracy"]["shift", 6] < 0.5
+    assert moved["accuracy"]["shift", 6] < 0.8
 
     assert "up to date" in run(comparison, "dvc", "repro")
 
@@ -98,11 +99,11 @@ def kill_during(folder: Path, line: str) -> None:
             printed.append(process.stdout.readline())
             assert printed[-1], printed
     finally:
-        left = [process, *process.children(recursive=True)] if process.is_running() else []
-        for each in left:
-            each.send_signal(signal.SIGKILL)
-        psutil.wait_procs(left)
-        process.stdout.close()
+        started = process.children(recursive=True)
+        for each in (process, *started):
+            with suppress(psutil.NoSuchProcess):
+                each.send_signal(signal.SIGKILL)
+        process.communicate()  # until all that could write to it are dead
 
 
 def test_main_project_never_names_the_comparison(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_baseline_is_moved_as_well() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("fold: 0", "fold: -1", "fold: expected at least 0, found -1"),
+        ("fold: 0", "fold: -1", "fold: expected greater than or equal to 0, found -1"),
         ("our_epochs:", "epochs:", "budget.our_epochs: missing"),
         (
             "seeds: [0, 1, 2]",

@@ -82,7 +82,8 @@ def test_summary_holds_plain_numbers() -> None:
 def test_confusions_have_the_true_digit_down_and_the_predicted_across() -> None:
     counts = metrics.count_confusions(predicted=digits(7, 7, 1), labels=digits(1, 1, 1))
     assert counts.shape == (10, 10)
-    assert (counts[1, 7], counts[1, 1], counts[7, 1], counts.sum()) == (2, 1, 0, 3)
+    assert counts[[1, 1, 7], [7, 1, 1]].tolist() == [2, 1, 0]
+    assert counts.sum() == 3
 
 
 @pytest.fixture

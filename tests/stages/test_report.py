@@ -16,9 +16,9 @@ import pytest
 from pipeline import stages
 from pipeline.data.dataset import Provenance, TrainingDigits, UnlabelledDigits
 from pipeline.errors import ArtifactError
-from pipeline.files import read_json, sha256
+from pipeline.files import read_json, sha256, write_json
 from pipeline.report import Findings
-from pipeline.stages import evaluate, report
+from pipeline.stages import report
 from pipeline.submissions import log as submission_log
 from pipeline.submissions.log import Entry
 from tests.conftest import SMALL_NETWORK, set_params
@@ -414,14 +414,13 @@ def test_scores_of_an_interrupted_evaluation_are_not_shown(
     """Stopped between predictions and scores: the scores at hand are of earlier predictions."""
     make_report()
     before = stages.REPORT.read_bytes()
-    write = evaluate.write_json
 
     def stop_at_metrics(path: Path, content: Any) -> None:
         if path.name == "metrics.json":
             raise KeyboardInterrupt
-        write(path, content)
+        write_json(path, content)
 
-    monkeypatch.setattr(evaluate, "write_json", stop_at_metrics)
+    monkeypatch.setattr("pipeline.stages.evaluate.write_json", stop_at_metrics)
     worse = predict_with(training_digits.labels, ERRORS | {2: (3, 0.9)})
     with pytest.raises(KeyboardInterrupt):
         write_evaluation(training_digits, worse, worse)

@@ -141,10 +141,15 @@ def test_saved_model_carries_no_optimizer(trained: Path) -> None:
     assert (trained / "model.keras").stat().st_size < 1.2 * bytes_of_weights
 
 
-def test_finished_member_that_dvc_lost_is_written_again_without_training(trained: Path) -> None:
+def test_finished_member_that_dvc_lost_is_written_again_without_training(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     record, weights = read_record(trained), load_weights(trained)
     shutil.rmtree(trained)
     train.train(the_task(), threads=1)
+    told = capsys.readouterr().out
+    assert f"To train it again, delete {the_task().state}\n" in told
+    assert "epoch  " not in told and "continuing" not in told
     assert read_record(trained) == record  # to the tenth of a second of training
     for before, after in zip(weights, load_weights(trained), strict=True):
         np.testing.assert_array_equal(before, after)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ArtifactError
-from pipeline.kaggle.client import Submission
+from pipeline.kaggle.submission import Submission
 from pipeline.submissions import log as submission_log
 from pipeline.submissions.log import Entry
 

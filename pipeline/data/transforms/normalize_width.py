@@ -19,7 +19,7 @@ def normalize_width(images: Images) -> Images:
 
     The aspect ratio is not kept. Resampling is bilinear, and antialiased where the box shrinks:
     Pillow's but for its rounding between rows and columns, a grey level at most. Networks that see
-    digits of another width misread other digits: Ciresan et al., "Multi-column deep neural networks
+    digits of another width make other errors: Ciresan et al., "Multi-column deep neural networks
     for image classification", 2012 (arXiv:1202.2745, section 3.1).
     """
     down = _resampling(images.max(axis=2), HEIGHT_PIXELS)

@@ -219,7 +219,7 @@ function show(answer) {
   const message = error || (problem && `No digit: ${problem}.`);
   const verdict = document.querySelector(".verdict");
   verdict.classList.toggle("problem", Boolean(message));
-  verdict.classList.toggle("unsure", digit !== null && !answer.sure);
+  verdict.classList.toggle("not-sure", digit !== null && !answer.sure);
   verdict.classList.toggle("none", digit === null);
   $("digit").textContent = digit ?? "?";
   $("remark").textContent = message || answer.remark
