@@ -36,7 +36,7 @@ def print_outcomes(outcomes: Sequence[Outcome], *, show: bool) -> None:
         rows = [_describe_outcome(outcome, labelled=bool(labelled)) for outcome in listed]
         print_table(rows, text={"picture"})
     if num_left := len(outcomes) - num_correct - len(listed):
-        print_line(f"{num_left:,} that are more sure are not listed (--csv lists all)")
+        print_line(f"{num_left:,} others are not listed (--csv lists all)")
     if num_correct:
         print_line(f"{num_correct:,} correct ones are not listed (--csv lists all)")
     if show:
