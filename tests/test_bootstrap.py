@@ -200,7 +200,8 @@ def test_package_that_was_half_installed_is_installed_again(copied: Path, make: 
     (half,) = packages.glob("setuptools-*.dist-info")
     (half / "INSTALLER").unlink()
     (packages / "setuptools/__init__.py").unlink()
-    (copied / "requirements.lock").open("a").write("# changed\n")
+    with (copied / "requirements.lock").open("a") as lock:
+        lock.write("# changed\n")
     make(copied)
     assert (packages / "setuptools/__init__.py").exists()
 
@@ -209,7 +210,8 @@ def test_changed_lock_is_installed_with_signs_of_life(copied: Path, make: Make) 
     make(copied)
     (copied / "requirements-dev.lock").write_text("# changed\n")
     assert make(copied).stdout == ""
-    (copied / "requirements.lock").open("a").write("# changed\n")
+    with (copied / "requirements.lock").open("a") as lock:
+        lock.write("# changed\n")
     assert "setuptools" in make(copied).stdout
     state = json.loads((copied / ".venv/bootstrap.json").read_text())
     assert "requirements-dev.lock" not in state
