@@ -2,20 +2,33 @@
 # Both use .venv here, whether or not an environment is active.
 
 PYTHON ?= python3
-VENV := .venv
-BIN := $(CURDIR)/$(VENV)/bin
-PIP := $(BIN)/pip --disable-pip-version-check --quiet
-export PYTHONUTF8 := 1
+BIN := .venv/bin
 
-.PHONY: repro test docs pictures lock scm clean
+# What is set for other programs: the user's Python, Jupyter, Git's hooks.
+unexport GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE MPLBACKEND PYTHONHOME PYTHONPATH PYTHONWARNINGS
+
+BOOTSTRAP = @"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 8))' || \
+  { echo "error: Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12" >&2; exit 1; }; \
+  "$(PYTHON)" -I bootstrap.py
+
+.PHONY: repro runtime development test docs pictures lock clean
 
 # DVC runs the `python` that it finds first.
-repro: $(VENV)/runtime scm
-	PATH="$(BIN):$$PATH" dvc repro
+repro: runtime
+	@echo "dvc repro"
+	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m dvc repro
 	@echo
-	@echo "Look at reports/report.html. For dvc and digits: source $(VENV)/bin/activate"
+	@$(BIN)/digits
+	@echo "Activate the environment for dvc and digits: source .venv/bin/activate"
 
-test: $(VENV)/development
+# Makes .venv, repairs it, and installs what is new; silent where nothing is to do.
+runtime:
+	$(BOOTSTRAP)
+
+development:
+	$(BOOTSTRAP) --dev
+
+test: development
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -29,34 +42,14 @@ lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	  --custom-compile-command "make lock" --group dev -c requirements.lock -o requirements-dev.lock
 
-$(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
-	  { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-
-$(VENV)/runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
-	@echo "Installing TensorFlow, DVC and the rest into $(VENV): about 3 GB, some minutes, once"
-	$(PIP) install --require-hashes -r requirements.lock
-	$(PIP) install --no-deps --no-build-isolation --editable .
-	touch $@
-
-$(VENV)/development: requirements-dev.lock $(VENV)/runtime
-	$(PIP) install --require-hashes -r requirements-dev.lock
-	touch $@
-
-# Without Git, as in an unpacked download, DVC must be told so.
-scm:
-	@if test -e .git; then $(BIN)/dvc config --local --quiet --unset core.no_scm || true; \
-	  else printf '[core]\n    no_scm = true\n' > .dvc/config.local; fi
-
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache *.egg-info
 
 # The pages, into site/; a warning is an error.
-docs: $(VENV)/development
+docs: development
 	$(BIN)/mkdocs build --strict --quiet
 	@echo "Look at site/index.html"
 
 # The pictures of README and pages, from a run on the sample; needs Chromium.
-pictures: $(VENV)/development
+pictures: development
 	$(BIN)/python -m docs.pictures

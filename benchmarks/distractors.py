@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 from rich.console import Console
 from rich.table import Table
 
@@ -19,9 +19,10 @@ from pipeline import stages
 from pipeline.errors import exit_status
 from pipeline.handwriting.pictures import Pixels
 from pipeline.handwriting.reader import Reader, Reading
-from tests.distractors import MARKS, PAPERS, marked
+from tests.distractors import MARKS, marked
 from tests.handdrawn import paint
 from tests.non_digits import NO_DIGITS
+from tests.papers import PAPERS
 
 _COLUMNS = ("right", "right, not sure", "no digit", "wrong, not sure", "wrong, sure")
 
@@ -78,9 +79,9 @@ def judge(reading: Reading, label: int | None) -> str:
 def draw_sheet(path: Path, pictures: list[Pixels], readings: list[Reading]) -> None:
     """Pairs of the picture and what the networks saw of it; red for what is sure, ten a row."""
     tile = 84
-    sheet = Image.new(
-        "RGB", (10 * 2 * (tile + 2), -(-len(pictures) // 10) * (tile + 12)), "#40424c"
-    )
+    size = 10 * 2 * (tile + 2), -(-len(pictures) // 10) * (tile + 12)
+    sheet = Image.new("RGB", size, "#40424c")
+    pen = ImageDraw.Draw(sheet)
     for index, (pixels, reading) in enumerate(zip(pictures, readings, strict=True)):
         left, top = index % 10 * 2 * (tile + 2), index // 10 * (tile + 12)
         picture = Image.fromarray(pixels).resize((tile, tile), Image.Resampling.BOX)
@@ -89,9 +90,7 @@ def draw_sheet(path: Path, pictures: list[Pixels], readings: list[Reading]) -> N
         sheet.paste(seen, (left + tile, top))
         told = reading.problem or f"{reading.digit} {reading.probability:.0%}"
         colour = "white" if not reading.sure else "#ff8080"
-        from PIL import ImageDraw
-
-        ImageDraw.Draw(sheet).text((left + 2, top + tile), str(told), fill=colour)
+        pen.text((left + 2, top + tile), str(told), fill=colour)
     sheet.save(path)
 
 

@@ -1,1 +1,5 @@
 """Architectures beside what their authors published; no part of the main job."""
+
+from pipeline import environment
+
+environment.use_own_matplotlib()

@@ -3,19 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.ticker import FixedLocator, NullLocator
 from sklearn.isotonic import isotonic_regression
 
-from pipeline.plots.canvas import saved
+from pipeline.plots.canvas import house_style, saved
 
 _COLOURS = {"author": "#d55e00", "ours": "#0072b2"}  # vermilion and blue of Okabe and Ito
 _MARKERS = {"author": "o", "ours": "s"}
@@ -30,6 +27,7 @@ _NAME_POINTS = 12
 _SECONDS_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 
 
+@house_style
 def accuracy_over_time(path: Path, table: pd.DataFrame, *, title: str) -> None:
     """Each row's accuracy with its interval over its training time; one panel per recipe.
 
@@ -57,7 +55,7 @@ def accuracy_over_time(path: Path, table: pd.DataFrame, *, title: str) -> None:
                 ],
                 fmt=_MARKERS[recipe],
                 color=_COLOURS[recipe],
-                ecolor=(*matplotlib.colors.to_rgb(_COLOURS[recipe]), 0.35),
+                ecolor=(*to_rgb(_COLOURS[recipe]), 0.35),
                 markersize=6,
             )
             axes.set(
@@ -119,6 +117,7 @@ def _label_points(axes: Axes, x: np.ndarray, y: np.ndarray, labels: Sequence[str
         )
 
 
+@house_style
 def robustness(path: Path, table: pd.DataFrame, *, warp: tuple[float, float], title: str) -> None:
     """Accuracy over the distance that digits are shifted and over the angle they are turned.
 

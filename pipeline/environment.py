@@ -1,5 +1,6 @@
 """What the user's terminal, variables and folders must neither break nor change."""
 
+import importlib.util
 import os
 import re
 import sys
@@ -53,6 +54,19 @@ def let_warnings_pass() -> None:
         ResourceWarning,
     ):
         warnings.simplefilter("ignore", category)  # as Python does by itself
+
+
+def use_own_matplotlib() -> None:
+    """Import Matplotlib without windows and the user's settings; before anything imports it.
+
+    Keras imports it, too. Some values of MPLBACKEND, such as Jupyter's where Jupyter is not
+    installed, and a ``matplotlibrc`` that is not UTF-8 would let the import fail.
+    """
+    os.environ["MPLBACKEND"] = "Agg"
+    found = importlib.util.find_spec("matplotlib")
+    if found and found.origin:
+        own = Path(found.origin).parent / "mpl-data/matplotlibrc"
+        os.environ["MATPLOTLIBRC"] = str(own)
 
 
 def describe_other_code() -> str | None:

@@ -1,7 +1,7 @@
 """Pictures with more than the strokes of a digit: rings, boxes, lines, grids, blots, letters.
 
 Each kind is drawn by a program, every picture of it a little different. `MARKS` are drawn about a
-digit, `PAPERS` are what it is written on, `NO_DIGITS` show none.
+digit.
 """
 
 from collections.abc import Callable
@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from sklearn.datasets import load_digits
 
-from pipeline.handwriting.pictures import Pixels
-from tests.handdrawn import Line, arc, draw_ink, opaque, paint
+from pipeline.handwriting.find_digit import find_digit
+from tests.handdrawn import Line, arc, draw_ink, paint
 
 Ink = NDArray[np.float64]
 Generator = np.random.Generator
@@ -240,38 +239,7 @@ def marked(name: str, digit: int, g: Generator) -> tuple[Ink, Ink]:
     return written.ink, np.maximum(written.ink, draw(MARKS[name](written, g)))
 
 
-def dark_grid(digit: int, g: Generator) -> Pixels:
-    """Squared paper as dark as the pen; the digit is as tall as two to four squares."""
-    ink = draw_ink(digit, g, size=SIZE, height=g.uniform(0.2, 0.35), width=g.uniform(0.09, 0.14))
-    step, first = int(g.integers(14, 22)), g.integers(0, 14, 2)
-    grid = np.zeros((SIZE, SIZE))
-    grid[first[0] :: step] = grid[:, first[1] :: step] = g.uniform(0.6, 1)
-    return paint(np.maximum(ink, grid))
-
-
-def erased(digit: int, g: Generator) -> Pixels:
-    """Rubbed out of an opaque layer of one colour."""
-    pixels = np.zeros((SIZE, SIZE, 4), np.uint8)
-    pixels[..., :3] = (255, 0, g.integers(0, 256))[int(g.integers(3))]
-    pixels[..., 3] = np.round(255 * (1 - write(digit, g).ink))
-    return pixels
-
-
-def eight_by_eight(digit: int, g: Generator) -> Pixels:
-    """One of scikit-learn's digits, white on black or black on white."""
-    digits = load_digits()
-    level = digits.images[g.choice(np.flatnonzero(digits.target == digit))] / 16 * 255
-    return opaque((level if g.random() < 0.5 else 255 - level)[..., np.newaxis])
-
-
-def eight_by_eight_enlarged(digit: int, g: Generator) -> Pixels:
-    times = int(g.integers(2, 41))
-    return eight_by_eight(digit, g).repeat(times, axis=0).repeat(times, axis=1)
-
-
-PAPERS: dict[str, Callable[[int, Generator], Pixels]] = {
-    "dark grid": dark_grid,
-    "erased": erased,
-    "8×8": eight_by_eight,
-    "8×8 enlarged": eight_by_eight_enlarged,
-}
+def unlikeness(ink: Ink, other: Ink) -> float:
+    """Mean difference between what is found in two pictures, of 255."""
+    one, two = (find_digit(paint(each)).image.astype(int) for each in (ink, other))
+    return float(np.abs(one - two).mean())

@@ -1,8 +1,9 @@
-"""Pictures without a digit: blots, letters, symbols and scribbles, no two alike."""
+"""Pictures without a digit: blots, letters, symbols, scribbles, each a little different."""
 
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from pipeline.handwriting.pictures import Pixels
@@ -40,7 +41,11 @@ SYMBOLS: dict[str, list[Line]] = {
         [(0, 0.68), (1, 0.68)],
     ],
     "star": [[(0.5, 0), (0.8, 1), (0, 0.38), (1, 0.38), (0.2, 1), (0.5, 0)]],
-    "asterisk": [[(0.5, 0), (0.5, 1)], [(0.05, 0.25), (0.95, 0.75)], [(0.95, 0.25), (0.05, 0.75)]],
+    "asterisk": [
+        [(0.5, 0), (0.5, 1)],
+        [(0.05, 0.25), (0.95, 0.75)],
+        [(0.95, 0.25), (0.05, 0.75)],
+    ],
     "arrow": [[(0, 0.5), (1, 0.5)], [(0.65, 0.2), (1, 0.5), (0.65, 0.8)]],
     "triangle": [[(0.5, 0.05), (1, 0.95), (0, 0.95), (0.5, 0.05), (0.6, 0.23)]],
     "heart": [
@@ -52,15 +57,13 @@ SYMBOLS: dict[str, list[Line]] = {
         [(0.1, 0.45), (0.9, 0.45)],
     ],
     "face": [
-        arc(0.5, 0.5, 0.5, 0.5, 0, 360, 60),
-        arc(0.5, 0.5, 0.28, 0.28, 20, 160),
-        [(0.35, 0.33), (0.35, 0.38)],
-        [(0.65, 0.33), (0.65, 0.38)],
+        *(arc(0.5, 0.5, 0.5, 0.5, 0, 360, 60), arc(0.5, 0.5, 0.28, 0.28, 20, 160)),
+        *([(0.35, 0.33), (0.35, 0.38)], [(0.65, 0.33), (0.65, 0.38)]),
     ],
 }
 
 
-def _lettering(lines: list[Line], g: Generator) -> Pixels:
+def _draw_lines(lines: list[Line], g: Generator) -> Pixels:
     height, pen = SIZE * g.uniform(0.35, 0.7), g.uniform(0.05, 0.13)
     across, slant, turn = g.uniform(0.65, 1), g.uniform(-0.1, 0.2), np.deg2rad(g.uniform(-6, 6))
     drawn = []
@@ -74,16 +77,21 @@ def _lettering(lines: list[Line], g: Generator) -> Pixels:
     return paint(draw(drawn))
 
 
+def lettering(letter: str, g: Generator) -> Pixels:
+    """One of `LETTERS`."""
+    return _draw_lines(LETTERS[letter], g)
+
+
 def letter(g: Generator) -> Pixels:
-    return _lettering(LETTERS[str(g.choice(list(LETTERS)))], g)
+    return lettering(str(g.choice(list(LETTERS))), g)
 
 
 def letter_a(g: Generator) -> Pixels:
-    return _lettering(LETTERS["A"], g)
+    return lettering("A", g)
 
 
 def symbol(g: Generator) -> Pixels:
-    return _lettering(SYMBOLS[str(g.choice(list(SYMBOLS)))], g)
+    return _draw_lines(SYMBOLS[str(g.choice(list(SYMBOLS)))], g)
 
 
 def scribble(g: Generator) -> Pixels:
@@ -91,16 +99,17 @@ def scribble(g: Generator) -> Pixels:
     t = np.linspace(0, 1, 300)
     if g.random() < 0.5:
         turns = g.uniform(3, 8)
-        x = 0.5 + 0.4 * np.sin(2 * np.pi * turns * t + g.uniform(0, 6)) * g.uniform(0.6, 1)
-        y = t + 0.08 * np.sin(2 * np.pi * turns * 0.7 * t + g.uniform(0, 6))
-        x, y = (x, y) if g.random() < 0.5 else (y, x)
+        wave = 0.5 + 0.4 * np.sin(2 * np.pi * turns * t + g.uniform(0, 6)) * g.uniform(0.6, 1)
+        along = t + 0.08 * np.sin(2 * np.pi * turns * 0.7 * t + g.uniform(0, 6))
+        x, y = (wave, along) if g.random() < 0.5 else (along, wave)
     else:
-        n = np.array([1, 2, 3, 5])[:, np.newaxis]
-        x, y = (
-            0.5 + (0.35 / n**0.7 * np.sin(2 * np.pi * n * t + g.uniform(0, 6, n.shape))).sum(axis=0)
-            for _ in range(2)
-        )
-    return _lettering([list(zip(x.tolist(), y.tolist(), strict=True))], g)
+        x, y = 0.5 + 0.35 * _waves(2 * np.pi * t, g), 0.5 + 0.35 * _waves(2 * np.pi * t, g)
+    return _draw_lines([list(zip(x.tolist(), y.tolist(), strict=True))], g)
+
+
+def _waves(turns: NDArray[np.float64], g: Generator) -> NDArray[np.float64]:
+    waves = [np.sin(n * turns + g.uniform(0, 6)) / n**0.7 for n in (1, 2, 3, 5)]
+    return np.asarray(np.sum(waves, axis=0))
 
 
 def _filled(outline: Line, g: Generator) -> Pixels:
@@ -131,11 +140,9 @@ def filled_triangle(g: Generator) -> Pixels:
 def blot(g: Generator) -> Pixels:
     """An uneven patch."""
     turns = np.linspace(0, 2 * np.pi, 120)
-    n = np.arange(2, 7)[:, np.newaxis]
-    waves = g.uniform(0, 0.12 / n) * np.sin(n * turns + g.uniform(0, 6, n.shape))
-    radius = 0.4 + waves.sum(axis=0)
-    x, y = radius * np.cos(turns), radius * np.sin(turns)
-    return _filled(list(zip(x.tolist(), y.tolist(), strict=True)), g)
+    waves = [g.uniform(0, 0.12 / n) * np.sin(n * turns + g.uniform(0, 6)) for n in range(2, 7)]
+    radius = 0.4 + np.sum(waves, axis=0)
+    return _filled([(r * np.cos(t), r * np.sin(t)) for r, t in zip(radius, turns, strict=True)], g)
 
 
 NO_DIGITS: dict[str, Callable[[Generator], Pixels]] = {

@@ -76,6 +76,22 @@ def test_other_choices_about_warnings_stay() -> None:
     assert b"a library's" in done.stderr
 
 
+IMPORT = """
+from pipeline.environment import use_own_matplotlib
+use_own_matplotlib()
+import matplotlib
+print(matplotlib.rcParams["backend"], matplotlib.rcParams["font.size"])
+"""
+
+
+@pytest.mark.parametrize("content", ["# für Vorträge\n", "font.size: 30\n", "no.such.key: 1\n"])
+def test_matplotlib_is_imported_without_the_users_settings(tmp_path: Path, content: str) -> None:
+    (tmp_path / "matplotlibrc").write_bytes(content.encode("latin-1"))
+    variables = {"MATPLOTLIBRC": str(tmp_path), "MPLBACKEND": "module://absent"}
+    done = python(IMPORT, variables=variables)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"Agg 10.0\n", b"")
+
+
 ADAPT = "from pipeline import environment; environment.adapt()"
 
 

@@ -1,6 +1,9 @@
 """That each picture is drawn in the cases that break pictures; what it looks like, people judge."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
@@ -21,6 +24,81 @@ from pipeline.evaluation.learning_curves import average_curves
 from pipeline.evaluation.predictions import OutOfFoldPredictions
 from pipeline.networks.summary import tabulate_layers
 from pipeline.plots import bars, diagrams, scores, tiles
+from tests.conftest import ROOT
+
+DRAW = """
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.evaluation.calibration import tabulate_calibration
+from pipeline.evaluation.label_shift import compare_counts
+from pipeline.plots import bars, scores, tiles
+
+folder = Path(sys.argv[1])
+if sys.argv[2:]:
+    import matplotlib.pyplot
+    import seaborn
+
+    matplotlib.pyplot.style.use("dark_background")
+    seaborn.set_theme(context="poster", style="dark", font="serif", rc={"savefig.bbox": "tight"})
+labels = np.tile(np.arange(10, dtype=np.uint8), 3)
+images = np.random.default_rng(0).integers(0, 256, (30, 28, 28), dtype=np.uint8)
+bars.class_counts(folder / "class_counts.png", labels)
+bars.predicted_counts(folder / "predicted.svg", compare_counts(np.ones(10), np.ones(10))[0])
+tiles.sample_grid(folder / "sample_grid.png", images, labels)
+tiles.preprocessing(folder / "preprocessing.png", {"as it is": images[:10]})
+scores.confusion_matrix(folder / "confusion.png", np.eye(10, dtype=np.int64) + 1)
+table = tabulate_calibration(np.eye(10)[labels], labels, num_bins=15)
+scores.calibration(folder / "calibration.svg", table.assign(scaled=False))
+"""
+
+MATPLOTLIBRC = """
+text.usetex: True
+font.size: 30
+font.family: serif
+axes.facecolor: black
+figure.facecolor: black
+figure.dpi: 30
+figure.autolayout: True
+savefig.bbox: tight
+savefig.facecolor: black
+image.cmap: jet
+lines.linewidth: 9
+axes.formatter.use_locale: True
+no.such.key: 1
+"""
+
+
+def test_pictures_look_the_same_whatever_the_user_has_set(tmp_path: Path) -> None:
+    """Jupyter's backend without Jupyter, configuration files, a theme, no folder for caches."""
+    theirs = tmp_path / "theirs"
+    (theirs / ".config/matplotlib").mkdir(parents=True)
+    (theirs / ".config/matplotlib/matplotlibrc").write_text(MATPLOTLIBRC)
+    (theirs / "matplotlibrc").write_text(MATPLOTLIBRC)
+    hostile = {
+        "HOME": str(theirs),
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "MATPLOTLIBRC": str(theirs / ".config/matplotlib"),
+        "MPLCONFIGDIR": "/dev/null/matplotlib",
+    }
+    drawn = {}
+    for name, folder, variables in (("plain", tmp_path, {}), ("hostile", theirs, hostile)):
+        (tmp_path / name).mkdir()
+        command = [sys.executable, "-c", DRAW, str(tmp_path / name), *variables]
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT)} | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        drawn[name] = {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+    assert len(drawn["plain"]) == 6
+    assert drawn["hostile"] == drawn["plain"]
 
 
 def height(path: Path) -> int:

@@ -33,7 +33,7 @@ def check(
     from pipeline.submissions import file as submission
 
     predicted = submission.check(file)
-    print_line(f"{file}: {len(predicted):,} rows, ready to be submitted")
+    print_line(f"{file}: {len(predicted):,} rows, in the form that Kaggle accepts")
 
 
 def submit(

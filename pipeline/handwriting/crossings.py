@@ -18,6 +18,7 @@ _COLUMNS = (0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95)
 
 _INK = 127
 _FOOT = _ROWS.index(0.9)
+_APART = _ROWS.index(0.3), _ROWS.index(0.7)
 
 
 def is_unlike_digit(image: Images, digit: int) -> bool:
@@ -38,7 +39,7 @@ def is_unlike_digit(image: Images, digit: int) -> bool:
     if digit == 4 and rows[_FOOT] > 1:
         return True
     has_horns = rows[:3].min() > 1 and rows[2] > 2
-    is_tangled = (rows > 2).sum() > 4 or (rows > 3).sum() > 1
+    is_tangled = (rows > 2).sum() > 4 or (rows > 3).sum() > 1 or rows[list(_APART)].min() > 2
     is_layered = (columns > 3).sum() > 2 or columns.max() > 4
     return bool(has_horns or is_tangled or is_layered)
 

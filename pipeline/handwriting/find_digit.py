@@ -9,12 +9,14 @@ recognition", 1998). Everything here serves to find that ink on paper, screens a
 2. `flatten`: uneven light is fitted by a quadratic surface and taken away.
 3. `respond`: the bottom-hat transform (Serra, "Image Analysis and Mathematical Morphology", 1982)
    leaves what is darker than its surroundings and narrower than a window. Shadows are wider.
-4. `select`: of the connected components, borders, lines, specks and neighbours are left out.
+4. `select`: of the connected components, borders, specks and neighbours are left out, and so are
+   rings, boxes and lines. Where these touch the digit, the outcome is doubtful.
 5. `redraw`: the strokes are redrawn from their signed distance, which sets their width.
 
 Where the outcome does not look like pen strokes, the steps 3 and 4 are tried again with a narrower
 window and with the other polarity, and the best outcome is kept. Where it is a sheet on a ground of
 another shade, the search begins again on that sheet.
+A patch of ink, or the rim of one, is no digit. Pictures of a few pixels are enlarged first.
 """
 
 from dataclasses import dataclass, replace

@@ -25,7 +25,8 @@ _FADED = 40
 """Steps of opacity, of 255, below which a picture counts as equally opaque everywhere."""
 
 _COLOURED, _RARE = 25, 0.002
-"""Opaque parts show something if more than this share of them is so far from the median."""
+"""Opaque parts show something if more than the second share of them is so far from their median
+colour."""
 
 _QUADRATIC = (0, 0, 1, 0, 1, 2), (0, 1, 0, 2, 1, 0)
 """Powers of y and of x in the terms of a quadratic surface: 1, x, y, x², xy, y²."""

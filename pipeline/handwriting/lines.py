@@ -95,12 +95,11 @@ class _Line:
         under, over = self.box[0].start - digit[0].stop, digit[0].start - self.box[0].stop
         if over >= 0:  # the bar of a 5 or 7
             return bool(is_longer and over >= _OVER_GAP * height and self._spans(digit))
-        is_far = width >= _NARROW * height and under >= _UNDER_GAP * height
-        return bool(under >= 0 and (is_longer or is_far))
+        is_no_1 = width >= _NARROW * height and under >= _UNDER_GAP * height
+        return bool(under >= 0 and (is_longer or is_no_1))
 
     def _spans(self, digit: Box) -> bool:
-        own, others = self.box[1], digit[1]
-        return bool(own.start <= others.start and own.stop >= others.stop)
+        return bool(self.box[1].start <= digit[1].start and self.box[1].stop >= digit[1].stop)
 
 
 def find_lines(components: Components, numbers: Sequence[int]) -> set[int]:

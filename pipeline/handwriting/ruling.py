@@ -62,8 +62,7 @@ def _find_lines(ink: Mask, axis: int) -> Mask | None:
 
 def _count_runs(mask: Mask, axis: int) -> NDArray[Any]:
     """How often a line begins, along an axis."""
-    begun = np.diff(mask.astype(np.int8), axis=axis, prepend=0).clip(0)
-    return np.asarray(begun.sum(axis=axis))
+    return np.asarray(np.diff(mask.astype(np.int8), axis=axis, prepend=0).clip(0).sum(axis=axis))
 
 
 def _thickness(lines: Mask, axis: int) -> float:

@@ -20,7 +20,7 @@ _MARGIN = 2
 
 
 def enlarge_tiny(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGBA as it is, or, if it has few pixels, laid on paper and enlarged (cubic)."""
+    """RGBA as it is; if it has few pixels, on paper and enlarged by cubic interpolation."""
     small = _reduce(pixels)
     if max(small.shape[:2]) > _TINY or min(small.shape[:2]) < 4:
         return pixels
@@ -30,7 +30,7 @@ def enlarge_tiny(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     laid[:_MARGIN] = laid[-_MARGIN:] = laid[:, :_MARGIN] = laid[:, -_MARGIN:] = paper
     height, width = (_TIMES * side for side in laid.shape[:2])
     enlarged = cv2.resize(laid, (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.asarray(enlarged, dtype=np.uint8)
+    return np.asarray(enlarged, np.uint8)
 
 
 def _reduce(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -23,7 +23,8 @@ _OVERHANG, _LONG = 0.17, 0.8
 long as the digit is tall."""
 
 _TOP_OVERHANG, _LOPSIDED = 0.25, 2.0
-"""The bar of a 7 reaches far past the rest of it, that of a 4 further to one side."""
+"""The bar of a 7 reaches far past the rest of it, that of a 4 further on one side than on
+the other."""
 
 _NARROW, _LONGER = 0.4, 1.2
 """What is so narrow for its height is a 1, the base of which is no longer than that."""
@@ -69,7 +70,7 @@ def find_touching(mask: Mask) -> Touching | None:
 
 
 def _find_line(part: Mask) -> Touching | None:
-    _height, width = part.shape
+    width = part.shape[1]
     left, right = _end(part), _end(part[:, ::-1])
     if left is None or right is None:
         return None

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pipeline import environment
 from pipeline.networks.cpu import cpu_model, has_bfloat16
 
 ComputeDtype = Literal["bfloat16", "float32"]
@@ -21,6 +22,28 @@ ComputeDtype = Literal["bfloat16", "float32"]
 _USES_ONEDNN = platform.machine() in ("x86_64", "AMD64")
 """TensorFlow leaves oneDNN off on x86 processors without AVX-512, where networks train 1.7 to 1.9
 times as fast with it (docs/results.md)."""
+
+BACKEND_FOR_TESTS = "PIPELINE_KERAS_BACKEND"
+"""The variable by which tests run Keras on another library; KERAS_BACKEND decides nothing."""
+
+_CHANGE_RESULTS = (
+    "DNNL_CPU_ISA_HINTS",
+    "DNNL_DEFAULT_FPMATH_MODE",
+    "DNNL_MAX_CPU_ISA",
+    "KERAS_MAX_EPOCHS",
+    "KERAS_MAX_STEPS_PER_EPOCH",
+    "KERAS_NNX_ENABLED",
+    "ONEDNN_CPU_ISA_HINTS",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "ONEDNN_MAX_CPU_ISA",
+    "TF2_BEHAVIOR",
+    "TF_ENABLE_AUTO_MIXED_PRECISION",
+    "TF_FUNCTION_JIT_COMPILE_DEFAULT",
+    "TF_SET_ONEDNN_FPMATH_MODE",
+    "TF_USE_LEGACY_KERAS",
+    "TF_XLA_FLAGS",
+)
+"""Variables with which TensorFlow or Keras computes something else, or does not start."""
 
 
 @contextmanager
@@ -42,10 +65,31 @@ def suppress_stderr() -> Iterator[None]:
             os.close(shown)
 
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-if _USES_ONEDNN:
-    os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
-with suppress_stderr():
+@contextmanager
+def _own_settings() -> Iterator[None]:
+    """Keep the user's settings from TensorFlow and Keras while they are imported and used.
+
+    Keras finds no ``keras.json``: TensorFlow, float32 and channels last are its defaults. It also
+    writes none, so that the home directory may be read-only.
+    """
+    environment.use_own_matplotlib()  # which Keras imports
+    for name in _CHANGE_RESULTS:
+        os.environ.pop(name, None)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if _USES_ONEDNN:
+        os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
+    os.environ["KERAS_BACKEND"] = os.environ.get(BACKEND_FOR_TESTS, "tensorflow")
+    home = os.environ.pop("KERAS_HOME", None)
+    os.environ["KERAS_HOME"] = os.devnull
+    try:
+        yield
+    finally:
+        del os.environ["KERAS_HOME"]
+        if home is not None:
+            os.environ["KERAS_HOME"] = home
+
+
+with _own_settings(), suppress_stderr():
     import keras
     import tensorflow as tf
 

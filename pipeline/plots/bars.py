@@ -8,9 +8,10 @@ import pandas as pd
 from matplotlib.ticker import StrMethodFormatter
 
 from pipeline.data.dataset import NUM_CLASSES, Labels
-from pipeline.plots.canvas import CORRECT, ERROR, legend_above, page_figure, saved
+from pipeline.plots.canvas import CORRECT, ERROR, house_style, legend_above, page_figure, saved
 
 
+@house_style
 def class_counts(path: Path, labels: Labels) -> None:
     """How many labelled images there are of each digit."""
     counts = np.bincount(labels, minlength=NUM_CLASSES)

@@ -53,10 +53,16 @@ _SVG_STYLE: dict[Any, Any] = {
     "ytick.labelcolor": PALETTE["quiet"],
 }
 
+house_style = plt.style.context([], after_reset=True)
+"""Decorates functions that draw: Matplotlib's defaults, whatever style the user has chosen."""
+
 
 @contextmanager
 def saved(path: Path, figure: Figure) -> Iterator[None]:
-    """Draw on ``figure``; afterwards it is written as PNG, unless drawing failed."""
+    """Draw on ``figure``; afterwards it is written as PNG, unless drawing failed.
+
+    The function that makes the figure is in `house_style`.
+    """
     try:
         yield
         with atomic_path(path) as temporary:
@@ -68,7 +74,7 @@ def saved(path: Path, figure: Figure) -> Iterator[None]:
 @contextmanager
 def page_figure(path: Path) -> Iterator[Axes]:
     """Axes to draw in; afterwards an SVG that a page can inline."""
-    with plt.rc_context(_SVG_STYLE):
+    with plt.style.context(_SVG_STYLE, after_reset=True):
         figure, axes = plt.subplots(figsize=(4.2, 3.0), layout="constrained")
         try:
             yield axes

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.patches import Rectangle
 
-from pipeline.plots.canvas import saved
+from pipeline.plots.canvas import house_style, saved
 
 _DRAWN_LAYERS = {
     "InputLayer": ("images", "#ffffff"),
@@ -23,6 +23,7 @@ _DRAWN_LAYERS = {
 _LAYER_GAP = 1.6
 
 
+@house_style
 def architecture(path: Path, layers: pd.DataFrame, name: str) -> None:
     """Each layer's output as a box: as tall as the feature maps, as wide as there are many.
 

@@ -18,9 +18,18 @@ from numpy.typing import NDArray
 
 from pipeline.data.dataset import NUM_CLASSES
 from pipeline.evaluation.metrics import darkest_fraction, tabulate_confusions
-from pipeline.plots.canvas import CORRECT, ERROR, PALETTE, legend_above, page_figure, saved
+from pipeline.plots.canvas import (
+    CORRECT,
+    ERROR,
+    PALETTE,
+    house_style,
+    legend_above,
+    page_figure,
+    saved,
+)
 
 
+@house_style
 def confusion_matrix(path: Path, confusions: NDArray[np.int64]) -> None:
     """Counts and row percent ``(10, 10)``; errors have a colour scale of their own.
 

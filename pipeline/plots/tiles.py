@@ -11,12 +11,13 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Images, Labels, Probabilities
-from pipeline.plots.canvas import CORRECT, saved
+from pipeline.plots.canvas import CORRECT, house_style, saved
 
 _INK = "gray_r"
 """Digits are drawn dark on light, like on paper."""
 
 
+@house_style
 def sample_grid(path: Path, images: Images, labels: Labels) -> None:
     """Images ``(n, 28, 28)`` under their labels ``(n,)``."""
     captions = [str(label) for label in labels]
@@ -25,6 +26,7 @@ def sample_grid(path: Path, images: Images, labels: Labels) -> None:
         figure.suptitle("Labelled images, each under its label", fontsize=11)
 
 
+@house_style
 def preprocessing(path: Path, images: dict[str, Images]) -> None:
     """The same digits before and after: a row of images ``(n, 28, 28)`` next to each name."""
     columns = len(next(iter(images.values())))
@@ -45,6 +47,7 @@ def preprocessing(path: Path, images: dict[str, Images]) -> None:
         figure.suptitle("What preprocessing makes of the same digits", fontsize=11)
 
 
+@house_style
 def augmentation_preview(path: Path, originals: Images, warped: NDArray[np.uint8]) -> None:
     """Each of ``originals`` ``(n, 28, 28)`` at the left of its warps ``(n, k, 28, 28)``."""
     columns = 1 + warped.shape[1]
@@ -62,13 +65,14 @@ def augmentation_preview(path: Path, originals: Images, warped: NDArray[np.uint8
         figure.suptitle("How training warps each image, again in every epoch", fontsize=11)
 
 
+@house_style
 def error_gallery(path: Path, images: Images, errors: pd.DataFrame, *, num_errors: int) -> None:
     """Misclassified images, with true digit, predicted digit, runner-up and their probabilities.
 
     Args:
         path: of the PNG.
         images: uint8 ``(n, 28, 28)``.
-        errors: ``n`` rows of `metrics.tabulate_errors`.
+        errors: ``n`` rows of `examples.tabulate_errors`.
         num_errors: how many errors there are in all.
     """
     captions = [
@@ -92,6 +96,7 @@ def error_gallery(path: Path, images: Images, errors: pd.DataFrame, *, num_error
         figure.suptitle(title, fontsize=11)
 
 
+@house_style
 def low_confidence(
     path: Path, images: Images, probabilities: Probabilities, ids: NDArray[np.intp]
 ) -> None:

@@ -21,6 +21,7 @@ if importlib.util.find_spec("keras") is None:
     )
 
 environment.let_warnings_pass()
+environment.use_own_matplotlib()
 
 SOURCE = FOLDER / "data/source.json"
 NETWORKS = FOLDER / "data/networks"

@@ -11,7 +11,7 @@ import pytest
 from pipeline.architectures import ARCHITECTURES, build
 from pipeline.data.dataset import Images
 from pipeline.errors import ParamsError
-from pipeline.networks.backend import ComputeDtype, keras, tf
+from pipeline.networks.backend import BACKEND_FOR_TESTS, ComputeDtype, keras, tf
 from pipeline.networks.trained import load_model, save_model
 from pipeline.training.fast_layers import with_fast_layers
 from tests.conftest import ROOT
@@ -87,7 +87,7 @@ def test_blank_image_gives_finite_logits_and_gradients() -> None:
 
 
 _JAX = {
-    "KERAS_BACKEND": "jax",
+    BACKEND_FOR_TESTS: "jax",
     "JAX_PLATFORMS": "cpu",
     "XLA_FLAGS": "--xla_backend_optimization_level=0",  # compiling takes longer than running
 }

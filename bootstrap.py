@@ -1,0 +1,302 @@
+"""Make, repair and fill the virtual environment ``.venv``. The Makefile runs it.
+
+    python3 -I bootstrap.py [--dev]
+
+It needs nothing but Python. An environment that works and holds what the lock files name is left
+as it is, in a fraction of a second. One that does not work, because its making was interrupted or
+its Python was replaced, is made again; one that was moved or copied learns its new place.
+"""
+
+from __future__ import annotations  # so that an old Python gets as far as the message for it
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+VENV = Path(".venv")
+PYTHON = VENV / "bin/python"
+STATE = VENV / "bootstrap.json"
+"""Where the environment was filled and with what: its place, and hashes of the files below."""
+
+RUNTIME, DEVELOPMENT, PACKAGE = "requirements.lock", "requirements-dev.lock", "pyproject.toml"
+SIZE_GB = 3.0
+VERSIONS = ((3, 11), (3, 12), (3, 13))
+
+_FOREIGN_VARIABLES = (
+    "PIP_DRY_RUN",
+    "PIP_NO_DEPS",
+    "PIP_PREFIX",
+    "PIP_PYTHON",
+    "PIP_ROOT",
+    "PIP_TARGET",
+    "PIP_USER",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PYTHONWARNINGS",
+)
+"""Variables that would have packages installed elsewhere, or taken for installed."""
+
+
+class Problem(Exception):
+    """What the user has to mend."""
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description="Make, repair and fill .venv.")
+    parser.add_argument("--dev", action="store_true", help="install the tools for development, too")
+    locks = [RUNTIME, DEVELOPMENT] if parser.parse_args().dev else [RUNTIME]
+    os.chdir(Path(__file__).resolve().parent)
+    try:
+        check_place(Path.cwd())
+        fill(locks)
+        tell_dvc_about_git([str(PYTHON), "-m", "dvc"])
+    except Problem as problem:
+        sys.exit(f"error: {problem}")
+    except KeyboardInterrupt:
+        print("interrupted; make goes on where it stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+def check_place(folder: Path) -> None:
+    """Refuse a path with which Python's environments do not work."""
+    unusable = sorted(set(re.findall(r'[:"$`\\\n]', str(folder))))
+    if unusable:
+        raise Problem(
+            f"the path of this folder, {folder}, contains {' '.join(map(repr, unusable))}. Virtual "
+            "environments do not work there. Rename the folder, then run make again"
+        )
+
+
+def check_python(
+    version: tuple[int, ...] = sys.version_info[:2],
+    bits: int = 8 * struct.calcsize("P"),
+    implementation: str = platform.python_implementation(),
+    free_threaded: bool = bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+) -> None:
+    """Refuse a Python for which TensorFlow has no build."""
+    found = f"{implementation} {'.'.join(map(str, version))}"
+    if version not in VERSIONS:
+        problem = f"Python 3.11, 3.12 or 3.13 is needed, found {found}"
+    elif bits != 64:
+        problem = f"a 64-bit Python is needed, as TensorFlow has no other, found {bits} bits"
+    elif implementation != "CPython" or free_threaded:
+        found += ", free-threaded" if free_threaded else ""
+        problem = f"the usual CPython is needed, as TensorFlow knows no other, found {found}"
+    else:
+        return
+    raise Problem(f"{problem} ({sys.executable}). Name another: make PYTHON=python3.12")
+
+
+def fill(locks: list[str]) -> None:
+    """Have an environment that works here and holds what ``locks`` and pyproject.toml name."""
+    wanted = {name: _sha256(Path(name)) for name in (*locks, PACKAGE)}
+    place = str(Path.cwd())
+    broken = find_fault()
+    if broken is not None:
+        create(broken)
+    state = _read_state()
+    if state.get("place") != place:
+        if "place" in state:
+            print(f"Moved or copied from {state['place']}: the environment learns its new place")
+        settle()
+        state.pop(PACKAGE, None)
+        _write_state(state | {"place": place})
+    for lock in locks:
+        if state.get(lock) != wanted[lock]:
+            install_lock(lock)
+            state |= {lock: wanted[lock]}
+            _write_state(state | {"place": place})
+    if state.get(PACKAGE) != wanted[PACKAGE]:
+        pip("install", "--no-deps", "--no-build-isolation", "--editable", ".")
+        _write_state(state | {PACKAGE: wanted[PACKAGE], "place": place})
+
+
+def find_fault() -> str | None:
+    """Why the environment does not work; None if it does, and "" if there is none."""
+    if not os.path.lexists(PYTHON):
+        return "its making was interrupted" if VENV.exists() else ""
+    try:
+        command = [str(PYTHON), "-I", "-c", "import pip._internal.cli.main"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return "its Python is gone"
+    return None if done.returncode == 0 else "it lacks pip, or its Python was replaced"
+
+
+def create(fault: str) -> None:
+    """Make the environment, in place of one with ``fault``."""
+    check_python()
+    if fault:
+        print(f"The environment in {VENV} does not work: {fault}. It is made again", flush=True)
+    base = getattr(sys, "_base_executable", sys.executable)
+    try:
+        done = subprocess.run([base, "-m", "venv", "--clear", str(VENV)], check=False)
+    except BaseException:
+        shutil.rmtree(VENV, ignore_errors=True)
+        raise
+    if done.returncode:
+        shutil.rmtree(VENV, ignore_errors=True)
+        raise Problem(
+            f"Python could not make the environment {VENV} (its message is above). "
+            f"{_explain_disk(0.1) or _EXPLAIN_VENV}. Then run make again"
+        )
+
+
+_EXPLAIN_VENV = (
+    "If it names ensurepip, install Python's venv module; on Debian and Ubuntu: "
+    "sudo apt install python3-venv"
+)
+
+
+def settle() -> None:
+    """Write this folder's path into the scripts of the environment, which holds another's."""
+    command = [str(PYTHON), "-I", "-m", "venv", "--without-pip", str(VENV)]
+    subprocess.run(command, check=True)  # activate and pyvenv.cfg
+    for path in (VENV / "bin").iterdir():
+        if path.is_file() and not path.is_symlink():
+            content = path.read_bytes()
+            settled = _readdress(content, Path.cwd() / VENV / "bin")
+            if settled != content:
+                path.write_bytes(settled)
+
+
+def _readdress(script: bytes, folder: Path) -> bytes:
+    """A console script that starts the Python in ``folder``; other scripts as they are."""
+    found = re.match(
+        rb"""#!(?:/bin/sh\n'''exec' ["']?)?(?P<python>/[^\n]*?/bin/python[0-9.]*)"""
+        rb"""(?:["']? "\$0" "\$@"\n' '''|)\n""",
+        script,
+    )
+    if not found:
+        return script
+    python = os.fsencode(folder / Path(os.fsdecode(found["python"])).name)
+    if b" " in python or len(python) > 120:  # more than kernels accept in a first line
+        first = b"#!/bin/sh\n'''exec' \"" + python + b'" "$0" "$@"\n\' \'\'\'\n'
+    else:
+        first = b"#!" + python + b"\n"
+    return first + script[found.end() :]
+
+
+def install_lock(lock: str) -> None:
+    """Install what a lock file names, also where an earlier try was interrupted."""
+    if lock == RUNTIME:
+        print(
+            f"Installing TensorFlow, DVC and the rest into {VENV}: about {SIZE_GB:.0f} GB, some "
+            "minutes, once",
+            flush=True,
+        )
+        fresh = not list(VENV.glob("lib/python*/site-packages/tensorflow"))
+        problem = _explain_disk(SIZE_GB) if fresh else None
+        if problem:
+            print(f"warning: {problem}", file=sys.stderr, flush=True)
+    forget_unfinished()
+    pip("install", "--require-hashes", "--requirement", lock)
+
+
+def forget_unfinished() -> None:
+    """Remove what pip noted of packages that it had not wholly installed when it was ended.
+
+    It writes ``INSTALLER`` last; without it, it would take the package for installed.
+    """
+    for folder in VENV.glob("lib/python*/site-packages/*.dist-info"):
+        if not (folder / "INSTALLER").exists():
+            shutil.rmtree(folder)
+
+
+def pip(*arguments: str) -> None:
+    """Run the environment's pip, with its progress shown, and explain a failure."""
+    command = [str(PYTHON), "-I", "-m", "pip", "--disable-pip-version-check", *arguments]
+    kept = {name: each for name, each in os.environ.items() if name not in _FOREIGN_VARIABLES}
+    # Of setuptools, that an editable package is one.
+    quiet = {"PIP_USER": "0", "PYTHONWARNINGS": "ignore"}
+    if subprocess.run(command, env=kept | quiet, check=False).returncode:
+        raise Problem(
+            "pip could not install the packages (its message is above). "
+            f"{_explain_disk(0.2) or 'Check the network'}, then run make again: it goes on"
+        )
+
+
+def _explain_disk(needed_gb: float) -> str | None:
+    """Which file system has less than this free; None if none does."""
+    for folder in (Path.cwd(), Path(tempfile.gettempdir())):
+        free = shutil.disk_usage(folder).free / 1e9
+        if free < needed_gb:
+            return f"Only {free:.1f} GB are free in {folder}: free some space"
+    return None
+
+
+def tell_dvc_about_git(dvc: list[str]) -> None:
+    """Set ``core.no_scm`` where no Git repository tracks the project, and unset it where one does.
+
+    The comparison is a DVC project of its own.
+
+    Args:
+        dvc: the command that runs DVC.
+    """
+    tracked = is_tracked()
+    for project in (Path(), Path("comparison")):
+        config = project / ".dvc/config.local"
+        text = config.read_text(encoding="utf-8") if config.exists() else ""
+        is_set = re.search(r"(?im)^\s*no_scm\s*=\s*true", text) is not None
+        if tracked is None or is_set != tracked or not config.parent.exists():
+            continue
+        change = ["--unset", "core.no_scm"] if tracked else ["core.no_scm", "true"]
+        command = [*dvc, "--cd", str(project), "config", "--local", *change]
+        if subprocess.run(command, check=False).returncode:
+            raise Problem(f"DVC could not change {config} (its message is above)")
+
+
+def is_tracked() -> bool | None:
+    """Whether Git tracks the project, here or in a larger repository; None if Git refuses."""
+    if Path(".git").exists():
+        return True
+    kept = {name: each for name, each in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "ls-files", "--error-unmatch", "dvc.yaml"]
+    try:
+        done = subprocess.run(
+            command, env=kept | {"LC_ALL": "C"}, capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return False
+    refused = re.search(r"git config --global --add safe\.directory .+", done.stderr)
+    if refused:
+        print(
+            "warning: Git does not read the repository around this folder, because another user "
+            f"owns it. If you trust it, run: {refused[0]}",
+            file=sys.stderr,
+        )
+        return None
+    return done.returncode == 0
+
+
+def _read_state() -> dict[str, str]:
+    try:
+        state = json.loads(STATE.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def _write_state(state: dict[str, str]) -> None:
+    temporary = STATE.with_suffix(".partial")
+    temporary.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(STATE)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    main()
