@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from pipeline.data.dataset import TrainingDigits
 from pipeline.ensemble.averaging import predict_probabilities
 from pipeline.errors import ParamsError, PipelineError, exit_status
 from pipeline.files import atomic_path, sha256
-from pipeline.networks.backend import choose_compute_dtype, describe_backend, use_threads
+from pipeline.networks.backend import describe_backend, use_threads
 from pipeline.networks.definition import hash_code
 from pipeline.networks.record import Conditions
 from pipeline.networks.summary import tabulate_layers
@@ -74,7 +75,7 @@ def main() -> None:
         with suppress(PipelineError, OSError):  # the process that started this one says it
             network.fit_ahead(tasks, data, architectures.build)
         return
-    waiting = sum(not task.is_current for task in tasks)
+    waiting = sum(not task.is_done for task in tasks)
     command = ["-m", "comparison.train", arguments.architecture, "--ahead"]
     helpers = min(parallel.count_processors(), waiting) - 1
     with parallel.helper_processes(command, helpers, print_line=progress.print_line):
@@ -94,18 +95,18 @@ def list_runs(architecture: str, chosen: Settings, data: TrainingDigits) -> list
     multiply_adds = int(layers["multiply_adds"].sum())
     code = hash_shared_code() | {"comparison/train.py": sha256(Path(__file__))}
     data_sha256 = sha256(stages.TRAIN)
+    machine = describe_backend(defaults.train.compute_dtype)
     whose: list[Whose] = ["author", "ours"] if architecture in REFERENCES else ["ours"]
     runs = []
     for recipe in whose:
         for seed in chosen.seeds:
             member = Member(chosen.fold, seed, architecture, architecture, views=((),))
             plan = make_plan(recipe, member, multiply_adds, num_rows, chosen, defaults)
-            conditions = describe_conditions(plan, member, defaults, data_sha256, code)
+            conditions = describe_conditions(plan, member, defaults, data_sha256, code, machine)
             task = Task(
                 name=f"{architecture}-{recipe}-{seed}",
                 member=member,
                 recipe=plan.recipe,
-                compute_dtype=choose_compute_dtype(defaults.train.compute_dtype),
                 validation_fraction=plan.validation_fraction,
                 seed=derive_seed(member, defaults.seed),
                 conditions=conditions,
@@ -203,7 +204,12 @@ def make_plan(
 
 
 def describe_conditions(
-    plan: Plan, member: Member, defaults: Params, data_sha256: str, shared_code: dict[str, str]
+    plan: Plan,
+    member: Member,
+    defaults: Params,
+    data_sha256: str,
+    shared_code: dict[str, str],
+    machine: dict[str, Any],
 ) -> Conditions:
     """Everything that the trained weights follow from."""
     fit = asdict(plan.recipe) | {
@@ -212,7 +218,6 @@ def describe_conditions(
     }
     warp = fit.pop("warp")
     definition = Network(architecture=member.architecture, preprocessing=[[]])
-    compute_dtype = choose_compute_dtype(defaults.train.compute_dtype)
     return Conditions(
         seed=defaults.seed,
         train=fit,
@@ -221,7 +226,7 @@ def describe_conditions(
         preprocessing=definition.preprocessing,
         data_sha256=data_sha256,
         code_sha256=shared_code | hash_code(definition),
-        machine=describe_backend() | {"compute_dtype": compute_dtype},
+        machine=machine,
     )
 
 

@@ -49,6 +49,11 @@ class Member:
         """Its folder under models/, and its stage in DVC after ``train@``."""
         return f"{self.fold}-{self.seed}-{self.network}"
 
+    @property
+    def view_names(self) -> list[str]:
+        """Its views as text, such as ``plain`` and ``deskew+normalize_width``."""
+        return ["+".join(view) or "plain" for view in self.views]
+
 
 class Source(Section):
     """Where the data comes from."""

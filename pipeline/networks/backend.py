@@ -18,6 +18,7 @@ from pipeline import environment
 from pipeline.networks.cpu import cpu_model, has_bfloat16
 
 ComputeDtype = Literal["bfloat16", "float32"]
+WantedDtype = Literal["auto", "bfloat16", "float32"]
 
 _USES_ONEDNN = platform.machine() in ("x86_64", "AMD64")
 """TensorFlow leaves oneDNN off on x86 processors without AVX-512, where networks train 1.7 to 1.9
@@ -112,15 +113,19 @@ def use_threads(count: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(count)
 
 
-def choose_compute_dtype(wanted: Literal["auto", "bfloat16", "float32"]) -> ComputeDtype:
+def choose_compute_dtype(wanted: WantedDtype) -> ComputeDtype:
     """What is wanted; for "auto", bfloat16 where the processor has it."""
     if wanted != "auto":
         return wanted
     return "bfloat16" if has_bfloat16() else "float32"
 
 
-def describe_backend() -> dict[str, Any]:
-    """Versions of the libraries, and the processor: they decide how sums are rounded."""
+def describe_backend(wanted: WantedDtype) -> dict[str, Any]:
+    """Versions of the libraries, the processor and the type: they decide how sums are rounded.
+
+    Args:
+        wanted: as `choose_compute_dtype` takes it.
+    """
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -129,6 +134,7 @@ def describe_backend() -> dict[str, Any]:
         "tensorflow": tf.__version__,
         "onednn": _USES_ONEDNN,
         "cpu": cpu_model(),
+        "compute_dtype": choose_compute_dtype(wanted),
     }
 
 

@@ -161,7 +161,7 @@ def tabulate_members(members: list[Member], member_scores: Scores) -> pd.DataFra
             "seed": member.seed,
             "network": member.network,
             "architecture": member.architecture,
-            "views": ", ".join("+".join(view) or "plain" for view in member.views),
+            "views": ", ".join(member.view_names),
         }
         row |= {
             name: getattr(record, name)

@@ -8,12 +8,13 @@ into the states that interrupted runs leave; their own stages continue from ther
 import argparse
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from pipeline import architectures, parallel, params, progress, stages
 from pipeline.data import dataset
 from pipeline.errors import PipelineError
 from pipeline.files import atomic_path, sha256
-from pipeline.networks.backend import choose_compute_dtype, describe_backend, use_threads
+from pipeline.networks.backend import describe_backend, use_threads
 from pipeline.networks.definition import hash_code
 from pipeline.networks.record import Conditions
 from pipeline.params import Member, Params
@@ -69,15 +70,15 @@ def list_tasks(settings: Params) -> list[Task]:
     """All members, in the order of params.yaml; the data and the code are hashed once."""
     data_sha256 = sha256(stages.TRAIN) if stages.TRAIN.exists() else ""
     shared_code = hash_shared_code(CODE)
+    machine = describe_backend(settings.train.compute_dtype)
     return [
         Task(
             name=member.name,
             member=member,
             recipe=make_recipe(member, settings),
-            compute_dtype=choose_compute_dtype(settings.train.compute_dtype),
             validation_fraction=settings.train.validation_fraction,
             seed=derive_seed(member, settings.seed),
-            conditions=describe_conditions(member, settings, data_sha256, shared_code),
+            conditions=describe_conditions(member, settings, data_sha256, shared_code, machine),
             folder=stages.MODELS / member.name,
             states=STATES,
         )
@@ -94,7 +95,7 @@ def train(task: Task, threads: int) -> None:
     """Fit a member, from where an interrupted run left it, and write ``models/<member>/``."""
     data = dataset.load_training(stages.TRAIN)
     with training_lock(task.lock, task.name):
-        if TrainingState.load(task.state).finished:
+        if TrainingState.is_finished(task.state):
             progress.print_line(
                 f"{task.name}: trained already under these conditions. To train it again, delete "
                 f"{task.state}"
@@ -112,12 +113,15 @@ def train(task: Task, threads: int) -> None:
 
 
 def describe_conditions(
-    member: Member, settings: Params, data_sha256: str, shared_code: dict[str, str]
+    member: Member,
+    settings: Params,
+    data_sha256: str,
+    shared_code: dict[str, str],
+    machine: dict[str, Any],
 ) -> Conditions:
     """Everything that the trained weights follow from, bit for bit."""
     unused = {"max_epochs", "patience_epochs", "validation_fraction"}
     definition = settings.networks[member.network]
-    compute_dtype = choose_compute_dtype(settings.train.compute_dtype)
     return Conditions(
         seed=settings.seed,
         train=settings.train.model_dump(
@@ -128,7 +132,7 @@ def describe_conditions(
         preprocessing=definition.preprocessing,
         data_sha256=data_sha256,
         code_sha256=shared_code | hash_code(definition),
-        machine=describe_backend() | {"compute_dtype": compute_dtype},
+        machine=machine,
     )
 
 

@@ -75,8 +75,9 @@ def fit(task: Task, data: TrainingDigits, build: Build) -> FittedNetwork:
 
     A finished state is taken over as it is.
     """
-    rows, state = select_rows(task, data), TrainingState.load(task.state)
-    if state.finished:
+    rows = select_rows(task, data)
+    if TrainingState.is_finished(task.state):
+        state = TrainingState.load(task.state)
         model = build(task.member.architecture)
         model.set_weights(state.best_weights)
         return FittedNetwork(model, state, rows)

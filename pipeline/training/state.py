@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
-from rich.console import Console
 
 from pipeline.errors import ArtifactError
 from pipeline.files import atomic_path, corruption_as
+from pipeline.progress import print_line
 
 Weights = list[NDArray[Any]]
 
@@ -74,21 +74,36 @@ class TrainingState:
         """Read what `save` wrote; a fresh state if there is nothing."""
         if not path.exists():
             return cls()
-        with (
-            corruption_as(
-                lambda reason: ArtifactError(
-                    f"{path}, the state of an interrupted training run, is damaged: {reason}. "
-                    "Delete it to start that run over, then run: dvc repro"
-                )
-            ),
-            np.load(path, allow_pickle=False) as arrays,
-        ):
+        with _opened(path) as arrays:
             state = cls(**json.loads(str(arrays["scalars"])))
             for name in arrays.files:
                 group, _, index = name.partition("/")
                 if index:
                     state.groups()[group].append(arrays[name])
         return state
+
+    @staticmethod
+    def is_finished(path: Path) -> bool:
+        """Whether the fit that `save` wrote down has ended; its weights are not read."""
+        if not path.exists():
+            return False
+        with _opened(path) as arrays:
+            return bool(json.loads(str(arrays["scalars"]))["finished"])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The arrays of a state's npz, each read when it is asked for."""
+    with (
+        corruption_as(
+            lambda reason: ArtifactError(
+                f"{path}, the state of an interrupted training run, is damaged: {reason}. "
+                "Delete it to start that run over, then run: dvc repro"
+            )
+        ),
+        np.load(path, allow_pickle=False) as arrays,
+    ):
+        yield arrays
 
 
 @contextmanager
@@ -103,11 +118,7 @@ def training_lock(path: Path, name: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        Console().print(
-            f"{name}: another process is training this member; waiting for it to end",
-            highlight=False,
-            soft_wrap=True,
-        )
+        print_line(f"{name}: another process is training this member; waiting for it to end")
         lock.acquire()
     try:
         yield

@@ -36,7 +36,6 @@ class Task:
         name: for messages, and for the files of interrupted runs.
         member: what is trained, and which fold it holds out.
         recipe: how it is fitted.
-        compute_dtype: of its layers while they train.
         validation_fraction: of its training rows; 0: it has no validation set.
         seed: of its rows, weights, batches and warps.
         conditions: everything that its weights follow from.
@@ -47,12 +46,17 @@ class Task:
     name: str
     member: Member
     recipe: Recipe
-    compute_dtype: ComputeDtype
     validation_fraction: float
     seed: int
     conditions: Conditions
     folder: Path
     states: Path
+
+    @property
+    def compute_dtype(self) -> ComputeDtype:
+        """Of its layers while they train."""
+        dtype: ComputeDtype = self.conditions.machine["compute_dtype"]
+        return dtype
 
     @property
     def lock(self) -> Path:
@@ -78,8 +82,14 @@ class Task:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing is left to fit: the network is current, or its finished state waits."""
-        return TrainingState.load(self.state).finished or self.is_current
+        """Whether nothing is left to fit: the network is current, or its finished state waits.
+
+        A damaged state is left to whoever continues it.
+        """
+        try:
+            return self.is_current or TrainingState.is_finished(self.state)
+        except ArtifactError:
+            return False
 
     def discard_states(self, *, keep_current: bool) -> None:
         """Delete what earlier runs left to be continued.
@@ -116,8 +126,8 @@ def derive_seed(member: Member, seed: int) -> int:
     What a network is decides on it, and not its name.
     """
     fold = [0] if member.fold == "all" else [1, member.fold]
-    views = ",".join("+".join(view) or "plain" for view in member.views)
-    entropy = [seed, member.seed, crc32(f"{member.architecture}-{views}".encode()), *fold]
+    network = f"{member.architecture}-{','.join(member.view_names)}"
+    entropy = [seed, member.seed, crc32(network.encode()), *fold]
     return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 

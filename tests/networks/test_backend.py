@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 USES_ONEDNN = """
 from pipeline.networks.backend import describe_backend, tf
 from tensorflow.python.util import _pywrap_util_port
-print(describe_backend()["onednn"], _pywrap_util_port.IsMklEnabled())
+print(describe_backend("auto")["onednn"], _pywrap_util_port.IsMklEnabled())
 """
 
 

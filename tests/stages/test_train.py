@@ -246,6 +246,18 @@ def test_what_is_trained_or_being_trained_is_not_trained_ahead(
     assert begun == ["0-0-deep", "0-1-deep", "0-2-deep"]
 
 
+def test_damaged_state_of_another_member_stops_nothing(
+    trained: Path, training_digits: TrainingDigits, in_folder: Path
+) -> None:
+    dataset.save(stages.TRAIN, training_digits)
+    task = the_task()
+    task.states.mkdir(parents=True)
+    task.state.write_bytes(b"damaged")
+    assert not task.is_done
+    with pytest.raises(ArtifactError, match="is damaged"):
+        train.train(task, threads=1)
+
+
 @pytest.mark.parametrize(
     ("processors", "seeds", "helpers", "threads"),
     [(1, 1, 0, 1), (2, 1, 0, 2), (2, 2, 1, 1), (8, 1, 0, 2), (8, 3, 2, 2), (8, 30, 7, 1)],
