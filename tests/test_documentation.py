@@ -168,11 +168,9 @@ ELSEWHERE = ("pipeline",)
 """Folders whose messages and pages are read, too."""
 
 ALLOWED: dict[str, set[str]] = {
-    "pipeline/cli/own_digits.py": {"unsure"},
     "pipeline/handwriting/drawing/page.js": {"unsure"},
-    "pipeline/handwriting/lines.py": {"beside"},
 }
-"""Words that a file may hold all the same: names in the code, and places on paper."""
+"""Words that a file may hold all the same, as names in the code."""
 
 
 def texts() -> list[Path]:

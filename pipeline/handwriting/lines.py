@@ -1,6 +1,6 @@
 """Lines that are no strokes: a form's, underlines, and lines to write on.
 
-What is straight and thin is a line only beside something else: alone it is a 1.
+What is straight and thin is a line only next to something else: alone it is a 1.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _MARGIN = 0.15
 
 _LONG_FROM, _BENT = 6.0, 0.05
 """A line is so many times as long as it is thick, and bends by no more than that share of its
-length, besides its thickness."""
+length, in addition to its thickness."""
 
 _LEVEL_DEGREES = 20
 
@@ -33,7 +33,7 @@ _OVER_GAP = 0.08
 """Between a digit and a line over it; the bar of a 5 or 7 is nearer."""
 
 _SMALLEST = 0.3
-"""Beside a line that is not level there must be something of this share of its length."""
+"""Next to a line that is not level there must be something of this share of its length."""
 
 
 def is_edge_line(components: Components, number: int) -> bool:
@@ -85,7 +85,7 @@ class _Line:
         return cls(box, float(length), bool(np.degrees(np.arctan2(down, across)) <= _LEVEL_DEGREES))
 
     def is_apart(self, digit: Box) -> bool:
-        """Whether it is a line under or over a digit, or beside it and much longer."""
+        """Whether it is a line under or over a digit, or next to it and much longer."""
         height, width = extent(digit)
         if self.length >= _MUCH_LONGER * max(height, width):
             return self.is_level or max(height, width) >= _SMALLEST * self.length
@@ -103,7 +103,7 @@ class _Line:
 
 
 def find_lines(components: Components, numbers: Sequence[int]) -> set[int]:
-    """Straight lines under, over or beside what is no such line, or an upright one."""
+    """Straight lines under, over or next to what is no such line, or an upright one."""
     lines = {number: line for number in numbers if (line := _Line.fit(components, number))}
     digits = [number for number in numbers if number not in lines] or [
         number for number in numbers if not lines[number].is_level
