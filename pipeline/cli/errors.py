@@ -10,6 +10,7 @@ import typer
 
 from pipeline import stages
 from pipeline.cli.console import print_line, print_table
+from pipeline.cli.standing import find_changed
 from pipeline.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -48,18 +49,11 @@ def errors(
 def _describe_difference(evaluated: dict[str, str]) -> str:
     """How the networks in params.yaml and models/ differ from the evaluated ones, if they do."""
     from pipeline import params
-    from pipeline.files import sha256
 
     listed = {member.name for member in params.load().evaluated_members()}
     if listed != set(evaluated):
         return "params.yaml lists other networks than were evaluated. Run: dvc repro"
-    models = {name: stages.MODELS / name / "model.keras" for name in evaluated}
-    changed = [
-        name
-        for name, path in models.items()
-        if not path.exists() or sha256(path) != evaluated[name]
-    ]
-    if changed:
+    if changed := find_changed(evaluated):
         return f"Not evaluated yet as they are now: {', '.join(changed)}. Run: dvc repro"
     return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -156,7 +157,7 @@ def read_score(settings: Params) -> tuple[Score | None, str]:
 
     ``metrics.json`` may be of other networks: it is committed, and survives a failed run.
     """
-    from pipeline.files import read_json, sha256
+    from pipeline.files import read_json
 
     path = stages.EVALUATION / "metrics.json"
     if not path.exists():
@@ -172,10 +173,26 @@ def read_score(settings: Params) -> tuple[Score | None, str]:
         return None, f"{path} is of other networks than params.yaml lists"
     if absent:
         return None, f"{path} is of networks that are not here: {', '.join(absent)}"
-    if evaluated != {name: sha256(model) for name, model in models.items()}:
+    if find_changed(evaluated):
         return None, f"{path} is of earlier weights of these networks"
     names = ("accuracy", "accuracy_low", "accuracy_high", "errors")
     return Score(**{name: content[name] for name in names}, images=content["n"]), ""
+
+
+def find_changed(evaluated: Mapping[str, str]) -> list[str]:
+    """The evaluated members whose network in models/ is gone or has other weights.
+
+    Args:
+        evaluated: SHA-256 of each member's model, by the member's name.
+    """
+    from pipeline.files import sha256
+
+    models = {name: stages.MODELS / name / "model.keras" for name in evaluated}
+    return [
+        name
+        for name, path in models.items()
+        if not path.exists() or sha256(path) != evaluated[name]
+    ]
 
 
 def _decide_next(
