@@ -66,25 +66,34 @@ def describe_commit(folder: Path = FOLDER) -> str | None:
     return f"{commit}+dirty" if changed else commit
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
-    """What a command prints; None if it fails, or if Git is not installed."""
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes] | None:
+    """Run Git on the repository around ``folder``, whatever variables say; its words are English.
+
+    Returns:
+        The finished process; None where Git is not installed, or the folder is not there.
+    """
     kept = {name: each for name, each in os.environ.items() if name not in _OF_ANOTHER_REPOSITORY}
     try:
-        done = subprocess.run(
+        return subprocess.run(
             ["git", *arguments],
             cwd=folder,
             env=kept | {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"},
             capture_output=True,
-            encoding=sys.getfilesystemencoding(),
-            errors="surrogateescape",
             check=False,
         )
     except OSError:
         return None
-    refused = re.search(r"git config --global --add safe\.directory .+", done.stderr)
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What a command prints; None if it fails, or if Git is not installed."""
+    done = run(folder, *arguments)
+    if done is None:
+        return None
+    refused = re.search(r"git config --global --add safe\.directory .+", os.fsdecode(done.stderr))
     if refused:
         raise ProjectError(
             "Git does not read this repository, because another user owns it. If you trust it, "
             f"run: {refused[0]}"
         )
-    return done.stdout.removesuffix("\n") if done.returncode == 0 else None
+    return os.fsdecode(done.stdout).removesuffix("\n") if done.returncode == 0 else None

@@ -88,6 +88,20 @@ def test_comment_on_a_value_that_goes_does_not_stay_with_the_new_one(in_folder: 
 MINE = "batch_size", "128  # a value that stays"
 
 
+def test_comments_are_compared_with_this_repository_in_the_hook_of_another(
+    in_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path("params.yaml")
+    git("init", "--quiet")
+    git("add", "params.yaml")
+    git("commit", "--quiet", "--message=start")
+    monkeypatch.setenv("GIT_DIR", str(in_folder / "elsewhere"))
+    edited = re.sub(r"^  max_epochs: .*", "  max_epochs: 39  # mine", path.read_text(), flags=re.M)
+    path.write_text(edited)
+    profiles.apply("default")
+    assert "# mine" not in path.read_text()
+
+
 def test_comments_stay_where_git_does_not_know_the_file(in_folder: Path) -> None:
     path = Path("params.yaml")
     text = path.read_text()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pipeline import git
 from pipeline.cli.outdated import decides_score, find_outdated, readable_dvc_errors
 from pipeline.errors import DvcBusyError, DvcError
 from pipeline.project import FOLDER
@@ -105,23 +105,17 @@ def _list_baselines() -> list[str]:
 
 
 def _git(*arguments: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(FOLDER), *arguments],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-    except FileNotFoundError:
-        raise DvcError("Earlier runs are kept by Git, which is not installed.") from None
+    done = git.run(FOLDER, *arguments)
+    if done is None:
+        raise DvcError("Earlier runs are kept by Git, which is not installed.")
     if done.returncode:
-        reason = " ".join(done.stderr.removeprefix("fatal: ").split())
+        said = done.stderr.decode(errors="replace")
+        reason = " ".join(said.removeprefix("fatal: ").split())
         raise DvcError(
             f"Earlier runs are kept by Git, which says: {reason}. Expected a repository with a "
             "commit: git init && git add . && git commit -m start"
         )
-    return done.stdout
+    return done.stdout.decode(errors="replace")
 
 
 def _read_workspace(state: ExpState, head: ExpState | None) -> Run:

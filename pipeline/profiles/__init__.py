@@ -7,7 +7,6 @@ cores that compute in bfloat16; and whole sections of params.yaml.
 import difflib
 import math
 import statistics
-import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from io import StringIO
@@ -18,7 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
-from pipeline import params
+from pipeline import git, params
 from pipeline.checked_yaml import suggest
 from pipeline.errors import ParamsError
 from pipeline.files import atomic_path
@@ -121,12 +120,10 @@ def _yaml() -> YAML:
 
 def _read_committed(path: Path) -> Any:
     """The file as Git has it at HEAD; None if it has none."""
-    with suppress(FileNotFoundError):  # Git itself
-        command = ["git", "-C", str(path.parent), "show", f"HEAD:./{path.name}"]
-        done = subprocess.run(command, capture_output=True, check=False)
-        if done.returncode == 0:
-            with suppress(YAMLError, UnicodeDecodeError):
-                return _yaml().load(done.stdout.decode())
+    done = git.run(path.parent, "show", f"HEAD:./{path.name}")
+    if done is not None and done.returncode == 0:
+        with suppress(YAMLError, UnicodeDecodeError):
+            return _yaml().load(done.stdout.decode())
     return None
 
 
