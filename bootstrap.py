@@ -218,7 +218,9 @@ def pip(*arguments: str) -> None:
     """Run the environment's pip, with its progress shown, and explain a failure."""
     command = [str(PYTHON), "-I", "-m", "pip", "--disable-pip-version-check", *arguments]
     kept = {name: each for name, each in os.environ.items() if name not in _FOREIGN_VARIABLES}
-    if subprocess.run(command, env=kept | {"PIP_USER": "0"}, check=False).returncode:
+    # Of setuptools, that an editable package is one.
+    quiet = {"PIP_USER": "0", "PYTHONWARNINGS": "ignore"}
+    if subprocess.run(command, env=kept | quiet, check=False).returncode:
         raise Problem(
             "pip could not install the packages (its message is above). "
             f"{_explain_disk(0.2) or 'Check the network'}, then run make again: it goes on"

@@ -35,10 +35,7 @@ def main() -> None:
 
 def _find_project() -> Path | None:
     """The nearest folder, at or above the current one, that holds a project's code."""
-    try:
-        here = Path.cwd()
-    except FileNotFoundError:  # it was deleted
-        return None
+    here = Path.cwd()
     for folder in (here, *here.parents):
         if all((folder / mark).exists() for mark in _MARKS):
             return folder

@@ -5,13 +5,14 @@ report. Digits are drawn with the mouse on the page of ``digits draw``. No image
 and nobody's handwriting is shown.
 """
 
+import argparse
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO, StringIO
 from itertools import pairwise
@@ -24,6 +25,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
+
+from pipeline.files import read_json
 
 ROOT = Path(__file__).parent.parent
 PICTURES = ROOT / "docs/pictures"
@@ -98,15 +101,17 @@ DRAWN: tuple[list[Stroke], ...] = (
 """What is drawn on the page: strokes in parts of the canvas, one list per digit."""
 
 
-def main() -> None:
-    """Entry point of the command; a finished run on the sample may be given as its argument."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, help="a finished run on the sample; without: a new one")
+    parser.add_argument("--draw", type=Path, help="the project whose networks read what is drawn")
+    options = parser.parse_args(arguments)
     PICTURES.mkdir(exist_ok=True)
     draw_pipeline()
     with tempfile.TemporaryDirectory() as folder:
-        if sys.argv[1:]:
-            project = Path(sys.argv[1]).resolve()
-        else:
-            project = copy_project(Path(folder) / "project")
+        project = options.run or copy_project(Path(folder) / "project")
+        if not options.run:
             for command in ("digits profile quick", "dvc repro"):
                 print(f"> {command}", flush=True)
                 run(project, *command.split())
@@ -116,12 +121,18 @@ def main() -> None:
         save(gallery, "gallery.png")
         with chromium() as browser:
             photograph_report(browser, project / "reports/report.html")
-            film_drawing(browser, project)
+            film_drawing(browser, options.draw or (ROOT if is_trained(ROOT) else project))
     sizes = {path.name: path.stat().st_size for path in sorted(PICTURES.iterdir())}
     for name, size in sizes.items():
         print(f"docs/pictures/{name}: {size / 1000:.0f} kB")
     if sum(sizes.values()) > MAX_BYTES:
         sys.exit(f"error: expected at most {MAX_BYTES:,} bytes, found {sum(sizes.values()):,}")
+
+
+def is_trained(project: Path) -> bool:
+    """Whether networks that know the competition's digits are there to read drawn ones."""
+    record = project / "exported/ensemble.json"
+    return record.exists() and not read_json(record)["sample"]
 
 
 def copy_project(folder: Path) -> Path:
@@ -207,11 +218,12 @@ def film_drawing(browser: Browser, project: Path) -> None:
     )
     try:
         assert server.stdout is not None
-        address = next(
-            found[0] for line in server.stdout if (found := re.search(r"http://\S+\d/?", line))
-        )
+        printed = iter(server.stdout.readline, "")
+        found = next(filter(None, (re.search(r"http://\S+\d/?", line) for line in printed)), None)
+        if found is None:
+            sys.exit("error: digits draw serves nothing; its message stands above")
         page = browser.new_page(viewport={"width": 900, "height": 750})
-        page.goto(address)
+        page.goto(found[0])
         page.wait_for_load_state("networkidle")
         frames = [frame for strokes in DRAWN for frame in _draw(page, strokes)]
     finally:
@@ -245,7 +257,8 @@ def _draw(page: Page, strokes: list[Stroke]) -> Iterator[tuple[Image.Image, int]
                 yield _screenshot(page), 110
         page.mouse.up()
     page.mouse.move(2, 2)
-    page.wait_for_timeout(400)
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(500)
     yield _screenshot(page), 1600
     page.locator("#clear").click()
     page.mouse.move(2, 2)

@@ -3,6 +3,8 @@
     PipelineError
     ├── ParamsError        a wrong value in params.yaml
     ├── ProjectError       a folder or repository that the pipeline cannot work in
+    ├── DvcError           DVC does not work here
+    │   └── DvcBusyError   or is at work
     ├── SourceError        no usable data at hand
     ├── KaggleError        Kaggle refuses, or is out of reach
     ├── TableError         a CSV that is not what the competition serves
@@ -32,6 +34,14 @@ class ParamsError(PipelineError):
 
 class ProjectError(PipelineError):
     """The project's folder or Git repository is in a state in which the pipeline cannot work."""
+
+
+class DvcError(PipelineError):
+    """DVC cannot tell, as where the folder is none of its projects."""
+
+
+class DvcBusyError(DvcError):
+    """DVC is at work in this project."""
 
 
 class SourceError(PipelineError):

@@ -32,7 +32,7 @@ class Member:
 
     Attributes:
         fold: that it holds out, or ``all``.
-        seed: of ``ensemble.seeds``; `derive_seed` of the train stage makes its own from it.
+        seed: of ``ensemble.seeds``; `training.task.derive_seed` makes its own from it.
         network: the name that ``networks`` gives it.
         architecture: the name of a module of `pipeline.architectures`.
         views: in which it sees images.
@@ -153,10 +153,10 @@ class Train(Section):
                     f"expected {key} of at least {needed}, the sum of warmup_epochs and "
                     f"decay_epochs, found {getattr(self, key)}"
                 )
-        if self.batch_parts > self.batch_size:
+        if self.batch_parts > 1 and 2 * self.batch_parts > self.batch_size:  # some are smaller
             raise ValueError(
-                f"expected batch_parts of at most batch_size, {self.batch_size}, found "
-                f"{self.batch_parts}"
+                f"expected batch_parts of 1, or of at most half of batch_size, {self.batch_size}, "
+                f"found {self.batch_parts}"
             )
         return self
 

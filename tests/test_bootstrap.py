@@ -82,7 +82,10 @@ Make = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def make(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """Runs make in a folder, with packages from `wheels` alone and hostile variables."""
+    """Runs make in a folder, with packages from `wheels` alone and hostile variables.
+
+    Those of a make that runs the tests would have it print more.
+    """
     home = tmp_path_factory.mktemp("home")
     foreign = tmp_path_factory.mktemp("foreign")
     (foreign / "setuptools").mkdir()
@@ -94,7 +97,7 @@ def make(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
         done = subprocess.run(
             ["make", *(arguments or ["runtime"]), f"PYTHON={sys.executable}"],
             cwd=folder,
-            env=os.environ
+            env={name: each for name, each in os.environ.items() if not name.startswith("MAKE")}
             | {
                 "HOME": str(home),
                 "PIP_FIND_LINKS": str(wheels),
@@ -200,7 +203,8 @@ def test_package_that_was_half_installed_is_installed_again(copied: Path, make: 
     (half,) = packages.glob("setuptools-*.dist-info")
     (half / "INSTALLER").unlink()
     (packages / "setuptools/__init__.py").unlink()
-    (copied / "requirements.lock").open("a").write("# changed\n")
+    with (copied / "requirements.lock").open("a") as lock:
+        lock.write("# changed\n")
     make(copied)
     assert (packages / "setuptools/__init__.py").exists()
 
@@ -209,7 +213,8 @@ def test_changed_lock_is_installed_with_signs_of_life(copied: Path, make: Make) 
     make(copied)
     (copied / "requirements-dev.lock").write_text("# changed\n")
     assert make(copied).stdout == ""
-    (copied / "requirements.lock").open("a").write("# changed\n")
+    with (copied / "requirements.lock").open("a") as lock:
+        lock.write("# changed\n")
     assert "setuptools" in make(copied).stdout
     state = json.loads((copied / ".venv/bootstrap.json").read_text())
     assert "requirements-dev.lock" not in state

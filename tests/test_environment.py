@@ -89,7 +89,7 @@ def test_matplotlib_is_imported_without_the_users_settings(tmp_path: Path, conte
     (tmp_path / "matplotlibrc").write_bytes(content.encode("latin-1"))
     variables = {"MATPLOTLIBRC": str(tmp_path), "MPLBACKEND": "module://absent"}
     done = python(IMPORT, variables=variables)
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"agg 10.0\n", b"")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"Agg 10.0\n", b"")
 
 
 ADAPT = "from pipeline import environment; environment.adapt()"

@@ -225,9 +225,13 @@ def test_key_of_a_former_version_names_the_present_one(
     assert_refused(in_folder, f".{former}: no such key ({present} since version 1.0), expected ")
 
 
-def test_more_parts_than_images_in_a_batch_are_refused(in_folder: Path) -> None:
-    set_value(in_folder, "batch_size", "1")
-    assert_refused(in_folder, "train: expected batch_parts of at most batch_size, 1, found 2")
+@pytest.mark.parametrize("batch_size", ["2", "3"])
+def test_parts_that_could_be_empty_are_refused(batch_size: str, in_folder: Path) -> None:
+    set_value(in_folder, "batch_size", batch_size)
+    expected = f"of 1, or of at most half of batch_size, {batch_size}, found 2"
+    assert_refused(in_folder, f"train: expected batch_parts {expected}")
+    set_value(in_folder, "batch_parts", "1")
+    assert params.load(in_folder / "params.yaml").train.batch_parts == 1
 
 
 @pytest.mark.parametrize(

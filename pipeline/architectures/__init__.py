@@ -1,4 +1,4 @@
-"""The networks, by name. Each is a function from hyperparameters to an uncompiled Keras model.
+"""The networks, by name. Each is a function that builds an uncompiled Keras model.
 
 All take uint8 images ``(n, 28, 28)``, rescale inside, and return float32 logits ``(n, 10)``. They
 use portable Keras only: compiling, augmentation and seeds live in `training`.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import stages
-from pipeline.errors import PipelineError
+from pipeline.errors import DvcBusyError, DvcError, ParamsError, PipelineError
 from pipeline.project import FOLDER
 
 if TYPE_CHECKING:
@@ -20,14 +20,6 @@ if TYPE_CHECKING:
 _SHOWN_CHANGES = 2
 _STATES = {"deleted": "is missing", "not in cache": "is not in DVC's cache"}
 """What to say of a file, by DVC's word for it; every other one is a change."""
-
-
-class DvcError(PipelineError):
-    """DVC cannot tell, as where the folder is none of its projects."""
-
-
-class DvcBusyError(DvcError):
-    """DVC is at work in this project."""
 
 
 def find_outdated(settings: Params) -> dict[str, list[str]]:
@@ -132,12 +124,16 @@ def _describe_source(settings: Params) -> dict[str, str]:
 def _describe_networks(settings: Params) -> dict[str, str]:
     """Members whose network differs from what the source stage last wrote down of it."""
     from pipeline.files import read_json
-    from pipeline.networks.definition import describe_network
+    from pipeline.networks.definition import check_network, describe_network
 
     changes = {}
     for member in settings.members():
         written = stages.NETWORKS / f"{member.network}.json"
         network = settings.networks[member.network]
+        try:
+            check_network(member.network, network)
+        except ParamsError as error:
+            return {"source": str(error)}
         if not written.exists() or read_json(written) != describe_network(network):
             changes[f"train@{member.name}"] = f"network {member.network} changed"
     return changes

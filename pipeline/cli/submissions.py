@@ -33,7 +33,7 @@ def check(
     from pipeline.submissions import file as submission
 
     predicted = submission.check(file)
-    print_line(f"{file}: {len(predicted):,} rows, ready to be submitted")
+    print_line(f"{file}: {len(predicted):,} rows, in the form that Kaggle accepts")
 
 
 def submit(
@@ -105,5 +105,5 @@ def _show_uploads(entries: list[Entry]) -> None:
         }
         for entry in entries
     ]
-    title = f"{len(rows)} uploads; all that is known: {_paths().log}"
+    title = f"{len(rows)} upload{'s' if len(rows) > 1 else ''}; all that is known: {_paths().log}"
     print_table(rows, title, text=["file", "message"])

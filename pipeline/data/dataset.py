@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ArtifactError
-from pipeline.files import atomic_path, corruption_as, missing_artifact
+from pipeline.files import atomic_path, corruption_as, missing_artifact, read_json
 
 IMAGE_SIZE = 28
 """Height and width of an image in pixels."""
@@ -41,6 +41,21 @@ class Provenance:
     def __str__(self) -> str:
         name = "the embedded sample" if self.sample else "the competition's data"
         return f"{name} (train {self.train_sha256[:8]}, test {self.test_sha256[:8]})"
+
+
+def read_provenance(path: Path) -> Provenance:
+    """Read the provenance that the download stage wrote next to the CSVs.
+
+    Raises:
+        ArtifactError: the file is missing or damaged.
+    """
+    match read_json(path):
+        case {"sample": bool(sample), "train_sha256": str(train), "test_sha256": str(test)}:
+            return Provenance(sample, train, test)
+    raise ArtifactError(
+        f"{path} is damaged: expected sample, train_sha256 and test_sha256, as the download stage "
+        "writes them. Bring it back with: dvc checkout --force download"
+    )
 
 
 @dataclass(frozen=True)

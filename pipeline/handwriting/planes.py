@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-cv2.setNumThreads(1)  # for many pictures at once, `predicting` has processes
+cv2.setNumThreads(1)  # for many pictures at once, `batch` has processes
 
 _WORKING_SIZE = 320
 """Longest side, in pixels, in which ink is searched for."""

@@ -72,7 +72,7 @@ def error_gallery(path: Path, images: Images, errors: pd.DataFrame, *, num_error
     Args:
         path: of the PNG.
         images: uint8 ``(n, 28, 28)``.
-        errors: ``n`` rows of `metrics.tabulate_errors`.
+        errors: ``n`` rows of `examples.tabulate_errors`.
         num_errors: how many errors there are in all.
     """
     captions = [

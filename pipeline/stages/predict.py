@@ -23,7 +23,7 @@ from pipeline.ensemble.neighbours import refine_with_neighbours
 from pipeline.ensemble.onnx import ExportedEnsemble
 from pipeline.errors import ArtifactError
 from pipeline.evaluation.label_shift import compare_counts
-from pipeline.files import atomic_path, missing_artifact, read_json, sha256, write_json
+from pipeline.files import atomic_path, missing_artifact, sha256, write_json
 from pipeline.networks.record import read_record
 from pipeline.plots import bars, tiles
 from pipeline.submissions import file as submission
@@ -45,8 +45,8 @@ def main() -> None:
     probabilities = refine_with_neighbours(
         averages, test.images, (train.images, train.labels), **settings.neighbours.model_dump()
     )
-    training_counts = read_json(stages.DATA_REPORT / "summary.json")["training_images_by_digit"]
-    write_report(stages.TEST_REPORT, test, averages, probabilities, np.array(training_counts))
+    training_counts = np.bincount(train.labels, minlength=NUM_CLASSES)
+    write_report(stages.TEST_REPORT, test, averages, probabilities, training_counts)
     write_submission(stages.SUBMISSION, hashes, test.provenance, probabilities)
     print(f"{stages.SUBMISSION}: {len(probabilities):,} rows, checked")
 

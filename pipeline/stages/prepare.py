@@ -11,7 +11,7 @@ from pipeline.data.dataset import NUM_CLASSES, Provenance, TrainingDigits, Unlab
 from pipeline.data.folds import assign_folds, find_duplicates
 from pipeline.data.preprocessing import preprocess
 from pipeline.data.transforms import TRANSFORMS
-from pipeline.files import atomic_path, read_json, write_json
+from pipeline.files import atomic_path, write_json
 from pipeline.plots import bars, tiles
 from pipeline.training.augmentation import WarpLimits, apply_warps, draw_warps
 
@@ -22,7 +22,7 @@ PREVIEW_WARPS = 9
 def main() -> None:
     """Entry point of the stage."""
     settings = params.load()
-    provenance = Provenance(**read_json(stages.RAW / "provenance.json"))
+    provenance = dataset.read_provenance(stages.RAW / "provenance.json")
     training, test, summary = prepare(stages.RAW, settings, provenance)
     dataset.save(stages.TRAIN, training)
     dataset.save(stages.TEST, test)

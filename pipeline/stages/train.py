@@ -50,8 +50,8 @@ def main() -> None:
         with suppress(PipelineError, OSError):  # its own stage will say what is wrong
             train_ahead(others)
         return
-    waiting = 1 + sum(not task.is_current for task in others)
-    helpers, threads = share_processors(parallel.count_processors(), waiting, settings)
+    waiting = 0 if tasks[name].is_done else sum(not task.is_done for task in others)
+    helpers, threads = share_processors(parallel.count_processors(), 1 + waiting, settings)
     use_threads(threads)
     command = ["-m", "pipeline.stages.train", name, "--ahead", "--threads", str(threads)]
     with parallel.helper_processes(command, helpers, print_line=progress.print_line):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pipeline.data.dataset import Provenance
+from pipeline.data import dataset
 from pipeline.errors import KaggleError, SubmissionError
 from pipeline.files import atomic_path, read_json, sha256
 from pipeline.kaggle.client import Client, OutcomeUnknownError
@@ -81,7 +81,7 @@ def check(path: Path, provenance: Path) -> SubmissionRecord:
             "expected the two as dvc repro writes them, so that the log can tell what was sent. "
             "Run: dvc repro"
         )
-    in_use = Provenance(**read_json(provenance))
+    in_use = dataset.read_provenance(provenance)
     if record.provenance != in_use:
         raise SubmissionError(
             f"{path} was made from {record.provenance}, but the data in use is {in_use}: expected "

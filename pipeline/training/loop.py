@@ -151,10 +151,10 @@ class _Run:
         state, recipe, epoch = self.state, self.recipe, len(self.state.history) + 1
         monitored = "val_loss" if self.validation is not None else "loss"
         if not np.isfinite([row["loss"], row[monitored]]).all():
+            validated = f" and {row[monitored]} on the validation set" if self.validation else ""
             raise PipelineError(
-                f"Training diverged in epoch {epoch}: the loss is {row['loss']} on training images "
-                f"and {row[monitored]} on the validation set, expected finite numbers. Lower "
-                "train.learning_rate in params.yaml."
+                f"Training diverged in epoch {epoch}: the loss is {row['loss']} on training images"
+                f"{validated}, expected finite numbers. Lower train.learning_rate in params.yaml."
             )
         state.weights = self.step.model.get_weights()
         state.optimizer = [np.array(variable) for variable in self.step.optimizer.variables]

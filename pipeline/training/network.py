@@ -103,7 +103,7 @@ def fit_ahead(tasks: Sequence[Task], data: TrainingDigits, build: Build) -> None
     """Fit networks, as far as no other process does, and leave them as finished states."""
     for task in tasks:
         with suppress(Timeout), FileLock(task.lock, timeout=0):
-            if not (TrainingState.load(task.state).finished or task.is_current):
+            if not task.is_done:
                 fit(task, data, build)
 
 

@@ -15,6 +15,7 @@ from pipeline.networks.record import Conditions, read_record
 from pipeline.params import Member, Params
 from pipeline.training.augmentation import WarpLimits
 from pipeline.training.recipe import Recipe
+from pipeline.training.state import TrainingState
 
 SHARED_CODE = (
     "architectures/_blocks.py",
@@ -75,6 +76,11 @@ class Task:
             return False
         return trained.ask_for_the_same(self.conditions)
 
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to fit: the network is current, or its finished state waits."""
+        return TrainingState.load(self.state).finished or self.is_current
+
     def discard_states(self, *, keep_current: bool) -> None:
         """Delete what earlier runs left to be continued.
 
@@ -82,10 +88,8 @@ class Task:
             keep_current: keep the state of these conditions. If DVC was ended before it noted the
                 finished run, the next one needs it.
         """
-        unfinished = self.states.glob(
-            f".{self.name}.*.partial.npz"
-        )  # of processes that were killed
-        for path in (*self.states.glob(f"{self.name}.*.npz"), *unfinished):
+        of_killed_processes = self.states.glob(f".{self.name}.*.partial.npz")
+        for path in (*self.states.glob(f"{self.name}.*.npz"), *of_killed_processes):
             if not (keep_current and path == self.state):
                 path.unlink()
 

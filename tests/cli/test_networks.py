@@ -21,7 +21,7 @@ def test_check_accepts_a_whole_submission(
 ) -> None:
     submission.write(Path("mine.csv"), np.zeros(TEST_ROWS, dtype=np.uint8))
     assert digits(monkeypatch, "check", "mine.csv") == 0
-    assert "mine.csv: 28,000 rows, ready to be submitted" in capsys.readouterr().out
+    assert "mine.csv: 28,000 rows, in the form that Kaggle accepts" in capsys.readouterr().out
 
 
 def test_check_explains_what_is_wrong(

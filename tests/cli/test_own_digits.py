@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from pipeline import cli, stages
-from pipeline.cli import own_digits
+from pipeline.cli import readings
 from pipeline.data import dataset, tables
 from pipeline.data.dataset import Images, Provenance, TrainingDigits
 from pipeline.ensemble.onnx import ExportRecord
@@ -320,20 +320,20 @@ def test_test_table_has_image_ids_and_may_differ_from_the_submission(
 def test_long_table_is_summarized_and_written_whole(
     project: Path, predict: Predict, drawings: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(own_digits, "_MANY", 25)
+    monkeypatch.setattr(readings, "_MANY", 25)
     tables.write(project / "test.csv", drawings, None)
     output, _ = predict("test.csv")
     counts = {line.split()[0]: line.split()[1] for line in output.splitlines()[2:12]}
     assert counts == {str(digit): "3" for digit in range(10)}
     assert len(re.findall("test.csv ImageId", output)) == 20
-    assert "10 that are more sure are not listed (--csv lists all)" in output
+    assert "10 others are not listed (--csv lists all)" in output
     assert len(csv_rows(predict("--csv", "test.csv")[0])) == 30
 
 
 def test_many_errors_are_not_all_listed(
     project: Path, predict: Predict, drawings: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(own_digits, "_MANY", 25)
+    monkeypatch.setattr(readings, "_MANY", 25)
     tables.write(project / "train.csv", drawings, (LABELS + 1) % 10)
     output, _ = predict("train.csv")
     assert len(re.findall("train.csv row", output)) == 20

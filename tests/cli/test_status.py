@@ -113,6 +113,10 @@ def test_network_that_is_new_or_defined_differently_is_out_of_date(
     changes = status(monkeypatch, capsys)["outdated"][f"train@{MEMBER}"]
     assert changes == ["network small changed"]
 
+    set_params(in_project, ("small: {architecture: deep_cnn", "small: {architecture: deep_cn"))
+    (problem,) = status(monkeypatch, capsys)["outdated"]["source"]
+    assert "unknown architecture 'deep_cn' (did you mean 'deep_cnn'?)" in problem
+
 
 def test_nothing_has_run_in_a_fresh_clone(
     in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -99,6 +99,6 @@ def test_path_is_shown_as_it_is(run_digits: Digits) -> None:
     submission.write(path, np.zeros(TEST_ROWS, dtype=np.uint8))
     assert run_digits("check", str(path)) == (
         0,
-        f"{path}: 28,000 rows, ready to be submitted\n",
+        f"{path}: 28,000 rows, in the form that Kaggle accepts\n",
         "",
     )

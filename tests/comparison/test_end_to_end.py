@@ -4,6 +4,7 @@ import re
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -98,11 +99,11 @@ def kill_during(folder: Path, line: str) -> None:
             printed.append(process.stdout.readline())
             assert printed[-1], printed
     finally:
-        left = [process, *process.children(recursive=True)] if process.is_running() else []
-        for each in left:
-            each.send_signal(signal.SIGKILL)
-        psutil.wait_procs(left)
-        process.stdout.close()
+        started = process.children(recursive=True)
+        for each in (process, *started):
+            with suppress(psutil.NoSuchProcess):
+                each.send_signal(signal.SIGKILL)
+        process.communicate()  # until all that could write to it are dead
 
 
 def test_main_project_never_names_the_comparison(tmp_path: Path) -> None:

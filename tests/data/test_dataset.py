@@ -1,6 +1,7 @@
 """The npz files between the stages."""
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from pipeline.data import dataset
 from pipeline.data.dataset import Provenance, TrainingDigits, UnlabelledDigits
 from pipeline.errors import ArtifactError
+from pipeline.files import write_json
 
 
 def test_training_digits_come_back(tmp_path: Path, training_digits: TrainingDigits) -> None:
@@ -105,3 +107,17 @@ def test_pickles_are_never_loaded(tmp_path: Path) -> None:
     pickled: dict[str, Any] = {name: np.array([{}], dtype=object) for name in names}
     np.savez(tmp_path / "test.npz", **pickled)
     assert_damaged(tmp_path / "test.npz")
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"sample": 1}', '{"sample": true, "train": "a"}'])
+def test_damaged_provenance_names_what_brings_it_back(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "provenance.json"
+    path.write_text(content)
+    with pytest.raises(ArtifactError, match="is damaged: expected sample.*dvc checkout --force"):
+        dataset.read_provenance(path)
+
+
+def test_provenance_comes_back(tmp_path: Path) -> None:
+    provenance = Provenance(False, "c" * 64, "d" * 64)
+    write_json(tmp_path / "provenance.json", asdict(provenance))
+    assert dataset.read_provenance(tmp_path / "provenance.json") == provenance

@@ -1,0 +1,206 @@
+"""Where the project stands: its data, networks, score and submission, and what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline import stages
+from pipeline.project import FOLDER
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+    from pipeline.submissions.log import Entry
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data in use.
+
+    Attributes:
+        source: where it came from: a path, ``Kaggle`` or ``the embedded sample``.
+        sample: whether it is the embedded sample.
+        training_images: how many are labelled; None before they were read.
+        test_images: how many are to be labelled; None before they were read.
+    """
+
+    source: str
+    sample: bool
+    training_images: int | None
+    test_images: int | None
+
+
+@dataclass(frozen=True)
+class Score:
+    """The out-of-fold accuracy of exactly the networks that params.yaml lists.
+
+    Attributes:
+        accuracy: a share.
+        accuracy_low: where its 95 % interval begins.
+        accuracy_high: where it ends.
+        errors: how many images are misclassified.
+        images: how many were evaluated.
+    """
+
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    errors: int
+    images: int
+
+
+@dataclass(frozen=True)
+class Next:
+    """What to do next.
+
+    Attributes:
+        command: to type.
+        reason: why.
+    """
+
+    command: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where the project stands.
+
+    Attributes:
+        data: in use; None before the first run.
+        trained: members of params.yaml whose networks are there.
+        untrained: the others.
+        score: None where there is none of these networks.
+        no_score_because: why there is none; empty if there is one.
+        submission_sha256: of ``submissions/submission.csv``; None if it is not there.
+        submission_uploaded: whether that very file was sent to Kaggle.
+        last_upload: the last line of ``submissions/log.csv``.
+        outdated: for each stage that `dvc repro` would run first, what changed; None if DVC could
+            not tell.
+        dvc_error: why it could not.
+        next: what to do.
+    """
+
+    data: Data | None
+    trained: list[str]
+    untrained: list[str]
+    score: Score | None
+    no_score_because: str
+    submission_sha256: str | None
+    submission_uploaded: bool
+    last_upload: Entry | None
+    outdated: dict[str, list[str]] | None
+    dvc_error: str
+    next: Next
+
+
+def collect(settings: Params) -> Status:
+    """Find out where the project stands.
+
+    Raises:
+        ArtifactError: a file that tells is damaged.
+    """
+    from pipeline.cli.outdated import find_outdated
+    from pipeline.errors import DvcBusyError, DvcError
+    from pipeline.files import sha256
+    from pipeline.submissions import log as submission_log
+
+    data = _read_data()
+    names = [member.name for member in settings.members()]
+    trained = [name for name in names if (stages.MODELS / name / "model.keras").exists()]
+    score, no_score_because = read_score(settings)
+    digest = sha256(stages.SUBMISSION) if stages.SUBMISSION.exists() else None
+    uploads = submission_log.read(stages.SUBMISSION.with_name("log.csv"))
+    outdated, dvc_error, busy = None, "", False
+    try:
+        outdated = find_outdated(settings)
+    except DvcError as error:
+        dvc_error, busy = str(error), isinstance(error, DvcBusyError)
+    uploaded = submission_log.find(uploads, digest) if digest else None
+    return Status(
+        data=data,
+        trained=trained,
+        untrained=[name for name in names if name not in trained],
+        score=score,
+        no_score_because=no_score_because,
+        submission_sha256=digest,
+        submission_uploaded=uploaded is not None,
+        last_upload=uploads[-1] if uploads else None,
+        outdated=outdated,
+        dvc_error=dvc_error,
+        next=_decide_next(settings, data, outdated, uploaded, busy=busy),
+    )
+
+
+def _read_data() -> Data | None:
+    from pipeline.data.sources import decision
+    from pipeline.data.sources.decision import ArchiveSource, SampleSource
+    from pipeline.files import read_json
+
+    if not stages.SOURCE.exists():
+        return None
+    decided = decision.read(stages.SOURCE)
+    sample = isinstance(decided, SampleSource)
+    source = "the embedded sample" if sample else "Kaggle"
+    if isinstance(decided, ArchiveSource):
+        source = str(FOLDER / decided.path)
+    summary = stages.DATA_REPORT / "summary.json"
+    counts = read_json(summary) if summary.exists() else None
+    if counts is None or counts["sample"] != sample:
+        return Data(source, sample, None, None)
+    return Data(source, sample, counts["training_images"], counts["test_images"])
+
+
+def read_score(settings: Params) -> tuple[Score | None, str]:
+    """The score, or why there is none: it must be of the very networks that are listed and there.
+
+    ``metrics.json`` may be of other networks: it is committed, and survives a failed run.
+    """
+    from pipeline.files import read_json, sha256
+
+    path = stages.EVALUATION / "metrics.json"
+    if not path.exists():
+        return None, "nothing was evaluated yet"
+    content = read_json(path)
+    evaluated = content.get("members")
+    models = {
+        member.name: stages.MODELS / member.name / "model.keras"
+        for member in settings.evaluated_members()
+    }
+    absent = [name for name, model in models.items() if not model.exists()]
+    if evaluated is None or set(evaluated) != set(models):
+        return None, f"{path} is of other networks than params.yaml lists"
+    if absent:
+        return None, f"{path} is of networks that are not here: {', '.join(absent)}"
+    if evaluated != {name: sha256(model) for name, model in models.items()}:
+        return None, f"{path} is of earlier weights of these networks"
+    names = ("accuracy", "accuracy_low", "accuracy_high", "errors")
+    return Score(**{name: content[name] for name in names}, images=content["n"]), ""
+
+
+def _decide_next(
+    settings: Params,
+    data: Data | None,
+    outdated: dict[str, list[str]] | None,
+    uploaded: Entry | None,
+    *,
+    busy: bool,
+) -> Next:
+    from pipeline.submissions import log as submission_log
+
+    if busy:
+        return Next("digits", "when DVC is done")
+    if outdated is None:
+        return Next("dvc status", "DVC says what hinders it")
+    if data is None:
+        return Next("dvc repro", "runs the pipeline")
+    if outdated:
+        return Next("dvc repro", "runs what is out of date")
+    if data.sample and settings.source.kind != "sample":
+        archive = FOLDER / "data/digit-recognizer.zip"
+        return Next("dvc repro", f"after you put the competition's archive at {archive}")
+    if not data.sample and uploaded is None:
+        return Next('digits submit -m "what was tried"', "sends the submission to Kaggle")
+    if uploaded is not None and uploaded.status == submission_log.PENDING:
+        return Next("digits scores", "asks Kaggle for the score")
+    return Next("digits open", "shows the report")

@@ -1,0 +1,59 @@
+"""``digits`` runs the code of the project in which one stands, whatever else is called pipeline."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+DIGITS = Path(sys.executable).parent / "digits"
+
+
+def digits(folder: Path, **variables: str) -> tuple[str, str]:
+    """What ``digits --version`` prints to standard output and standard error."""
+    done = subprocess.run(
+        [DIGITS, "--version"],
+        cwd=folder,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("name", ["pipeline.py", "pipeline/__init__.py", "pipeline/notes.txt"])
+@pytest.mark.parametrize("folder", ["here", "elsewhere"])
+def test_namesake_is_named_and_passed_over(tmp_path: Path, name: str, folder: str) -> None:
+    path = tmp_path / "theirs" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("raise RuntimeError('not this one')")
+    place = ROOT if folder == "here" else tmp_path
+    shown, told = digits(place, PYTHONPATH=str(tmp_path / "theirs"))
+    assert shown.startswith("digits ")
+    shadow = path.parent if path.suffix == ".txt" else path
+    assert told == (
+        f"note: {shadow} is another module named pipeline. digits passes it over and runs the code "
+        f"of {ROOT}.\n"
+    )
+
+
+def test_copy_runs_its_own_code(tmp_path: Path) -> None:
+    """With the original's environment, as ``cp -r`` leaves it."""
+    (tmp_path / "copy/pipeline/cli").mkdir(parents=True)
+    for name in ("dvc.yaml", "params.yaml", "pipeline/__init__.py"):
+        (tmp_path / "copy" / name).touch()
+    (tmp_path / "copy/pipeline/cli/__init__.py").write_text("def main(): print('of the copy')")
+    for place in ("copy", "copy/pipeline"):
+        assert digits(tmp_path / place) == ("of the copy\n", "")
+
+
+@pytest.mark.parametrize("place", [".", "tests", "/"])
+def test_the_usual_is_silent(place: str) -> None:
+    shown, told = digits(ROOT / place)
+    assert shown.startswith("digits ")
+    assert told == ""
