@@ -29,8 +29,9 @@ the other."""
 _NARROW, _LONGER = 0.4, 1.2
 """What is so narrow for its height is a 1, the base of which is no longer than that."""
 
-_LEFT, _OVERHANG_OF_2 = 0.3, 0.27
-"""A 2 meets its base on the left, and that reaches no further past the rest of it."""
+_LEFT, _OVERHANG_OF_2, _FAR_LONGER = 0.3, 0.27, 1.5
+"""A 2 meets its base on the left, and that reaches no further past the rest of it, unless it is a
+line of so many times the digit's height."""
 
 _LOW = 0.7
 """How far down the digit a line under it is, or one that it is written on."""
@@ -104,9 +105,16 @@ def _find_line(part: Mask) -> Touching | None:
     if wide < _NARROW * down:  # a 1, which may have a base
         return Touching(line) if width >= _LONGER * down else None
     meets = _meets_at(rest, level, thickness)
-    is_2 = meets is not None and meets - digit[1].start < _LEFT * wide
-    overhang = _OVERHANG_OF_2 if is_2 else _OVERHANG
+    is_2 = meets is not None and meets - digit[1].start < _LEFT * wide and not _has_loop(rest)
+    overhang = _OVERHANG_OF_2 if is_2 and width < _FAR_LONGER * down else _OVERHANG
     return Touching(line) if shorter >= overhang * width and width >= _LONG * down else None
+
+
+def _has_loop(mask: Mask) -> bool:
+    grounds, _ = cv2.connectedComponents(
+        np.pad(~mask, 1, constant_values=True).view(np.uint8), connectivity=4
+    )
+    return bool(grounds > 2)
 
 
 def _meets_at(rest: Mask, level: NDArray[np.float64], thickness: float) -> float | None:
