@@ -43,13 +43,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=__doc__)
     parser.add_argument("architectures", nargs="*", default=["deep_pooled_cnn"])
     parser.add_argument("--onednn", action="store_true", help="compare oneDNN off and on")
+    parser.add_argument("--isa", default="DEFAULT", help="with --onednn: its highest, say AVX2")
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.architectures) - set(ARCHITECTURES))
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(ARCHITECTURES)}")
     if arguments.onednn:
         for name in arguments.architectures:
-            compare_onednn(name)
+            compare_onednn(name, arguments.isa)
         return
     prepare_process()
     for name in arguments.architectures:
@@ -78,11 +79,12 @@ def compare_with_product(name: str) -> None:
     )
 
 
-def compare_onednn(name: str) -> None:
+def compare_onednn(name: str, isa: str) -> None:
     """Print the images per second of each way to compute, and the ratio to the first way."""
-    ways = [(onednn, dtype) for onednn in (False, True) for dtype in DTYPES]
+    dtypes = DTYPES if isa == "DEFAULT" else DTYPES[:1]  # lower ones have no bfloat16
+    ways = [(onednn, dtype) for onednn in (False, True) for dtype in dtypes]
     with ExitStack() as stack:
-        trainers = [stack.enter_context(start(name, onednn, dtype)) for onednn, dtype in ways]
+        trainers = [stack.enter_context(start(name, isa, onednn, dtype)) for onednn, dtype in ways]
         for trainer in trainers:
             take_turn(trainer)  # traces the step
         seconds = np.array([[take_turn(each) for each in trainers] for _ in range(TURNS)])
@@ -95,10 +97,10 @@ def compare_onednn(name: str) -> None:
         )
 
 
-def start(name: str, onednn: bool, dtype: ComputeDtype) -> subprocess.Popen[str]:
+def start(name: str, isa: str, onednn: bool, dtype: ComputeDtype) -> subprocess.Popen[str]:
     """A process of `benchmarks.trainer`."""
     return subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.trainer", name, dtype, "on" if onednn else "off"],
+        [sys.executable, "-m", "benchmarks.trainer", name, dtype, "on" if onednn else "off", isa],
         env=os.environ | {"TF_ENABLE_ONEDNN_OPTS": str(int(onednn)), "TF_CPP_MIN_LOG_LEVEL": "3"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

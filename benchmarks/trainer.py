@@ -5,6 +5,7 @@ Here it is imported first, so that ``TF_ENABLE_ONEDNN_OPTS`` decides as the proc
 """
 
 import argparse
+import os
 import sys
 
 from tensorflow.python.util import _pywrap_util_port
@@ -19,7 +20,9 @@ def main() -> None:
     parser.add_argument("architecture")
     parser.add_argument("dtype", choices=DTYPES)
     parser.add_argument("onednn", choices=["off", "on"], help="as the environment says; checked")
+    parser.add_argument("isa", help="the highest that oneDNN uses, such as AVX2, or DEFAULT")
     arguments = parser.parse_args()
+    os.environ["ONEDNN_MAX_CPU_ISA"] = arguments.isa  # which the package has removed
     if _pywrap_util_port.IsMklEnabled() is not (arguments.onednn == "on"):
         parser.error(f"TensorFlow's oneDNN is not {arguments.onednn}: set TF_ENABLE_ONEDNN_OPTS")
     prepare_process()

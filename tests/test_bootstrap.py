@@ -82,7 +82,10 @@ Make = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def make(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """Runs make in a folder, with packages from `wheels` alone and hostile variables."""
+    """Runs make in a folder, with packages from `wheels` alone and hostile variables.
+
+    Those of a make that runs the tests would have it print more.
+    """
     home = tmp_path_factory.mktemp("home")
     foreign = tmp_path_factory.mktemp("foreign")
     (foreign / "setuptools").mkdir()
@@ -94,7 +97,7 @@ def make(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
         done = subprocess.run(
             ["make", *(arguments or ["runtime"]), f"PYTHON={sys.executable}"],
             cwd=folder,
-            env=os.environ
+            env={name: each for name, each in os.environ.items() if not name.startswith("MAKE")}
             | {
                 "HOME": str(home),
                 "PIP_FIND_LINKS": str(wheels),

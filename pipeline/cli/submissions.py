@@ -105,5 +105,5 @@ def _show_uploads(entries: list[Entry]) -> None:
         }
         for entry in entries
     ]
-    title = f"{len(rows)} uploads; all that is known: {_paths().log}"
+    title = f"{len(rows)} upload{'s' if len(rows) > 1 else ''}; all that is known: {_paths().log}"
     print_table(rows, title, text=["file", "message"])

@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 from pipeline.handwriting.components import Components
 from pipeline.handwriting.planes import Box, Mask, extent, measure_depth, span
 
-_SMALLEST_INSIDE, _FLATTEST = 0.2, 0.75
-"""What is enclosed may be a digit if its height is this share of what encloses it, and that of its
-width. A 6 may enclose a piece of itself."""
+_SMALLEST_INSIDE, _FLATTEST, _RATHER_FLAT = 0.2, 0.4, 0.75
+"""What is enclosed may be a digit if its height is these shares of what encloses it, and of its own
+width."""
+
+_CLEARANCE = 0.05
+"""If it is rather flat, it must stay so far away from what encloses it, as a share of that: a 6 may
+enclose a piece of itself."""
 
 _DIRECTIONS = 72
 
@@ -22,18 +26,19 @@ _ENCLOSED_FROM, _ENCLOSED_AT_EDGE_FROM = 0.8, 0.55
 """Share of the directions in which a ring is met from within. At the picture's edge, which may have
 cut it, fewer do."""
 
-_FEWEST_PIECES, _LONGEST_PIECE = 4, 0.5
-"""So many dashes, dots or corners surround a digit, none longer than this share of them all."""
+_FEWEST_PIECES = 4
+"""So many dashes, dots or corners surround a digit."""
 
 _OFF_HULL = 0.12
-"""How far from the convex hull of everything such pieces reach, as a share of its shorter side."""
+"""How far from the convex hull of everything such pieces reach, as a share of its shorter side,
+besides their own width."""
 
 _WIDEST_GAP_DEGREES = 150
 
 
 def find_enclosing(components: Components, numbers: Sequence[int]) -> set[int]:
     """The rings and boxes, whole or in pieces, around what may be a digit."""
-    rings = set(_find_rings(components, numbers))
+    rings = set(_find_rings(components, numbers)) | _find_cut_ring(components, numbers)
     rest = [number for number in numbers if number not in rings]
     return rings | _find_pieces(components, rest)
 
@@ -48,6 +53,7 @@ def _find_rings(components: Components, numbers: Sequence[int]) -> Iterator[int]
             if number != outer
             and _may_be_digit(components.boxes[number], least)
             and _is_within(components.boxes[number], box)
+            and _is_clear(components, number, outer)
         ]
         if inside:
             centre = _centre(components.boxes[components.heaviest(inside)])
@@ -56,9 +62,34 @@ def _find_rings(components: Components, numbers: Sequence[int]) -> Iterator[int]
                 yield outer
 
 
+def _find_cut_ring(components: Components, numbers: Sequence[int]) -> set[int]:
+    """What is left of a ring that the picture's edge has cut in pieces."""
+    pieces = [number for number in numbers if number in components.touching]
+    inner = [number for number in numbers if number not in components.touching]
+    if len(pieces) < 2 or not inner:
+        return set()
+    main = components.boxes[components.heaviest(inner)]
+    box = span(components.mask(pieces))
+    if not (_may_be_digit(main, _SMALLEST_INSIDE * max(extent(box))) and _is_within(main, box)):
+        return set()
+    seen = _share_seen(_centre(main), components.mask(pieces)[box], box)
+    return set(pieces) if seen >= _ENCLOSED_AT_EDGE_FROM else set()
+
+
 def _may_be_digit(box: Box, least: float) -> bool:
     height, width = extent(box)
-    return height >= max(least, _FLATTEST * width)
+    return height >= max(_FLATTEST * width, least * min(1, height / (_RATHER_FLAT * width)))
+
+
+def _is_clear(components: Components, inner: int, outer: int) -> bool:
+    """Whether a component keeps away from the one around it, or is too tall for a piece of it."""
+    height, width = extent(components.boxes[inner])
+    if height >= _RATHER_FLAT * width:
+        return True
+    box = components.boxes[outer]
+    away = measure_depth(~components.part(outer))
+    part = components.mask([inner])[box]
+    return bool(away[part].min() >= _CLEARANCE * max(extent(box)))
 
 
 def _is_within(inner: Box, outer: Box) -> bool:
@@ -89,12 +120,11 @@ def _find_pieces(components: Components, numbers: Sequence[int]) -> set[int]:
     filled = cv2.fillConvexPoly(np.zeros_like(mask), hull, 1).view(bool)
     depth = measure_depth(filled)[1:-1, 1:-1]
     narrow, wide = sorted(extent(span(filled)))
-    outer = {
-        number
-        for number in numbers
-        if max(extent(components.boxes[number])) <= _LONGEST_PIECE * wide
-        and depth[components.boxes[number]][components.part(number)].max() <= _OFF_HULL * narrow
-    }
+    outer = set()
+    for number in numbers:
+        box, part = components.boxes[number], components.part(number)
+        if depth[box][part].max() <= _OFF_HULL * narrow + part.sum() / sum(part.shape):
+            outer.add(number)
     inner = [number for number in numbers if number not in outer]
     if len(outer) < _FEWEST_PIECES or not inner:
         return set()
