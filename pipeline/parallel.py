@@ -108,8 +108,10 @@ def helper_processes(
 
 
 def _relay(helper: subprocess.Popen[str], print_line: Callable[[str], None]) -> None:
-    for line in helper.stdout or ():
-        print_line(line.rstrip())
+    if helper.stdout:
+        with helper.stdout as lines:
+            for line in lines:
+                print_line(line.rstrip())
 
 
 def end_with_helped() -> None:

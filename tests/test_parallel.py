@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from pipeline import parallel
-from pipeline.parallel import count_processors
+from pipeline.parallel import count_processors, helper_processes
 from tests.conftest import ROOT
 from tests.kaggle_server import wait_until
 from tests.parallel_calls import square, square_or_die
@@ -160,3 +160,11 @@ def test_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     for worker in alive:
         worker.kill()
     assert not alive
+
+
+def test_lines_of_helpers_arrive_whole_on_any_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    lines: list[str] = []
+    with helper_processes(["-c", r"print('loss \u2193 \xfc')"], 1, print_line=lines.append):
+        pass
+    assert lines == ["loss ↓ ü"]

@@ -19,6 +19,7 @@ from pipeline.errors import (
     KaggleError,
     ParamsError,
     PipelineError,
+    ProjectError,
     SourceError,
     TableError,
 )
@@ -357,3 +358,11 @@ def test_nothing_heavy_is_imported(project: Path) -> None:
     heavy = {"keras", "tensorflow", "pandas", "sklearn", "scipy", "matplotlib", "kaggle", "dvc"}
     heavy |= {"requests", "tenacity", "PIL", "onnxruntime"}
     assert modules_after("import pipeline.stages.source") & heavy == set()
+
+
+def test_linked_folder_is_refused_before_anything_is_written(in_folder: Path) -> None:
+    (in_folder / ".git").mkdir()
+    (in_folder / "models").symlink_to(in_folder.parent)
+    with pytest.raises(ProjectError, match="^models is a symbolic link to .*Nothing was run"):
+        source.main()
+    assert not list((in_folder / "data").iterdir())
