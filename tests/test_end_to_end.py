@@ -108,6 +108,11 @@ def test_colours_and_messages_retrain_nothing(project: Path) -> None:
     assert "pipeline/training" in run(project, "dvc", "status", STAGE)
 
 
+def test_number_of_epochs_on_the_sample_trains_again(project: Path) -> None:
+    set_params(project, ("sample_epochs: 8", "sample_epochs: 7"))
+    assert STAGE in plan(project)
+
+
 def test_new_member_trains_only_itself(project: Path) -> None:
     set_params(project, ("seeds: [0]", "seeds: [0, 1]"))
     planned = stages_run(run(project, "dvc", "repro", "--dry"))

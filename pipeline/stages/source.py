@@ -16,6 +16,7 @@ from pipeline.errors import SourceError
 from pipeline.files import read_json, sha256, write_json
 from pipeline.kaggle import credentials
 from pipeline.networks.definition import check_network, describe_network
+from pipeline.wording import counted
 
 SEARCHED = [
     Path("data"),
@@ -26,17 +27,27 @@ SEARCHED = [
 def main(attached: Path = search.ATTACHED) -> None:
     """Entry point of the stage."""
     environment.check_folders()
-    settings = params.load()
-    write_networks(settings.networks)
+    settings = params.load_file()
+    check_networks(settings.networks)
     check_raw_folder(stages.RAW)
     source = decide(settings.source, read_earlier(), attached)
+    on_sample = isinstance(source, SampleSource)
+    write_networks(settings.networks, settings.source.sample_epochs if on_sample else None)
     if not stages.SOURCE.exists() or source != decision.read(stages.SOURCE):
         decision.write(stages.SOURCE, source)
-    print(f"data source: {describe(source)}")
+    print(f"data source: {describe(source)}{describe_epochs(settings) if on_sample else ''}")
     if former := describe_former_models():
         print(former)
-    if isinstance(source, SampleSource):
+    if on_sample:
         print(stages.SAMPLE_NOTICE, file=sys.stderr)
+
+
+def describe_epochs(settings: params.Params) -> str:
+    """That training on the sample is shorter, if it is."""
+    epochs, usual = settings.source.sample_epochs, settings.train.max_epochs
+    if epochs >= usual:
+        return ""
+    return f"; it gets {counted(epochs, 'epoch')} (source.sample_epochs), other data up to {usual}"
 
 
 def read_earlier() -> DataSource | None:
@@ -51,16 +62,27 @@ def read_earlier() -> DataSource | None:
     return None
 
 
-def write_networks(networks: Mapping[str, params.Network]) -> None:
-    """Check every network, and describe each in ``data/networks/``, where DVC sees it change.
+def check_networks(networks: Mapping[str, params.Network]) -> None:
+    """Check that every network's architecture and transforms exist.
 
     Raises:
-        ParamsError: an architecture or a transform does not exist; nothing was written.
+        ParamsError: one does not.
     """
     for name, network in networks.items():
         check_network(name, network)
+
+
+def write_networks(
+    networks: Mapping[str, params.Network], sample_epochs: int | None = None
+) -> None:
+    """Describe each network in ``data/networks/``, where DVC sees it change.
+
+    Args:
+        networks: by name, checked.
+        sample_epochs: of params.yaml, where the data is the sample.
+    """
     described = {
-        stages.NETWORKS / f"{name}.json": describe_network(network)
+        stages.NETWORKS / f"{name}.json": describe_network(network, sample_epochs)
         for name, network in networks.items()
     }
     for path, description in described.items():
