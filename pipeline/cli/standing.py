@@ -163,13 +163,13 @@ def read_score(settings: Params) -> tuple[Score | None, str]:
     if not path.exists():
         return None, "nothing was evaluated yet"
     content = read_json(path)
-    evaluated = content.get("members")
+    evaluated = dict(content.get("members", []))
     models = {
         member.name: stages.MODELS / member.name / "model.keras"
         for member in settings.evaluated_members()
     }
     absent = [name for name, model in models.items() if not model.exists()]
-    if evaluated is None or set(evaluated) != set(models):
+    if set(evaluated) != set(models):
         return None, f"{path} is of other networks than params.yaml lists"
     if absent:
         return None, f"{path} is of networks that are not here: {', '.join(absent)}"

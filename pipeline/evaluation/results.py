@@ -47,8 +47,9 @@ class Metrics:
         suspected_label_errors: see `label_errors.suspect_labels`.
         near_duplicates_across_folds: pairs of nearly equal images in different folds.
         evaluated_near_duplicates: held-out images in such a pair.
-        predictions_sha256: of ``out_of_fold.npz``, which all of this follows from.
-        members: SHA-256 of each evaluated member's model, by the member's name.
+        predictions: the file that all of this follows from, and its SHA-256. This and the next are
+            lists of pairs, which DVC does not take for figures to show.
+        members: each evaluated member, and the SHA-256 of its model.
     """
 
     accuracy: float
@@ -73,8 +74,8 @@ class Metrics:
     suspected_label_errors: int
     near_duplicates_across_folds: int
     evaluated_near_duplicates: int
-    predictions_sha256: str
-    members: dict[str, str]
+    predictions: list[tuple[str, str]]
+    members: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -152,8 +153,8 @@ def evaluate(
         evaluated_near_duplicates=len(
             np.intersect1d(across[["first", "second"]], predictions.rows)
         ),
-        predictions_sha256=predictions_sha256,
-        members=predictions.members,
+        predictions=[("out_of_fold.npz", predictions_sha256)],
+        members=list(predictions.members.items()),
     )
     tables = {
         "calibration": calibration.compare_calibration(

@@ -25,6 +25,7 @@ from pipeline.networks.trained import load_model, load_network
 from pipeline.parallel import count_processors
 from pipeline.params import Evaluate, Fold, Member, Neighbours, Params
 from pipeline.plots import diagrams, evaluation
+from pipeline.wording import counted
 
 FOLDER = stages.EVALUATION
 Scores = dict[Member, dict[str, float]]
@@ -35,7 +36,7 @@ def main() -> None:
     use_threads(count_processors())
     summary = evaluate_members(params.load())
     print(
-        f"{summary.errors} errors in {summary.n:,} held-out images: accuracy "
+        f"{counted(summary.errors, 'error')} in {counted(summary.n, 'held-out image')}: accuracy "
         f"{summary.accuracy:.2%} (95 % interval {summary.accuracy_low:.2%} to "
         f"{summary.accuracy_high:.2%}). Per digit: digits errors"
     )

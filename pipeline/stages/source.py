@@ -101,8 +101,8 @@ def describe_former_models() -> str | None:
     if not former:
         return None
     return (
-        f"{stages.MODELS}/ holds {len(former)} network(s) of a version before 1.0, which are not "
-        f"used: each network trains once more. Delete {former[0]} when you like."
+        f"{stages.MODELS}/ holds {counted(len(former), 'network')} of a version before 1.0, not "
+        f"used any more: each network trains once more. Delete {former[0]} when you like."
     )
 
 

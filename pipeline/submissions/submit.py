@@ -101,9 +101,14 @@ def find_accuracy(record: SubmissionRecord, metrics: Path) -> float | None:
         if not name.startswith(_FOR_ALL_ROWS)
     }
     match content:
-        case {"accuracy": float(accuracy), "members": dict(evaluated)}:
-            return accuracy if members and members == evaluated else None
-    return None
+        case {"accuracy": float(accuracy), "members": list(evaluated)}:
+            pass
+        case {"accuracy": float(accuracy), "members": dict(former)}:  # as before version 1.1
+            evaluated = [list(pair) for pair in former.items()]
+        case _:
+            return None
+    same = len(evaluated) == len(members) and all([*pair] in evaluated for pair in members.items())
+    return accuracy if members and same else None
 
 
 def wait_for_score(

@@ -67,7 +67,7 @@ def write_metrics(project: Path, *, errors: int, **changes: Any) -> None:
         "errors": errors,
         "n": 288,
         "training_seconds": 90.0,
-        "members": {MEMBER: sha256(model)},
+        "members": [[MEMBER, sha256(model)]],
     }
     write_json(project / METRICS, content | changes)
 
