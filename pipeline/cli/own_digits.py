@@ -31,7 +31,7 @@ def predict(
     pictures: Annotated[
         list[str],
         typer.Argument(
-            metavar="PICTURE…",
+            metavar="PICTURE",
             help="Pictures, folders of them, CSVs in Kaggle's form, or - for one picture from "
             "standard input. Folders named 0 to 9, or an index.csv with the columns path and "
             "label, give the true digits.",
@@ -151,7 +151,10 @@ def _progress(total: int) -> Iterator[Callable[[], object]]:
 
 def draw(
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")
+        int,
+        typer.Option(
+            min=0, max=65535, metavar="PORT", help="Port on this machine; 0 takes a free one."
+        ),
     ] = 8000,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
 ) -> None:

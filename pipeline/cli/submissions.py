@@ -39,7 +39,7 @@ def check(
 def submit(
     file: Annotated[Path, typer.Argument(help="A submission CSV.")] = stages.SUBMISSION,
     message: Annotated[
-        str, typer.Option("--message", "-m", help="What to remember about it.")
+        str, typer.Option("--message", "-m", metavar="TEXT", help="What was tried.")
     ] = "",
 ) -> None:
     """Check a CSV, send it to Kaggle once, log its score."""
