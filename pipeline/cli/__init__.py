@@ -11,10 +11,19 @@ import typer
 from typer.core import TyperGroup
 
 from pipeline import environment, project
-from pipeline.cli import browser, errors, networks, own_digits, runs, status, submissions
+from pipeline.cli import (
+    browser,
+    errors,
+    kaggle,
+    networks,
+    own_digits,
+    runs,
+    status,
+    submissions,
+)
 from pipeline.errors import exit_status
 
-COMMANDS: dict[str, dict[str, Callable[..., object]]] = {
+COMMANDS: dict[str, dict[str, Callable[..., object] | typer.Typer]] = {
     "Results": {
         "status": status.status,
         "errors": errors.errors,
@@ -25,6 +34,7 @@ COMMANDS: dict[str, dict[str, Callable[..., object]]] = {
         "check": submissions.check,
         "submit": submissions.submit,
         "scores": submissions.scores,
+        "kaggle": kaggle.app,
     },
     "Handwriting": {"predict": own_digits.predict, "draw": own_digits.draw},
     "Settings": {
@@ -33,7 +43,7 @@ COMMANDS: dict[str, dict[str, Callable[..., object]]] = {
         "export": networks.export,
     },
 }
-"""The commands by their names, in the groups of the help."""
+"""The commands by their names, in the groups of the help; some have commands of their own."""
 
 
 class _Grouped(TyperGroup):
@@ -58,7 +68,10 @@ app = typer.Typer(
 )
 for _commands in COMMANDS.values():
     for _name, _command in _commands.items():
-        app.command(_name)(_command)
+        if isinstance(_command, typer.Typer):
+            app.add_typer(_command, name=_name)
+        else:
+            app.command(_name)(_command)
 
 
 def _print_version(asked: bool) -> None:
