@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli import kaggle_run
+
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -21,3 +23,6 @@ def wheels(
 ) -> None:
     """Collect every package for a notebook without internet, as a dataset of Kaggle's."""
     raise NotImplementedError(folder)
+
+
+app.command("run")(kaggle_run.run)
