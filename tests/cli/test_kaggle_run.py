@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -244,7 +245,7 @@ def test_missing_output_is_named(
     ],
 )
 def test_output_of_something_else_is_not_submitted(
-    changes: dict[str, object],
+    changes: dict[str, Any],
     message: str,
     run_digits: Digits,
     kaggle: Kaggle,
@@ -308,9 +309,7 @@ def test_killed_process_is_taken_up(
         if step == "CreateSubmission":
             wait_until(lambda: kaggle.submissions)
 
-    killed = kaggle_tls_shell.interrupt(
-        *COMMAND, "--submit", when=reached, by=signal.SIGKILL, **GOOD_KEY
-    )
+    killed = kaggle_tls_shell.kill(*COMMAND, "--submit", when=reached, **GOOD_KEY)
     assert killed.status == -signal.SIGKILL
     kaggle.heal()
 
