@@ -13,7 +13,7 @@ from pipeline import environment, params, stages
 from pipeline.data.sources import archive, decision, search
 from pipeline.data.sources.decision import ArchiveSource, DataSource, KaggleSource, SampleSource
 from pipeline.errors import SourceError
-from pipeline.files import read_json, sha256, write_json
+from pipeline.files import clear_leftovers, read_json, sha256, write_json
 from pipeline.kaggle import credentials
 from pipeline.networks.definition import check_network, describe_network
 
@@ -26,6 +26,9 @@ SEARCHED = [
 def main(attached: Path = search.ATTACHED) -> None:
     """Entry point of the stage."""
     environment.check_folders()
+    clear_leftovers(Path())
+    for folder in environment.OUTPUT_FOLDERS:
+        clear_leftovers(Path(folder), recursive=True)
     settings = params.load()
     write_networks(settings.networks)
     check_raw_folder(stages.RAW)

@@ -206,6 +206,17 @@ def test_folder_that_is_no_project_of_dvc_is_told_so(
     assert found["score"]["errors"] == 2
 
 
+def test_what_a_killed_process_left_makes_nothing_out_of_date(
+    in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = in_project / f"models/.{MEMBER}.9999999999.partial/model.keras"
+    left.parent.mkdir()
+    left.write_text("half of it")
+    (in_project / ".params.9999999999.partial.yaml").write_text("seed: 1")
+    assert status(monkeypatch, capsys)["outdated"] == {}
+    assert run(in_project, "git", "status", "--porcelain") == ""
+
+
 def test_it_works_in_a_subfolder_and_names_files_from_there(recorded_project: Path) -> None:
     folder = recorded_project / "reports/data"
     output = run(folder, "digits")

@@ -53,6 +53,20 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAGGLE_KEY", "secret")
 
 
+def test_what_killed_processes_left_is_removed(project: Path) -> None:
+    left = [
+        ".params.X.partial.yaml",
+        "models/.0-0-a.X.partial",
+        "submissions/sent/.b.X.partial.csv",
+    ]
+    for name in left:
+        path = project / name.replace("X", "9999999999")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half of it")
+    source.main()
+    assert not list(project.rglob("*.partial*"))
+
+
 def put_tables(folder: Path) -> None:
     images = np.zeros((2, 28, 28), dtype=np.uint8)
     tables.write(folder / "train.csv", images, np.zeros(2, dtype=np.uint8))
