@@ -7,7 +7,7 @@ permutation test of Westfall and Young ("Resampling-based multiple testing", 199
 intervals.
 
     python -m benchmarks.slices            # 100 draws of each
-    python -m benchmarks.slices 1000
+    python -m benchmarks.slices 1000 8400  # as many draws, on the first 8,400 images
 """
 
 import sys
@@ -38,7 +38,8 @@ Rule = Callable[[Slices, Errors], NDArray[np.bool_]]
 def main() -> None:
     """Print how often each rule names the planted slice, and any slice without one."""
     draws = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    slices = divide(measure_properties(dataset.load_training(stages.TRAIN).images))
+    size = int(sys.argv[2]) if len(sys.argv) > 2 else None
+    slices = divide(measure_properties(dataset.load_training(stages.TRAIN).images[:size]))
     generator = np.random.default_rng(0)
     planted, where = plant(slices, draws, generator)
     shuffled = generator.permuted(planted, axis=1)
