@@ -33,8 +33,11 @@ MODELS = FOLDER / "models"
 EXPORTED = FOLDER / "exported"
 EVALUATION = FOLDER / "reports/evaluation"
 TEST_REPORT = FOLDER / "reports/test"
+EXPLANATION = FOLDER / "reports/explanation"
+MAP_REPORT = FOLDER / "reports/map"
 SUBMISSION = FOLDER / "submissions/submission.csv"
 REPORT = FOLDER / "reports/report.html"
+MAP = FOLDER / "reports/map.html"
 MODEL_CARD = FOLDER / "reports/model_card.md"
 
 SAMPLE_NOTICE = (

@@ -11,6 +11,7 @@ from pipeline.data import dataset
 from pipeline.data.dataset import NUM_CLASSES
 from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics
+from pipeline.evaluation.examples import SUSPECTED_SHOWN, choose_errors, choose_suspected
 from pipeline.files import missing_artifact, read_json, sha256
 from pipeline.report import Findings, draw_sprite, render, sprite_geometry
 from pipeline.submissions import log as submission_log
@@ -46,7 +47,6 @@ FIGURES = {
 }
 
 COSTLIEST_SHOWN = 10
-SUSPECTED_SHOWN = 120
 PAIRS_SHOWN = 24
 
 COLUMNS = (
@@ -159,13 +159,11 @@ def collect_predictions(tables: dict[str, pd.DataFrame], most_errors: int) -> pd
     """The predictions that the page shows: `COLUMNS` but for sprite, and p_0 to p_9.
 
     The kind tells the gallery: error, low_confidence and typical (both correct), suspected (the
-    label) and test. If not all errors have room, each confusion has its highest loss on the page
-    before any has one more.
+    label) and test.
     """
     errors = tables["errors.csv"]
-    turn = errors.groupby(["true", "predicted"]).cumcount()
-    shown = errors.loc[turn.sort_values(kind="stable").index[:most_errors].sort_values()]
-    suspected = tables["label_errors.csv"][["row"]].head(SUSPECTED_SHOWN).merge(errors, on="row")
+    shown = choose_errors(errors, most_errors)
+    suspected = choose_suspected(errors, tables["label_errors.csv"])
     test = tables["test/low_confidence.csv"].rename(columns={"image_id": "row"})
     predictions = pd.concat(
         [
