@@ -21,13 +21,20 @@ _FEW = 20
 """So many are listed in a terminal if no limit is given."""
 
 
+def _parse_digit(text: str) -> int:
+    if text not in tuple("0123456789"):
+        raise typer.BadParameter(f"expected a digit, 0 to 9, found {text!r}")
+    return int(text)
+
+
 def errors(
     true: Annotated[
-        int | None, typer.Option("--true", min=0, max=9, help="List errors of this digit.")
+        int | None,
+        typer.Option(parser=_parse_digit, metavar="DIGIT", help="List errors of this digit."),
     ] = None,
     predicted: Annotated[
         int | None,
-        typer.Option("--predicted", min=0, max=9, help="List errors predicted as this digit."),
+        typer.Option(parser=_parse_digit, metavar="DIGIT", help="List errors as this digit."),
     ] = None,
     limit: Annotated[
         int | None,
@@ -120,6 +127,8 @@ def _list(
     current: OutOfFoldPredictions, fitting: pd.DataFrame, limit: int, *, show: bool, wanted: str
 ) -> None:
     """Print errors in a table, or as pictures."""
+    from pipeline.report import percent
+
     if fitting.empty:
         print_line(f"No errors{wanted} in {len(current.rows):,} held-out images", "bold")
         return
@@ -137,9 +146,9 @@ def _list(
             "row of train.csv": str(error.row),
             "true": str(error.true),
             "predicted": str(error.predicted),
-            "p (true)": f"{error.p_true:.2%}",
-            "p (predicted)": f"{error.p_predicted:.2%}",
-            "then": f"{error.runner_up} ({error.p_runner_up:.2%})",
+            "p (true)": percent(error.p_true),
+            "p (predicted)": percent(error.p_predicted),
+            "runner-up": f"{error.runner_up} ({percent(error.p_runner_up)})",
         }
         for error in listed.itertuples()
     ]

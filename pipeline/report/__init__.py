@@ -22,7 +22,7 @@ from pipeline.files import write_text
 _SPRITE_COLUMNS = 40
 
 
-def _percent(fraction: float) -> str:
+def percent(fraction: float) -> str:
     """Two decimals, but 0 % and 100 % only for exactly 0 and 1."""
     if 0 < fraction < 0.00005:
         return "<0.01%"
@@ -33,7 +33,7 @@ def _percent(fraction: float) -> str:
 
 _FORMATS: dict[str, Callable[[float], str]] = {
     "count": "{:,.0f}".format,
-    "percent": _percent,
+    "percent": percent,
     "seconds": "{:,.0f} s".format,
     "change": lambda value: f"{value:+,.0f}".replace("-", "−") if value else "0",
     "points": lambda value: f"{_FORMATS['points_alone'](value)} points",
