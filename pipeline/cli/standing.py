@@ -195,6 +195,18 @@ def find_changed(evaluated: Mapping[str, str]) -> list[str]:
     ]
 
 
+def describe_difference(evaluated: dict[str, str]) -> str:
+    """How the networks in params.yaml and models/ differ from the evaluated ones, if they do."""
+    from pipeline import params
+
+    listed = {member.name for member in params.load().evaluated_members()}
+    if listed != set(evaluated):
+        return "params.yaml lists other networks than were evaluated. Run: dvc repro"
+    if changed := find_changed(evaluated):
+        return f"Not evaluated yet as they are now: {', '.join(changed)}. Run: dvc repro"
+    return ""
+
+
 def _decide_next(
     settings: Params,
     data: Data | None,

@@ -13,7 +13,7 @@ from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.examples import SUSPECTED_SHOWN, choose_errors, choose_suspected
 from pipeline.files import missing_artifact, read_json, sha256
-from pipeline.report import Findings, draw_sprite, render, sprite_geometry
+from pipeline.report import Findings, as_rows, draw_sprite, render, sprite_geometry
 from pipeline.submissions import log as submission_log
 
 FILES = {
@@ -78,7 +78,7 @@ def main() -> None:
     pairs = tables["near_duplicates.csv"]
     pairs = pairs[pairs["first_fold"] != pairs["second_fold"]].head(PAIRS_SHOWN)
     sprite, pairs = place_images(predictions, pairs)
-    findings = Findings({name: _as_rows(table) for name, table in tables.items()} | records)
+    findings = Findings({name: as_rows(table) for name, table in tables.items()} | records)
     record = records["submission.json"]
     content = {
         "findings": findings,
@@ -89,7 +89,7 @@ def main() -> None:
         "digit_table": digit_table.read_text(encoding="utf-8"),
         "darkest_fraction": metrics.darkest_fraction(tables["confusion_matrix.csv"]),
         "near_duplicate_grey_levels": settings.evaluate.near_duplicate_grey_levels,
-        "pairs": _as_rows(pairs),
+        "pairs": as_rows(pairs),
         "predictions": {
             "columns": COLUMNS,
             "rows": predictions[list(COLUMNS)].to_numpy(object).tolist(),
@@ -210,13 +210,6 @@ def place_images(predictions: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, p
         first_sprite=np.searchsorted(shown, first), second_sprite=np.searchsorted(shown, second)
     )
     return draw_sprite(images), placed
-
-
-def _as_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of plain Python values, None where one is missing."""
-    plain = table.astype(object)
-    rows: list[dict[str, Any]] = plain.where(plain.notna(), None).to_dict("records")
-    return rows
 
 
 if __name__ == "__main__":
