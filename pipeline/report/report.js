@@ -108,10 +108,11 @@ function enlarge(shown, i) {
   closer.querySelector(".note").textContent =
     (prediction.loss === null ? "" : `Loss ${prediction.loss.toFixed(3)}. `) + `${i + 1} of ${shown.length.toLocaleString("en")}`;
   const step = (by) => enlarge(shown, (i + by + shown.length) % shown.length);
-  closer.querySelectorAll("button").forEach((button) => {
+  closer.querySelectorAll(".buttons button").forEach((button) => {
     button.onclick = () => (button.value === "0" ? closer.close() : step(Number(button.value)));
   });
   closer.onkeydown = ({ key }) => { if (key === "ArrowLeft") step(-1); if (key === "ArrowRight") step(1); };
+  closer.dispatchEvent(new CustomEvent("enlarged", { detail: shown[i] }));
   if (!closer.open) closer.showModal();
 }
 
