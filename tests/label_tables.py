@@ -14,11 +14,7 @@ UNUSUAL = {
     f'"5","5","unreadable",""\n',
     "spaces": GOOD.replace(",", " , ").replace(" , \n", " ,  \n"),
     "leading zeros": GOOD.replace("14,4", "014,04"),
-    "an empty column data": GOOD.replace(HEADER, f"{HEADER},data")
-    .replace("9\n", "9,\n")
-    # Below the header, each line gets one more comma.
-    .replace("right,\n", "right,,\n")
-    .replace("unreadable,\n", "unreadable,,\n"),
+    "an empty column data": "\n".join([f"{HEADER},data", *(f"{line}," for line in VERDICTS)]),
 }
 """Files that hold what `GOOD` holds."""
 

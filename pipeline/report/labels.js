@@ -116,12 +116,15 @@ function placeControls(gallery) {
   let enlarged = null;
   closer.addEventListener("enlarged", ({ detail: prediction }) => {
     enlarged = prediction.kind === "suspected" ? prediction : null;
-    closer.querySelector(".verdict")?.remove();
+    const former = closer.querySelector(".verdict");
+    const focused = [...former?.children ?? []].indexOf(document.activeElement);
+    former?.remove();
     if (!enlarged) return;
     const group = controls(enlarged);
     group.querySelector("select").addEventListener("keydown", (event) => event.stopPropagation());
     closer.querySelector(".buttons").before(group);
     showVerdict(group);
+    group.children[focused]?.focus();
   });
   closer.addEventListener("keydown", (event) => press(event, enlarged));
 }
