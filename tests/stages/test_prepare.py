@@ -68,9 +68,7 @@ def test_corrections_are_what_networks_train_on_and_move_no_image_to_another_fol
 
 def test_corrections_of_other_labels_are_refused(raw: Path) -> None:
     corrections = LabelCorrections("e" * 64, None, (LabelVerdict(9, 3, 4, "right", None),))
-    expected = (
-        r"^data/labels\.csv, line 9: row 3 has the label 3 in train\.csv of sample-a+, found 4"
-    )
+    expected = r"^data/labels\.csv, line 9: row 3 has the label 3 in train\.csv of .*, found 4"
     with pytest.raises(TableError, match=expected):
         prepare.prepare(raw, params.load(), SAMPLE, corrections)
 
