@@ -65,7 +65,10 @@ def _read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The line and the cells of each row, the header's first; cells without spaces around them."""
     if path.is_dir():
         _refuse(f"{path} is a folder; expected a CSV file.")
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        _refuse(f"{path} is a link to a file that is not there.")
     if foreign := recognize(content[: content.find(b"\n") + 1 or len(content)]):
         _refuse(f"{path} holds no corrected labels: expected {_HEADER}, but {foreign}.")
     try:

@@ -62,9 +62,9 @@ def check_members(members: list[Member]) -> None:
         folder = stages.MODELS / member.name
         if read_record(folder).conditions.data_sha256 != current:
             raise ArtifactError(
-                f"{folder} was trained with other images or folds than {stages.TRAIN} holds now: "
-                "expected a network that was not trained on the images of its fold. Train it again "
-                "with: dvc repro"
+                f"{folder} was trained with other images, labels or folds than {stages.TRAIN} "
+                "holds now: expected a network that was not trained on the images of its fold. "
+                "Train it again with: dvc repro"
             )
 
 

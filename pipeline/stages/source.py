@@ -20,6 +20,7 @@ from pipeline.errors import SourceError
 from pipeline.files import read_json, sha256, write_json
 from pipeline.kaggle import credentials
 from pipeline.networks.definition import check_network, describe_network
+from pipeline.project import FOLDER
 
 SEARCHED = [
     Path("data"),
@@ -81,8 +82,10 @@ def write_networks(networks: Mapping[str, params.Network]) -> None:
 
 def find_labels() -> Path | None:
     """Where ``labels.csv`` lies; in DVC's copy for an experiment, also in the project's folder."""
-    candidates = stages.LABELS, stages.workspace() / stages.LABELS
-    return next((path for path in candidates if path.exists()), None)
+    candidates = [stages.LABELS]
+    if stages.workspace() != FOLDER:
+        candidates.append(stages.workspace() / stages.LABELS)
+    return next((path for path in candidates if path.exists() or path.is_symlink()), None)
 
 
 def read_label_corrections(source: DataSource) -> LabelCorrections | None:

@@ -72,6 +72,12 @@ def test_other_files_are_recognised(content: bytes, problem: str, tmp_path: Path
         read(tmp_path, content)
 
 
+def test_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").symlink_to("gone.csv")
+    with pytest.raises(TableError, match="is a link to a file that is not there"):
+        label_table.read(tmp_path / "labels.csv")
+
+
 def test_folder_is_no_table(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="is a folder; expected a CSV file"):
         label_table.read(tmp_path)

@@ -168,6 +168,6 @@ def test_each_member_is_evaluated_on_its_fold_alone(evaluated: TrainingDigits) -
 def test_member_that_held_out_other_images_is_refused(evaluated: TrainingDigits) -> None:
     before = stages.TRAIN.read_bytes()
     dataset.save(stages.TRAIN, replace(evaluated, folds=evaluated.folds[::-1].copy()))
-    with pytest.raises(ArtifactError, match="0-0-deskewed was trained with other images or folds"):
+    with pytest.raises(ArtifactError, match="0-0-deskewed was trained with other images, labels"):
         evaluate.evaluate_members(params.load())
     stages.TRAIN.write_bytes(before)
