@@ -25,6 +25,8 @@ environment.use_own_matplotlib()
 
 SOURCE = FOLDER / "data/source.json"
 NETWORKS = FOLDER / "data/networks"
+LABELS = FOLDER / "data/labels.csv"
+LABEL_CORRECTIONS = FOLDER / "data/label_corrections.json"
 RAW = FOLDER / "data/raw"
 TRAIN = FOLDER / "data/prepared/train.npz"
 TEST = FOLDER / "data/prepared/test.npz"

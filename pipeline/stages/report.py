@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline import params, stages
-from pipeline.data import dataset
-from pipeline.data.dataset import NUM_CLASSES
+from pipeline.data import dataset, label_corrections
+from pipeline.data.dataset import NUM_CLASSES, Provenance
 from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.examples import SUSPECTED_SHOWN, choose_errors, choose_suspected
@@ -97,6 +97,7 @@ def main() -> None:
         }
         | sprite_geometry(),
         "sprite": sprite,
+        "labels_given": describe_labels(Provenance(**record["provenance"])),
         "costliest_shown": COSTLIEST_SHOWN,
         "suspected_shown": SUSPECTED_SHOWN,
         "confidence_threshold": settings.neighbours.confidence_threshold,
@@ -182,6 +183,25 @@ def collect_predictions(tables: dict[str, pd.DataFrame], most_errors: int) -> pd
     )
 
 
+def describe_labels(provenance: Provenance) -> dict[str, Any]:
+    """What ``labels.csv`` holds, for the page to go on with.
+
+    Args:
+        provenance: of the data.
+
+    Returns:
+        data (`label_corrections.name_data`), sha256 of the file (None without one), and verdicts,
+        each with row, label, verdict and correction.
+    """
+    corrections = label_corrections.read(stages.LABEL_CORRECTIONS)
+    verdicts = corrections.verdicts if corrections else ()
+    return {
+        "data": label_corrections.name_data(provenance),
+        "sha256": corrections.sha256 if corrections else None,
+        "verdicts": [[each.row, each.label, each.verdict, each.correction] for each in verdicts],
+    }
+
+
 def place_images(predictions: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, pd.DataFrame]:
     """Draw every image once, and note its place.
 
@@ -202,7 +222,7 @@ def place_images(predictions: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, p
     predictions.loc[is_test, "sprite"] = len(shown) + test_places
     images = np.concatenate(
         [
-            dataset.load_training(stages.TRAIN).images[shown],
+            dataset.load_labelled(stages.TRAIN).images[shown],
             dataset.load_test(stages.TEST).images[ids - 1],
         ]
     )
