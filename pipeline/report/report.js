@@ -72,17 +72,8 @@ function enlarge(shown, i) {
   }));
   closer.querySelector(".note").textContent =
     (prediction.loss === null ? "" : `Loss ${prediction.loss.toFixed(3)}. `) + `${i + 1} of ${shown.length.toLocaleString("en")}`;
-<<<<<<< HEAD
   leaf(closer, shown, i, enlarge);
-=======
-  const step = (by) => enlarge(shown, (i + by + shown.length) % shown.length);
-  closer.querySelectorAll(".buttons button").forEach((button) => {
-    button.onclick = () => (button.value === "0" ? closer.close() : step(Number(button.value)));
-  });
-  closer.onkeydown = ({ key }) => { if (key === "ArrowLeft") step(-1); if (key === "ArrowRight") step(1); };
   closer.dispatchEvent(new CustomEvent("enlarged", { detail: shown[i] }));
-  if (!closer.open) closer.showModal();
->>>>>>> 03e2c70dc480a43e2cb2ca0503bf7d97b1af4c90
 }
 
 // The confusion matrix and the filters choose what the gallery shows; the address holds the choice.
