@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,8 +12,8 @@ from rich.text import Text
 
 from pipeline import project, stages
 from pipeline.cli import submissions
-from pipeline.cli.console import console, print_line, stderr
-from pipeline.errors import printable
+from pipeline.cli.console import console, print_line
+from pipeline.errors import Interruption, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -30,6 +28,7 @@ RUNS = stages.SUBMISSION.with_name("kaggle")
 
 _TITLE = "Digit Recognizer pipeline"
 _SHORTEST_TITLE = 5
+_GOES_ON = "the run goes on at Kaggle, and the same command takes it up"
 _STYLES = {"complete": "green", "error": "red", "cancel_acknowledged": "red"}
 
 
@@ -90,8 +89,11 @@ def run(
             )
         started = kaggle_run.send(folder, kernels, again=again)
         _say("sent", f"version {started.version} at {started.time}: {started.at_kaggle().url}")
-        with _hint_when_interrupted(), _Following() as shown:
-            ended = kaggle_run.follow(started, place, kernels, shown, DEFAULT_TIMEOUTS)
+        try:
+            with _Following() as shown:
+                ended = kaggle_run.follow(started, place, kernels, shown, DEFAULT_TIMEOUTS)
+        except KeyboardInterrupt:
+            raise Interruption(_GOES_ON) from None
         fetched = kaggle_output.fetch(ended, place, kernels)
         record = kaggle_output.check(fetched, place, stages.RAW / "provenance.json")
         _describe_output(place, record)
@@ -152,15 +154,6 @@ def _describe_output(place: Path, record: SubmissionRecord) -> None:
 def _say(label: str, text: str | Text) -> None:
     shown = text if isinstance(text, Text) else printable(text)
     print_line(Text.assemble((f"{label:<9}", "bold"), shown))
-
-
-@contextmanager
-def _hint_when_interrupted() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        print_line("The run goes on at Kaggle. The same command takes it up again.", to=stderr)
-        raise
 
 
 class _Following:

@@ -361,7 +361,9 @@ def test_interrupted_command_says_that_the_run_goes_on(
 
     stopped = kaggle_tls_shell.interrupt(*COMMAND, when=following, **GOOD_KEY)
     assert stopped.status == 130
-    assert "The run goes on at Kaggle. The same command takes it up again." in stopped.stderr
+    assert (
+        "interrupted: the run goes on at Kaggle, and the same command takes it up" in stopped.stderr
+    )
     assert "Traceback" not in stopped.stderr
     assert_ends_well(run_digits, kaggle)
 
