@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import params, stages
-from pipeline.data import dataset
+from pipeline.data import dataset, label_corrections
 from pipeline.data.dataset import NUM_CLASSES, Probabilities, TrainingDigits
 from pipeline.ensemble.averaging import average_probabilities, predict_probabilities
 from pipeline.ensemble.neighbours import refine_with_neighbours
@@ -46,7 +46,7 @@ def main() -> None:
 
 def evaluate_members(settings: Params, device: Device = CPU) -> Metrics:
     """Predict every held-out image, and write the predictions and what follows from them."""
-    data = dataset.load_training(stages.TRAIN)
+    data = dataset.load_labelled(stages.TRAIN)
     evaluated = settings.evaluated_members()
     check_members(evaluated)
     predictions, member_scores = predict_out_of_fold(evaluated, data, settings.neighbours, device)
@@ -65,9 +65,9 @@ def check_members(members: list[Member]) -> None:
         folder = stages.MODELS / member.name
         if read_record(folder).conditions.data_sha256 != current:
             raise ArtifactError(
-                f"{folder} was trained with other images or folds than {stages.TRAIN} holds now: "
-                "expected a network that was not trained on the images of its fold. Train it again "
-                "with: dvc repro"
+                f"{folder} was trained with other images, labels or folds than {stages.TRAIN} "
+                "holds now: expected a network that was not trained on the images of its fold. "
+                "Train it again with: dvc repro"
             )
 
 
@@ -75,6 +75,9 @@ def predict_out_of_fold(
     members: list[Member], data: TrainingDigits, settings: Neighbours, device: Device = CPU
 ) -> tuple[OutOfFoldPredictions, Scores]:
     """Predict each fold by the average of its members, refined with neighbours of other folds.
+
+    Neighbours count by their corrected labels, as networks train; scores are against the labels as
+    given.
 
     Returns:
         The predictions, and the scores of each member alone.
@@ -92,14 +95,15 @@ def predict_out_of_fold(
         member_scores[member] = score_member(
             own, data.labels[held_out], (of_others, data.labels[others])
         )
+    trained_on = data.to_train_on()
     averages, probabilities = np.zeros((2, len(data.labels), NUM_CLASSES))
     for fold, each in of_fold.items():
-        held_out = data.folds == fold
+        held_out, known = data.folds == fold, trained_on.folds != fold
         averages[held_out] = average_probabilities(each)
         probabilities[held_out] = refine_with_neighbours(
             averages[held_out],
             data.images[held_out],
-            (data.images[~held_out], data.labels[~held_out]),
+            (trained_on.images[known], trained_on.labels[known]),
             **settings.model_dump(),
         )
     rows = np.flatnonzero(np.isin(data.folds, list(of_fold)))
@@ -126,7 +130,10 @@ def write_results(
     predictions.save(path)
     table = tabulate_members(members, member_scores)
     histories = {member.name: _read_history(member) for member in members}
-    found = results.evaluate(predictions, sha256(path), data, table, histories, settings)
+    corrections = label_corrections.read(stages.LABEL_CORRECTIONS)
+    found = results.evaluate(
+        predictions, sha256(path), data, table, histories, settings, corrections
+    )
     found.write_tables(FOLDER)
     digits = metrics.describe_digits(found.tables["per_digit"])
     write_text(FOLDER / "per_digit.md", _markdown(digits))
