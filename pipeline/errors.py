@@ -80,6 +80,10 @@ class PictureError(PipelineError):
     """A picture cannot be read: missing, too large, damaged or of another kind."""
 
 
+class Interruption(KeyboardInterrupt):
+    """Ctrl-C at a moment of which there is more to say: what was done, and what was not."""
+
+
 _MACHINE_REMEDIES = {
     errno.ENOSPC: "The disk is full: free some space",
     errno.EDQUOT: "The disk quota is used up: free some space",
@@ -104,9 +108,8 @@ def exit_status(main: Callable[[], object]) -> int:
         main()
     except PipelineError as error:
         return _fail(str(error))
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as interruption:
+        return report_interruption(interruption)
     except OSError as error:
         if error.errno not in _MACHINE_REMEDIES:
             raise
@@ -114,6 +117,13 @@ def exit_status(main: Callable[[], object]) -> int:
         remedy = _MACHINE_REMEDIES[error.errno]
         return _fail(f"Could not write or read{place}. {remedy}, then run the command again.")
     return 0
+
+
+def report_interruption(interruption: KeyboardInterrupt) -> int:
+    """Say in one line on stderr that Ctrl-C was pressed, and what it left; the exit status."""
+    said = f": {interruption}" if isinstance(interruption, Interruption) else ""
+    print(printable(f"interrupted{said}"), file=sys.stderr)
+    return INTERRUPTED
 
 
 def printable(text: str) -> str:

@@ -5,17 +5,25 @@ import hashlib
 import json
 import lzma
 import os
+import re
 import shutil
 import struct
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ArtifactError, PipelineError
+
+_LONGEST_STEM = 50
+"""Characters, so that a temporary name is not too long where the final one is not."""
+
+_LEFTOVER = re.compile(
+    r"\.(?P<name>.+)\.(?P<pid>\d+)\.partial(?P<set_aside>-replaced)?.*", re.DOTALL
+)
 
 
 @contextmanager
@@ -23,10 +31,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path next to ``path``; rename it to ``path`` if the block succeeds.
 
     The block may write a file or make a folder there. After an error the temporary one is
-    removed and what was at ``path`` is as it was. A folder replaces a folder.
+    removed and what was at ``path`` is as it was. A folder replaces a folder. What a killed process
+    left goes when something is next written into the same folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    clear_leftovers(path.parent)
+    stem = path.stem[:_LONGEST_STEM]
+    temporary = path.with_name(f".{stem}.{os.getpid()}.partial{path.suffix}")
     _remove(temporary)  # of a killed process that had the same number, as in a container
     try:
         yield temporary
@@ -45,7 +56,7 @@ def _put_in_place(temporary: Path, path: Path) -> None:
     if not (temporary.is_dir() and path.is_dir()):
         temporary.replace(path)
         return
-    replaced = temporary.with_name(f"{temporary.name}.replaced")
+    replaced = path.with_name(f".{path.name}.{os.getpid()}.partial-replaced")
     path.replace(replaced)
     try:
         temporary.replace(path)
@@ -53,6 +64,34 @@ def _put_in_place(temporary: Path, path: Path) -> None:
         replaced.replace(path)
         raise
     _remove(replaced)
+
+
+def clear_leftovers(folder: Path, *, recursive: bool = False) -> None:
+    """Remove what processes that are gone left half-written in ``folder``.
+
+    A folder that one of them had set aside, to put a new one in its place, comes back if the new
+    one is not there.
+    """
+    for path in (folder.rglob if recursive else folder.glob)(".*.partial*"):
+        left = _LEFTOVER.fullmatch(path.name)
+        if not left or is_running(int(left["pid"])):
+            continue
+        with suppress(OSError):  # it belongs to another user, or went just now
+            if left["set_aside"] and not path.with_name(left["name"]).exists():
+                path.rename(path.with_name(left["name"]))
+            else:
+                _remove(path)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is a process of this number, of whatever user."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _remove(path: Path) -> None:

@@ -205,6 +205,16 @@ def test_train_never_depends_on_the_list_of_members() -> None:
     assert "ensemble" not in stages()["train"]["params"]
 
 
+def test_only_training_sees_corrected_labels() -> None:
+    """Whoever scores or names rows of train.csv has to read every row with its label as given."""
+    trained_on = {
+        name
+        for name, path in MODULES.items()
+        if "load_training(" in path.read_text(encoding="utf-8") and name != "data.dataset"
+    }
+    assert trained_on == {"cli.own_digits", "stages.train"}
+
+
 def test_exemptions_are_still_needed() -> None:
     reached = set().union(*(closure(f"stages.{stage}") for stage in stages()))
     assert set(EXEMPT) <= reached

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from pipeline import environment, project
 from pipeline.cli import browser, compare, errors, networks, own_digits, runs, status, submissions
-from pipeline.errors import exit_status
+from pipeline.errors import exit_status, report_interruption
 
 COMMANDS: dict[str, dict[str, Callable[..., object]]] = {
     "Results": {
@@ -38,7 +38,14 @@ COMMANDS: dict[str, dict[str, Callable[..., object]]] = {
 
 
 class _Grouped(TyperGroup):
-    """Its help lists the commands group by group."""
+    """Its help lists the commands group by group, and Ctrl-C is told."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; typer alone would end without a word after Ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interruption:
+            sys.exit(report_interruption(interruption))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         widest = max(map(len, self.commands))

@@ -41,6 +41,9 @@ def submit(
     message: Annotated[
         str, typer.Option("--message", "-m", help="What to remember about it.")
     ] = "",
+    again: Annotated[
+        bool, typer.Option("--again", help="Send it even if it was, or may have been, sent before.")
+    ] = False,
 ) -> None:
     """Check a CSV, send it to Kaggle once, log its score."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -49,12 +52,14 @@ def submit(
     from pipeline.kaggle.session import DEFAULT_TIMEOUTS
     from pipeline.submissions import log as submission_log
     from pipeline.submissions import submit as submitting
+    from pipeline.submissions.checks import check as check_all
 
     paths = _paths()
-    record = submitting.check(file, paths.provenance)
+    record = check_all(file, paths.provenance)
     client = Client()
-    entry = submitting.submit(file, record, " ".join(message.splitlines()).strip(), paths, client)
-    left = f"; {entry.submissions_left} left today" if entry.submissions_left else ""
+    message = " ".join(message.splitlines()).strip()
+    entry = submitting.submit(file, record, message, paths, client, again=again)
+    left = submitting.describe_left(entry)
     print_line(f"{file}: submitted as number {entry.reference}{left}")
     columns = TextColumn("waiting for the score"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True) as progress:

@@ -4,7 +4,7 @@ Images are uint8 ``(n, 28, 28)`` with 0 = background, labels uint8 ``(n,)``. The
 arrays, never pickles. What is not here: how the arrays come out of the CSVs (`tables`).
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,9 @@ IMAGE_SIZE = 28
 """Height and width of an image in pixels."""
 
 NUM_CLASSES = 10
+
+LEFT_OUT = 255
+"""Stands in `TrainingDigits.corrected_labels` for a row that no network trains on."""
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.uint8]
@@ -67,12 +70,31 @@ class TrainingDigits:
         labels: uint8 ``(n,)``, 0 to 9.
         folds: uint8 ``(n,)``, the fold that holds each row back.
         provenance: which data this is.
+        corrected_labels: uint8 ``(n,)``, what networks train on instead of ``labels``: a digit, or
+            `LEFT_OUT`. None: nothing was corrected.
     """
 
     images: Images
     labels: Labels
     folds: NDArray[np.uint8]
     provenance: Provenance
+    corrected_labels: Labels | None = None
+
+    def to_train_on(self) -> "TrainingDigits":
+        """The digits with their corrected labels as ``labels``, without the rows that are left out.
+
+        Where rows are left out, the place of a digit is no longer its row in ``train.csv``.
+        """
+        if self.corrected_labels is None:
+            return self
+        kept = self.corrected_labels != LEFT_OUT
+        return replace(
+            self,
+            images=self.images[kept],
+            labels=self.corrected_labels[kept],
+            folds=self.folds[kept],
+            corrected_labels=None,
+        )
 
 
 @dataclass(frozen=True)
@@ -90,20 +112,36 @@ class UnlabelledDigits:
 
 def save(path: Path, digits: TrainingDigits | UnlabelledDigits) -> None:
     """Write either kind as an uncompressed npz; equal digits give equal bytes."""
-    arrays = {name: value for name, value in vars(digits).items() if name != "provenance"}
+    content = vars(digits).items()
+    arrays = {name: value for name, value in content if isinstance(value, np.ndarray)}
     arrays |= {name: np.array(value) for name, value in asdict(digits.provenance).items()}
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
 
 
 def load_training(path: Path) -> TrainingDigits:
-    """Read what `save` wrote.
+    """What networks train on, of what `save` wrote: see `TrainingDigits.to_train_on`.
+
+    Raises:
+        ArtifactError: the file is missing or damaged.
+    """
+    return load_labelled(path).to_train_on()
+
+
+def load_labelled(path: Path) -> TrainingDigits:
+    """Read what `save` wrote: every row of ``train.csv``, with the label as given there.
 
     Raises:
         ArtifactError: the file is missing or damaged.
     """
     arrays = _load(path, "images", "labels", "folds")
-    return TrainingDigits(arrays["images"], arrays["labels"], arrays["folds"], _provenance(arrays))
+    return TrainingDigits(
+        arrays["images"],
+        arrays["labels"],
+        arrays["folds"],
+        _provenance(arrays),
+        arrays.get("corrected_labels"),
+    )
 
 
 def load_test(path: Path) -> UnlabelledDigits:
@@ -132,7 +170,8 @@ def _load(path: Path, *names: str) -> dict[str, NDArray[np.uint8]]:
         path.open("rb") as file,
         np.load(file, allow_pickle=False) as arrays,
     ):
-        return {name: arrays[name] for name in (*names, *_PROVENANCE)}
+        optional = {"corrected_labels"} & set(arrays)
+        return {name: arrays[name] for name in (*names, *_PROVENANCE, *optional)}
 
 
 def _provenance(arrays: dict[str, NDArray[np.uint8]]) -> Provenance:

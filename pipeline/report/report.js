@@ -73,6 +73,7 @@ function enlarge(shown, i) {
   closer.querySelector(".note").textContent =
     (prediction.loss === null ? "" : `Loss ${prediction.loss.toFixed(3)}. `) + `${i + 1} of ${shown.length.toLocaleString("en")}`;
   leaf(closer, shown, i, enlarge);
+  closer.dispatchEvent(new CustomEvent("enlarged", { detail: shown[i] }));
 }
 
 // The confusion matrix and the filters choose what the gallery shows; the address holds the choice.

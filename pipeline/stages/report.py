@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline import params, stages
-from pipeline.data import dataset
-from pipeline.data.dataset import NUM_CLASSES
+from pipeline.data import dataset, label_corrections
+from pipeline.data.dataset import NUM_CLASSES, Provenance
 from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics
+from pipeline.evaluation.examples import SUSPECTED_SHOWN, choose_errors, choose_suspected
 from pipeline.files import missing_artifact, read_json, sha256
 from pipeline.report import Findings, as_rows, draw_sprite, render, sprite_geometry
 from pipeline.submissions import log as submission_log
@@ -46,7 +47,6 @@ FIGURES = {
 }
 
 COSTLIEST_SHOWN = 10
-SUSPECTED_SHOWN = 120
 PAIRS_SHOWN = 24
 
 COLUMNS = (
@@ -97,6 +97,7 @@ def main() -> None:
         }
         | sprite_geometry(),
         "sprite": sprite,
+        "labels_given": describe_labels(Provenance(**record["provenance"])),
         "costliest_shown": COSTLIEST_SHOWN,
         "suspected_shown": SUSPECTED_SHOWN,
         "confidence_threshold": settings.neighbours.confidence_threshold,
@@ -159,13 +160,11 @@ def collect_predictions(tables: dict[str, pd.DataFrame], most_errors: int) -> pd
     """The predictions that the page shows: `COLUMNS` but for sprite, and p_0 to p_9.
 
     The kind tells the gallery: error, low_confidence and typical (both correct), suspected (the
-    label) and test. If not all errors have room, each confusion has its highest loss on the page
-    before any has one more.
+    label) and test.
     """
     errors = tables["errors.csv"]
-    turn = errors.groupby(["true", "predicted"]).cumcount()
-    shown = errors.loc[turn.sort_values(kind="stable").index[:most_errors].sort_values()]
-    suspected = tables["label_errors.csv"][["row"]].head(SUSPECTED_SHOWN).merge(errors, on="row")
+    shown = choose_errors(errors, most_errors)
+    suspected = choose_suspected(errors, tables["label_errors.csv"])
     test = tables["test/low_confidence.csv"].rename(columns={"image_id": "row"})
     predictions = pd.concat(
         [
@@ -182,6 +181,25 @@ def collect_predictions(tables: dict[str, pd.DataFrame], most_errors: int) -> pd
         p=probabilities.to_numpy().tolist(),
         **missing_values.where(missing_values.notna(), None),
     )
+
+
+def describe_labels(provenance: Provenance) -> dict[str, Any]:
+    """What ``labels.csv`` holds, for the page to go on with.
+
+    Args:
+        provenance: of the data.
+
+    Returns:
+        data (`label_corrections.name_data`), sha256 of the file (None without one), and verdicts,
+        each with row, label, verdict and correction.
+    """
+    corrections = label_corrections.read(stages.LABEL_CORRECTIONS)
+    verdicts = corrections.verdicts if corrections else ()
+    return {
+        "data": label_corrections.name_data(provenance),
+        "sha256": corrections.sha256 if corrections else None,
+        "verdicts": [[each.row, each.label, each.verdict, each.correction] for each in verdicts],
+    }
 
 
 def place_images(predictions: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, pd.DataFrame]:
@@ -204,7 +222,7 @@ def place_images(predictions: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, p
     predictions.loc[is_test, "sprite"] = len(shown) + test_places
     images = np.concatenate(
         [
-            dataset.load_training(stages.TRAIN).images[shown],
+            dataset.load_labelled(stages.TRAIN).images[shown],
             dataset.load_test(stages.TEST).images[ids - 1],
         ]
     )
