@@ -17,7 +17,7 @@ from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics, results
 from pipeline.evaluation.predictions import OutOfFoldPredictions
 from pipeline.evaluation.results import Metrics, score_member
-from pipeline.files import atomic_path, missing_artifact, sha256, write_json, write_text
+from pipeline.files import atomic_path, sha256, write_json, write_text
 from pipeline.networks.backend import keras, tf, use_threads
 from pipeline.networks.record import read_record
 from pipeline.networks.summary import describe_layers, tabulate_layers
@@ -25,6 +25,7 @@ from pipeline.networks.trained import load_model, load_network
 from pipeline.parallel import count_processors
 from pipeline.params import Evaluate, Fold, Member, Neighbours, Params
 from pipeline.plots import diagrams, evaluation
+from pipeline.stored import read_table
 
 FOLDER = stages.EVALUATION
 Scores = dict[Member, dict[str, float]]
@@ -173,10 +174,7 @@ def tabulate_members(members: list[Member], member_scores: Scores) -> pd.DataFra
 
 
 def _read_history(member: Member) -> pd.DataFrame:
-    path = stages.MODELS / member.name / "history.csv"
-    if not path.exists():
-        raise missing_artifact(path)
-    return pd.read_csv(path)
+    return read_table(stages.MODELS / member.name / "history.csv", ["epoch", "loss", "accuracy"])
 
 
 def write_architectures(path: Path, members: list[Member]) -> None:
