@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable, Collection, Mapping
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
@@ -94,15 +95,26 @@ def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, length: int) ->
     return array
 
 
-def check_arrays(arrays: Mapping[str, NDArray[Any]], forms: Mapping[str, Form]) -> None:
+def check_arrays(
+    arrays: Mapping[str, NDArray[Any]],
+    forms: Mapping[str, Form],
+    optional: Mapping[str, Form] = MappingProxyType({}),
+) -> None:
     """Check types and shapes.
+
+    Args:
+        arrays: by name.
+        forms: of those that must be there.
+        optional: of those that may be.
 
     Raises:
         ValueError: naming the first array that is missing or of another form.
     """
     sizes: dict[str, int] = {}
-    for name, (dtype, shape) in forms.items():
+    for name, (dtype, shape) in {**forms, **optional}.items():
         if name not in arrays:
+            if name in optional:
+                continue
             raise ValueError(f"{name} is missing")
         array = arrays[name]
         fits = dtype in (array.dtype.name, array.dtype.kind) and array.ndim == len(shape)

@@ -11,13 +11,14 @@ import typer
 from typer.core import TyperGroup
 
 from pipeline import environment, project
-from pipeline.cli import browser, errors, networks, own_digits, runs, status, submissions
+from pipeline.cli import browser, compare, errors, networks, own_digits, runs, status, submissions
 from pipeline.errors import exit_status, report_interruption
 
 COMMANDS: dict[str, dict[str, Callable[..., object]]] = {
     "Results": {
         "status": status.status,
         "errors": errors.errors,
+        "compare": compare.compare,
         "runs": runs.runs,
         "open": browser.open_report,
     },

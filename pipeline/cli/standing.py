@@ -10,6 +10,7 @@ from pipeline import stages
 from pipeline.project import FOLDER
 
 if TYPE_CHECKING:
+    from pipeline.data.label_corrections import CorrectionSummary
     from pipeline.params import Params
     from pipeline.submissions.log import Entry
 
@@ -23,12 +24,15 @@ class Data:
         sample: whether it is the embedded sample.
         training_images: how many are labelled; None before they were read.
         test_images: how many are to be labelled; None before they were read.
+        label_corrections: how the labels were corrected that networks train on; None: they were
+            not.
     """
 
     source: str
     sample: bool
     training_images: int | None
     test_images: int | None
+    label_corrections: CorrectionSummary | None = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,7 @@ def collect(settings: Params) -> Status:
 
 
 def _read_data() -> Data | None:
+    from pipeline.data import label_corrections
     from pipeline.data.sources import decision
     from pipeline.data.sources.decision import ArchiveSource, SampleSource
     from pipeline.files import read_json
@@ -149,7 +154,15 @@ def _read_data() -> Data | None:
     counts = read_json(summary) if summary.exists() else None
     if counts is None or counts["sample"] != sample:
         return Data(source, sample, None, None)
-    return Data(source, sample, counts["training_images"], counts["test_images"])
+    path = stages.LABEL_CORRECTIONS
+    corrections = label_corrections.read(path) if path.exists() else None
+    return Data(
+        source,
+        sample,
+        counts["training_images"],
+        counts["test_images"],
+        corrections.summarize() if corrections else None,
+    )
 
 
 def read_score(settings: Params) -> tuple[Score | None, str]:
@@ -193,6 +206,18 @@ def find_changed(evaluated: Mapping[str, str]) -> list[str]:
         for name, path in models.items()
         if not path.exists() or sha256(path) != evaluated[name]
     ]
+
+
+def describe_difference(evaluated: dict[str, str]) -> str:
+    """How the networks in params.yaml and models/ differ from the evaluated ones, if they do."""
+    from pipeline import params
+
+    listed = {member.name for member in params.load().evaluated_members()}
+    if listed != set(evaluated):
+        return "params.yaml lists other networks than were evaluated. Run: dvc repro"
+    if changed := find_changed(evaluated):
+        return f"Not evaluated yet as they are now: {', '.join(changed)}. Run: dvc repro"
+    return ""
 
 
 def _decide_next(

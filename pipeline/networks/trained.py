@@ -16,10 +16,15 @@ from pipeline.data.preprocessing import Views
 from pipeline.errors import ArtifactError
 from pipeline.files import atomic_path, corruption_as, missing_artifact, open_file
 from pipeline.networks.backend import keras, tf
+from pipeline.networks.devices import CPU, Device, gpu_errors
 from pipeline.networks.record import read_record
 from pipeline.parallel import count_processors
 
 _BATCH = 1_000
+"""Images that a thread predicts at once."""
+
+_GPU_BATCH = 4_000
+"""Images that a GPU predicts at once: their feature maps take about 1 GB."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +34,28 @@ class TrainedNetwork:
     Attributes:
         model: uint8 images ``(n, 28, 28)``, preprocessed, to logits ``(n, 10)``.
         views: in which it was trained.
+        device: where it predicts.
     """
 
     model: keras.Model
     views: Views
+    device: Device = CPU
 
     def logits(self, images: Images) -> NDArray[np.float32]:
-        """Logits ``(n, 10)`` for preprocessed uint8 images ``(n, 28, 28)``."""
-        batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
-        with ThreadPoolExecutor(count_processors()) as pool:
-            return np.concatenate(list(pool.map(self._compiled, batches)))
+        """Logits ``(n, 10)`` for preprocessed uint8 images ``(n, 28, 28)``.
+
+        Raises:
+            PipelineError: the GPU fails.
+        """
+        size, threads = (_GPU_BATCH, 1) if self.device.gpu else (_BATCH, count_processors())
+        batches = [images[start : start + size] for start in range(0, len(images), size)]
+        with gpu_errors(self.device), ThreadPoolExecutor(threads) as pool:
+            return np.concatenate(list(pool.map(self._predict, batches)))
+
+    def _predict(self, images: Images) -> NDArray[np.float32]:
+        with tf.device(self.device.placement):  # of this thread
+            logits: NDArray[np.float32] = self._compiled(images).numpy()
+        return logits
 
     @cached_property
     def _compiled(self) -> Any:
@@ -94,11 +111,16 @@ def load_model(path: Path) -> keras.Model:
     return model
 
 
-def load_network(folder: Path) -> TrainedNetwork:
+def load_network(folder: Path, device: Device = CPU) -> TrainedNetwork:
     """Load a member's folder, ``models/<member>``, as the train stage wrote it.
+
+    Args:
+        folder: of the member.
+        device: where it predicts.
 
     Raises:
         ArtifactError: a file is missing or damaged.
     """
     views = read_record(folder).preprocessing
-    return TrainedNetwork(load_model(folder / "model.keras"), views)
+    with tf.device(device.placement):
+        return TrainedNetwork(load_model(folder / "model.keras"), views, device)

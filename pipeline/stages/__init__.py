@@ -57,6 +57,8 @@ environment.use_own_matplotlib()
 
 SOURCE = FOLDER / "data/source.json"
 NETWORKS = FOLDER / "data/networks"
+LABELS = FOLDER / "data/labels.csv"
+LABEL_CORRECTIONS = FOLDER / "data/label_corrections.json"
 RAW = FOLDER / "data/raw"
 TRAIN = FOLDER / "data/prepared/train.npz"
 TEST = FOLDER / "data/prepared/test.npz"
@@ -65,8 +67,11 @@ MODELS = FOLDER / "models"
 EXPORTED = FOLDER / "exported"
 EVALUATION = FOLDER / "reports/evaluation"
 TEST_REPORT = FOLDER / "reports/test"
+EXPLANATION = FOLDER / "reports/explanation"
+MAP_REPORT = FOLDER / "reports/map"
 SUBMISSION = FOLDER / "submissions/submission.csv"
 REPORT = FOLDER / "reports/report.html"
+MAP = FOLDER / "reports/map.html"
 MODEL_CARD = FOLDER / "reports/model_card.md"
 
 SAMPLE_NOTICE = (

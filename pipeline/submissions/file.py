@@ -14,6 +14,7 @@ import numpy as np
 
 from pipeline import stored
 from pipeline.data.dataset import NUM_CLASSES, Labels, Provenance
+from pipeline.data.label_corrections import CorrectionSummary
 from pipeline.data.tables import TEST_ROWS
 from pipeline.errors import ArtifactError, SubmissionError
 from pipeline.files import read_bytes, sha256, write_json, write_text
@@ -33,6 +34,7 @@ class SubmissionRecord:
         members: hash of each network's model, by the network's name.
         params_sha256: hash of the params.yaml that was used.
         commit: of the code that ran, ``+dirty`` if it was changed since; None outside Git.
+        label_corrections: of the labels that the networks trained on; None: there were none.
     """
 
     sha256: str
@@ -41,6 +43,7 @@ class SubmissionRecord:
     members: dict[str, str]
     params_sha256: str
     commit: str | None
+    label_corrections: CorrectionSummary | None = None
 
 
 def write(path: Path, predicted: Labels) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.data import tables
+from pipeline.data import label_corrections, label_table, tables
 from pipeline.files import sha256
 from pipeline.submissions.log import Entry
 from tests.cli.recorded import (
@@ -26,6 +26,7 @@ from tests.cli.recorded import (
 from tests.cli.running import digits
 from tests.cli.terminal import run_in_terminal
 from tests.conftest import add_networks, run, set_params
+from tests.label_tables import GOOD
 
 
 def status(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -232,3 +233,36 @@ def test_terminal_of_80_columns_is_enough(recorded_project: Path) -> None:
     assert "\x1b[1;32m99.31% accuracy on the embedded sample" in output
     plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
     assert all(len(line) <= 80 for line in plain.splitlines())
+
+
+def test_corrected_labels_are_told_and_a_new_file_is_out_of_date(
+    in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = in_project / "data/labels.csv"
+    path.write_text(GOOD)
+    found = status(monkeypatch, capsys)
+    assert found["outdated"] == {"prepare": ["data/labels.csv is new"]}
+    assert found["data"]["label_corrections"] is None
+
+    corrections = label_table.read(path)
+    label_corrections.write(in_project / "data/label_corrections.json", corrections)
+    record(in_project)
+    found = status(monkeypatch, capsys)
+    assert found["outdated"] == {}
+    assert found["data"]["label_corrections"] == {
+        "sha256": sha256(path),
+        "right": 1,
+        "corrected": 1,
+        "left_out": 1,
+    }
+    assert digits(monkeypatch) == 0
+    expected = (
+        "labels       1 label corrected, 1 row left out (data/labels.csv); scores are against the "
+        "labels as given\n"
+    )
+    assert expected in capsys.readouterr().out
+
+    path.write_text(f"{GOOD}7,7,right,\n")
+    assert status(monkeypatch, capsys)["outdated"] == {"prepare": ["data/labels.csv is another"]}
+    path.unlink()
+    assert status(monkeypatch, capsys)["outdated"] == {"prepare": ["data/labels.csv is gone"]}

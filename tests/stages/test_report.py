@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 
 from pipeline import stages
 from pipeline.data.dataset import Provenance, TrainingDigits, UnlabelledDigits
+from pipeline.data.label_corrections import LabelCorrections, LabelVerdict
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json, sha256, write_json
 from pipeline.report import Findings
@@ -103,13 +104,14 @@ def make_report(
         data: TrainingDigits = training_digits,
         wrong: Errors = ERRORS,
         alone: Errors | None = None,
+        corrections: LabelCorrections | None = None,
     ) -> Page:
         set_params(in_folder, *changes)
-        key = repr((changes, data, wrong, alone))
+        key = repr((changes, data, wrong, alone, corrections))
         if key not in written:
             test = replace(test_digits, provenance=data.provenance)
             averages = None if alone is None else predict_with(data.labels, alone)
-            write_results(data, test, predict_with(data.labels, wrong), averages)
+            write_results(data, test, predict_with(data.labels, wrong), averages, corrections)
             written[key] = written[""] / str(len(written))
             shutil.copytree(in_folder, written[key])
         shutil.copytree(written[key], in_folder, dirs_exist_ok=True)
@@ -440,6 +442,44 @@ def test_scores_of_other_networks_than_made_the_submission_are_not_shown(
     write_evaluation(training_digits, good, good)
     with pytest.raises(ArtifactError, match="made the submission: 0-0-small. Run: dvc repro"):
         report.main()
+
+
+def test_page_and_card_say_that_labels_were_corrected(make_report: MakeReport) -> None:
+    verdicts = (
+        LabelVerdict(2, 4, 4, "wrong", 9),
+        LabelVerdict(3, 7, 7, "right", None),
+        LabelVerdict(4, 14, 4, "unreadable", None),
+        LabelVerdict(5, 15, 5, "wrong", 3),
+    )
+    corrections = LabelCorrections("e" * 64, f"sample-{'a' * 12}", verdicts)
+    page = make_report(corrections=corrections)
+    assert (
+        "The networks trained on corrected labels: 2 corrected, 1 row left out (labels.csv "
+        "eeeeeeeeeeee). All scores are against the labels as given." in page.words
+    )
+    assert "1 found right, 2 corrected, 1 left out" in page.words
+    counts = {place[2]: value for place, value, _ in page.numbers if "label_corrections" in place}
+    assert counts == {"right": 1, "corrected": 2, "left_out": 1}
+    assert "2 labels corrected, 1 row left out. All scores" in stages.MODEL_CARD.read_text()
+    content = json.loads(page.scripts["labels-given"])
+    assert content == {
+        "data": f"sample-{'a' * 12}",
+        "sha256": "e" * 64,
+        "verdicts": [
+            [4, 4, "wrong", 9],
+            [7, 7, "right", None],
+            [14, 4, "unreadable", None],
+            [15, 5, "wrong", 3],
+        ],
+    }
+    for path in (stages.EVALUATION / "metrics.json", stages.SUBMISSION.with_suffix(".json")):
+        assert read_json(path)["label_corrections"] == asdict(corrections.summarize())
+
+
+def test_without_corrections_nothing_is_said_of_them(make_report: MakeReport) -> None:
+    page = make_report()
+    assert "corrected labels:" not in page.words
+    assert "corrected" not in stages.MODEL_CARD.read_text()
 
 
 def test_model_card_has_the_standard_headings(make_report: MakeReport) -> None:

@@ -173,12 +173,14 @@ def test_weights_do_not_change_when_other_networks_are_listed(
 def test_weights_depend_on_neither_the_number_of_cores_nor_the_load(
     training_digits: TrainingDigits, tmp_path: Path
 ) -> None:
-    """On one core, and on all of them with busy processes; the two also load each other."""
+    """On one core beside a busy process, and on all of them; the two also load each other."""
     command = [sys.executable, "-m", "pipeline.stages.train", "0-0-small"]
-    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    one_core = partial(os.sched_setaffinity, 0, {min(os.sched_getaffinity(0))})
+    endless = [sys.executable, "-c", "while True: pass"]
+    busy = subprocess.Popen(endless, preexec_fn=one_core)
     trainers = []
     try:
-        for name, cores in (("one", {min(os.sched_getaffinity(0))}), ("all", None)):
+        for name, cores in (("one", one_core), ("all", None)):
             folder = tmp_path / name
             dataset.save(folder / stages.TRAIN, training_digits)
             shutil.copy(ROOT / "params.yaml", folder)
@@ -194,12 +196,12 @@ def test_weights_depend_on_neither_the_number_of_cores_nor_the_load(
                     command,
                     cwd=folder,
                     env=os.environ | {"PYTHONPATH": str(ROOT)},
-                    preexec_fn=partial(os.sched_setaffinity, 0, cores) if cores else None,
+                    preexec_fn=cores,
                 )
             )
         assert [trainer.wait() for trainer in trainers] == [0, 0]
     finally:
-        for process in (*busy, *trainers):
+        for process in (busy, *trainers):
             process.kill()
             process.wait()
     one, all_cores = (tmp_path / name / "models/0-0-small" for name in ("one", "all"))
