@@ -126,7 +126,10 @@ def write_results(
     data: TrainingDigits,
     settings: Evaluate,
 ) -> Metrics:
-    """Write the predictions and everything that follows from them, ``metrics.json`` last."""
+    """Write the predictions and everything that follows from them, ``metrics.json`` last.
+
+    That file also names the section ``neighbours`` of params.yaml, as pairs.
+    """
     path = FOLDER / "out_of_fold.npz"
     predictions.save(path)
     table = tabulate_members(members, member_scores)
@@ -151,7 +154,8 @@ def write_results(
             "tensorflow": tf.__version__,
         },
     )
-    write_json(FOLDER / "metrics.json", asdict(found.metrics))
+    refined_with = list(params.load().neighbours.model_dump().items())
+    write_json(FOLDER / "metrics.json", asdict(found.metrics) | {"neighbours": refined_with})
     return found.metrics
 
 

@@ -35,6 +35,7 @@ class SubmissionRecord:
         params_sha256: hash of the params.yaml that was used.
         commit: of the code that ran, ``+dirty`` if it was changed since; None outside Git.
         label_corrections: of the labels that the networks trained on; None: there were none.
+        neighbours: that section of params.yaml; None in a file of before version 1.1.
     """
 
     sha256: str
@@ -44,6 +45,7 @@ class SubmissionRecord:
     params_sha256: str
     commit: str | None
     label_corrections: CorrectionSummary | None = None
+    neighbours: dict[str, float] | None = None
 
 
 def write(path: Path, predicted: Labels) -> None:
