@@ -43,7 +43,7 @@ def _has_run_before(stage: str) -> bool:
     return f"\n  {stage}:\n" in lock.read_text(encoding="utf-8", errors="replace")
 
 
-if sys.argv[0] == "-m":  # as while `python -m` looks for the stage's module
+if any(word.startswith("pipeline.stages.") for word in sys.orig_argv):
     end_when_interrupted(_describe_interruption)
 
 if importlib.util.find_spec("keras") is None:

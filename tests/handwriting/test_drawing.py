@@ -128,8 +128,9 @@ def test_body_that_does_not_come_in_time_is_refused(
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 408 ")
 
 
-def test_half_open_connections_starve_nobody(port: int) -> None:
-    """Of heads only so many are waited for; bodies wait without a place."""
+def test_half_open_connections_starve_nobody(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of slow heads only so many are waited for; bodies wait without a place."""
+    monkeypatch.setattr(connections, "SLOW_SECONDS", 0)
     body = HEAD + b"Content-Length: 300000\r\n\r\n" + bytes(200_000)
     waiting = [half_open(port, sent) for sent in [HEAD] * 100 + [body] * 20]
     try:

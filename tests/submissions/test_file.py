@@ -181,6 +181,8 @@ def test_written_record_comes_back(path: Path) -> None:
         "members",
         "params_sha256",
         "commit",
+        "label_corrections",
+        "neighbours",
     ]
 
 

@@ -11,8 +11,9 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 5.0
+SLOW_SECONDS = 1.0
 HALF_OPEN = 64
-"""So many connections may wait for the rest of a head at once."""
+"""Where more connections than this wait for a head, the oldest goes if it has waited so long."""
 
 
 class Connection(H11Protocol):
@@ -39,9 +40,10 @@ class Connection(H11Protocol):
         if self.conn.their_state is not h11.IDLE:
             self._forget()
         elif self not in self._waiting:
-            self._waiting[self] = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
-            if len(self._waiting) > HALF_OPEN:
-                oldest = next(iter(self._waiting))
+            end = self.loop.time() + HEAD_SECONDS
+            self._waiting[self] = self.loop.call_at(end, self.transport.abort)
+            oldest, timer = next(iter(self._waiting.items()))
+            if len(self._waiting) > HALF_OPEN and timer.when() <= end - SLOW_SECONDS:
                 oldest._forget()
                 oldest.transport.abort()
 
