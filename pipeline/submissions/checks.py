@@ -56,16 +56,22 @@ def check(path: Path, provenance: Path) -> SubmissionRecord:
 
 
 def find_accuracy(record: SubmissionRecord, metrics: Path) -> float | None:
-    """The out-of-fold accuracy of a submission; None unless its very members were evaluated."""
+    """The out-of-fold accuracy of a submission; None unless its very members were evaluated.
+
+    Their predictions must have been refined with neighbours in the same way.
+    """
     if not metrics.exists():
         return None
     content = read_json(metrics)
+    neighbours = None if record.neighbours is None else [*map(list, record.neighbours.items())]
     members = {
         name: digest
         for name, digest in record.members.items()
         if not name.startswith(_FOR_ALL_ROWS)
     }
     match content:
+        case {"neighbours": other} if neighbours not in (None, other):
+            return None
         case {"accuracy": float(accuracy), "members": dict(evaluated)}:
             return accuracy if members and members == evaluated else None
     return None
