@@ -24,6 +24,7 @@ def make_recorded_project(folder: Path) -> Path:
     project = make_project(folder)
     write_json(project / "data/source.json", {"kind": "sample"})
     describe_networks(project, on_sample=True)
+    write_json(project / "data/label_corrections.json", None)
     counts = {"sample": True, "training_images": 1437, "test_images": 360}
     write_json(project / "reports/data/summary.json", counts)
     (project / "models" / MEMBER).mkdir(parents=True)
