@@ -21,7 +21,10 @@ def kaggle() -> None:
 def wheels(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put them.")],
 ) -> None:
-    """Collect every package for a notebook without internet, as a dataset of Kaggle's."""
+    """Collect the packages for a notebook without internet.
+
+    They become a dataset of Kaggle's.
+    """
     raise NotImplementedError(folder)
 
 

@@ -62,7 +62,9 @@ def run(
         bool, typer.Option("--again", help="Run this very code again, though it has run.")
     ] = False,
 ) -> None:
-    """Run the project in a notebook at Kaggle, fetch its submission and report, check them.
+    """Run the project in a notebook at Kaggle.
+
+    It fetches the submission and the report, and checks them.
 
     It sends the code as it is here, with params.yaml, to a private notebook. Interrupt it whenever
     you like: the run goes on at Kaggle, and the same command takes it up without a second run.
