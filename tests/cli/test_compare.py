@@ -49,7 +49,7 @@ def write_run(
     ).save(folder / "out_of_fold.npz")
     make_curves(seed).to_csv(folder / "learning_curves_mean.csv", index=False)
     predictions = sha256(folder / "out_of_fold.npz")
-    write_metrics(project, errors=len(wrong), predictions_sha256=predictions)
+    write_metrics(project, errors=len(wrong), predictions=[["out_of_fold.npz", predictions]])
 
 
 @pytest.fixture(scope="module")

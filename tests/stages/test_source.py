@@ -26,7 +26,7 @@ from pipeline.errors import (
     SourceError,
     TableError,
 )
-from pipeline.files import sha256, write_json
+from pipeline.files import read_json, sha256, write_json
 from pipeline.stages import source
 from tests.conftest import modules_after, set_params
 from tests.label_tables import GOOD
@@ -107,7 +107,7 @@ def put_archive(path: Path = ARCHIVE) -> ArchiveSource:
 def decide(
     kind: str = "auto", earlier: DataSource | None = None, path: str | None = None
 ) -> DataSource:
-    settings = params.Source.model_validate({"kind": kind, "path": path})
+    settings = params.Source.model_validate({"kind": kind, "path": path, "sample_epochs": 8})
     return source.decide(settings, earlier, Path("attached"))
 
 
@@ -279,8 +279,29 @@ def test_networks_are_described_and_former_ones_removed() -> None:
 def test_architecture_must_exist(name: str) -> None:
     unknown = params.Network.model_construct(architecture=name, preprocessing=[[]])
     with pytest.raises(ParamsError, match="architecture"):
-        source.write_networks({"mine": unknown})
-    assert not stages.NETWORKS.exists()
+        source.check_networks({"mine": unknown})
+
+
+def test_networks_know_the_length_of_training_on_the_sample(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_params(project, ("kind: auto", "kind: sample"), ("sample_epochs: 8", "sample_epochs: 7"))
+    monkeypatch.setattr("pipeline.environment.check_folders", lambda: None)
+    source.main()
+    assert read_json(stages.NETWORKS / "pooled3.json")["sample_epochs"] == 7
+    assert (
+        "it gets 7 epochs (source.sample_epochs), other data up to 36\n" in capsys.readouterr().out
+    )
+
+    set_params(project, ("max_epochs: 36", "max_epochs: 7"), ("decay_epochs: 8", "decay_epochs: 6"))
+    source.main()
+    assert capsys.readouterr().out == "data source: the embedded sample\n"
+
+    set_params(project, ("kind: sample", "kind: kaggle"))
+    write_json(stages.SOURCE, {"kind": "kaggle", "competition": "digit-recognizer"})
+    source.main()
+    assert "sample_epochs" not in read_json(stages.NETWORKS / "pooled3.json")
+    assert "sample" not in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -323,7 +344,10 @@ def test_decision_is_written_and_the_sample_announced(capsys: pytest.CaptureFixt
     source.main()
     assert decision.read(stages.SOURCE) == SAMPLE
     output = capsys.readouterr()
-    assert output.out == "data source: the embedded sample\n"
+    assert output.out == (
+        "data source: the embedded sample; it gets 8 epochs (source.sample_epochs), other data up "
+        "to 36\n"
+    )
     assert "THIS RUN USES THE EMBEDDED SAMPLE" in output.err
 
 
