@@ -256,9 +256,8 @@ def test_json_of_another_form_is_named(
     path.unlink()
     path.write_text(content)
     assert digits(monkeypatch, "check" if "submission" in name else "status") == 1
-    error = capsys.readouterr().err
+    *_, error = capsys.readouterr().err.splitlines()
     assert error.startswith(f"error: {name} is damaged: expected ")
-    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00\x01", b"[" * 3000, b"stages: 5\n", b"- 1\n"])
