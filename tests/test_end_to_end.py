@@ -265,7 +265,7 @@ def test_failed_stage_names_what_brings_its_results_back(project: Path) -> None:
     )
     output = run(project, "dvc", "repro", status=255)
     assert "error: reports/evaluation is missing: an earlier stage writes it" in output
-    remedy = re.search(r"They come back with: (.*)", output)
+    remedy = re.search(r"come back with: (.*)", output)
     assert remedy
     assert not (project / "reports/report.html").exists()
     assert (project / "reports/evaluation/metrics.json").exists()
