@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ def split(line: str) -> Iterator[list[str]]:
     while words:
         command = list(takewhile(lambda word: not set(word) <= set(";&|"), words))
         words = words[len(command) + 1 :]
-        if command:
+        if command := list(dropwhile(re.compile(r"[A-Z_]+=").match, command)):
             yield command
 
 
