@@ -66,7 +66,7 @@ def compare(
     found = evaluated_runs.find(names, with_images=page is not None)
     compared = comparison.compare(found.runs, found.code, found.notes)
     if page is not None:
-        _write(page, compared, found)
+        write(page, compared, found)
     if as_json:
         print_json(describe(compared))
     else:
@@ -104,7 +104,7 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def _write(page: Path, compared: Comparison, found: Found) -> None:
+def write(page: Path, compared: Comparison, found: Found) -> None:
     """Write the page, and next to it the same numbers as CSV and JSON."""
     from pipeline.files import atomic_path
     from pipeline.plots import comparison as plots
@@ -208,10 +208,10 @@ def _print_settings(compared: Comparison) -> None:
         print_line("")
         values = params.assign(value=params["value"].fillna("–")).groupby("key", sort=False)
         rows = [
-            {"params.yaml": str(key)} | dict(zip(each["run"], each["value"], strict=True))
+            {"setting": str(key)} | dict(zip(each["run"], each["value"], strict=True))
             for key, each in values
         ]
-        print_table(rows, text={"params.yaml", *names})
+        print_table(rows, text={"setting", *names})
     for run, files in compared.tables["code"].groupby("run", sort=False):
         listed = [
             f"{path} ({change})"

@@ -16,7 +16,7 @@ from pipeline.cli import evaluated_runs
 from pipeline.data import dataset
 from pipeline.data.dataset import TrainingDigits
 from pipeline.evaluation.predictions import OutOfFoldPredictions
-from pipeline.files import sha256
+from pipeline.files import read_json, sha256, write_json
 from tests.cli.recorded import MEMBER, record, write_metrics
 from tests.cli.running import digits
 from tests.conftest import run, set_params
@@ -267,6 +267,13 @@ def test_images_come_from_the_cache_if_the_workspace_has_others(own: Path, outpu
     assert "The images of" not in output("compare", "main", "faster")
     page = Page((own / "reports/compare.html").read_text())
     assert page.predictions["sprite"].tolist() == [0, 1]
+
+
+def test_corrected_labels_are_a_setting(own: Path, output: Output) -> None:
+    path = own / "reports/evaluation/metrics.json"
+    summary = {"sha256": "c" * 64, "right": 4, "corrected": 2, "left_out": 1}
+    write_json(path, read_json(path) | {"label_corrections": summary})
+    assert 'data/labels.csv – "2 corrected, 1 left out (ccccccc)"' in output("compare", "main")
 
 
 def test_results_older_than_the_settings_are_told(own: Path, output: Output) -> None:
