@@ -3,20 +3,16 @@
 import errno
 import hashlib
 import json
-import lzma
 import os
 import re
 import shutil
-import struct
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import ArtifactError, PipelineError
+from pipeline.errors import ArtifactError, PipelineError, ProjectError
 
 _LONGEST_STEM = 50
 """Characters, so that a temporary name is not too long where the final one is not."""
@@ -112,6 +108,40 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
+def open_file(path: Path) -> BufferedReader:
+    """Open a file for reading.
+
+    Raises:
+        ArtifactError: it is a pipe or a device, which may never end, or a folder.
+        OSError: it is missing or cannot be read.
+    """
+    if path.exists() and not path.is_file():
+        found = "a folder" if path.is_dir() else "a pipe, a socket or a device"
+        raise ArtifactError(f"{path} is {found}: expected a file. Move it away, or name another.")
+    return path.open("rb")
+
+
+def expand_user(path: str) -> Path:
+    """A path as the user wrote it, ``~`` and ``~name`` replaced.
+
+    Raises:
+        ProjectError: there is no such user, or no home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ProjectError(
+            f"{path} begins with the home of a user whom this machine does not know. Write the "
+            "whole path."
+        ) from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file; see `open_file`."""
+    with open_file(path) as file:
+        return file.read()
+
+
 def read_json(path: Path) -> Any:
     """Read a JSON file that a stage wrote.
 
@@ -119,10 +149,10 @@ def read_json(path: Path) -> Any:
         ArtifactError: the file is missing or not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_bytes(path).decode())
     except FileNotFoundError:
         raise missing_artifact(path) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(
             f"{path} is damaged: expected JSON, but {error}. Delete it and run: dvc repro"
         ) from None
@@ -139,8 +169,8 @@ def missing_artifact(path: Path) -> ArtifactError:
 def corruption_as(describe: Callable[[str], PipelineError]) -> Iterator[None]:
     """Raise ``describe(reason)`` if the block fails because of the bytes that it reads.
 
-    Meant for blocks that read a zip archive (npz and keras files are archives, too). Errors of the
-    disk, of memory and of the pipeline itself pass unchanged. The reason is one line.
+    Meant for blocks that decode a file: decoders raise any kind of exception for damaged bytes.
+    Errors of the disk and of the pipeline itself pass unchanged. The reason is one line.
     """
     try:
         yield
@@ -155,28 +185,10 @@ def corruption_as(describe: Callable[[str], PipelineError]) -> Iterator[None]:
 def _is_corruption(error: Exception) -> bool:
     if isinstance(error, OSError):
         return error.errno in (None, errno.EINVAL)  # an impossible place to seek to, or bzip2
-    return isinstance(error, _CORRUPTION)
-
-
-_CORRUPTION = (
-    EOFError,
-    KeyError,
-    NotImplementedError,
-    OverflowError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    lzma.LZMAError,
-    struct.error,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What zipfile and NumPy raise for damaged tables and headers; NumPy parses headers as Python."""
+    return not isinstance(error, PipelineError)
 
 
 def sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,6 +17,7 @@ from pipeline.files import (
     atomic_path,
     clear_leftovers,
     corruption_as,
+    read_bytes,
     read_json,
     sha256,
     write_json,
@@ -288,10 +289,34 @@ def test_archive_cut_short_is_named(length: int) -> None:
         read_npz(npz(compressed=False)[:length])
 
 
-@pytest.mark.parametrize("error", [PermissionError(13, "denied"), MemoryError(), IndexError()])
+@pytest.mark.parametrize("error", [PermissionError(13, "denied"), ArtifactError("stale")])
 def test_other_errors_are_not_taken_for_damage(error: Exception) -> None:
     with pytest.raises(type(error)), corruption_as(ArtifactError):
         raise error
+
+
+@pytest.mark.parametrize("error", [MemoryError(), IndexError(), AttributeError("x"), KeyError()])
+def test_whatever_a_decoder_raises_is_damage(error: Exception) -> None:
+    with pytest.raises(ArtifactError), corruption_as(ArtifactError):
+        raise error
+
+
+@pytest.mark.parametrize("nested", [b"[" * 3000, b'{"a":' * 3000])
+def test_json_that_is_nested_too_deep_is_damaged(nested: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(nested)
+    with pytest.raises(ArtifactError, match="a.json is damaged"):
+        read_json(tmp_path / "a.json")
+
+
+def test_what_may_never_end_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("pipe", "zero"):
+        for read in (sha256, read_json, read_bytes):
+            with pytest.raises(ArtifactError, match=f"{name} is a pipe, a socket or a device"):
+                read(tmp_path / name)
+    with pytest.raises(ArtifactError, match="is a folder: expected a file"):
+        sha256(tmp_path)
 
 
 def test_sha256_of_known_bytes(tmp_path: Path) -> None:

@@ -20,12 +20,15 @@ EXEMPT = {
     "files": "how bytes reach the disk",
     "networks.backend": "how Keras is imported; its version is in each member's conditions",
     "networks.cpu": "what the processor has; it is in each member's conditions",
+    "networks.devices": "which device is there; it is in each member's conditions",
+    "networks.machine": "how the machine is described in each member's conditions",
     "parallel": "which process does the work changes no result",
     "params": "its values are declared as params",
     "plots": "chooses a backend without windows",
     "progress": "messages change no result",
     "project": "paths",
     "stages": "paths",
+    "stored": "how bytes are read and checked; the files themselves are dependencies",
 }
 """Modules that no stage declares, and why."""
 

@@ -11,10 +11,20 @@ import typer
 from typer.core import TyperGroup
 
 from pipeline import environment, project
-from pipeline.cli import browser, compare, errors, networks, own_digits, runs, status, submissions
+from pipeline.cli import (
+    browser,
+    compare,
+    errors,
+    kaggle,
+    networks,
+    own_digits,
+    runs,
+    status,
+    submissions,
+)
 from pipeline.errors import exit_status, report_interruption
 
-COMMANDS: dict[str, dict[str, Callable[..., object]]] = {
+COMMANDS: dict[str, dict[str, Callable[..., object] | typer.Typer]] = {
     "Results": {
         "status": status.status,
         "errors": errors.errors,
@@ -26,6 +36,7 @@ COMMANDS: dict[str, dict[str, Callable[..., object]]] = {
         "check": submissions.check,
         "submit": submissions.submit,
         "scores": submissions.scores,
+        "kaggle": kaggle.app,
     },
     "Handwriting": {"predict": own_digits.predict, "draw": own_digits.draw},
     "Settings": {
@@ -34,7 +45,7 @@ COMMANDS: dict[str, dict[str, Callable[..., object]]] = {
         "export": networks.export,
     },
 }
-"""The commands by their names, in the groups of the help."""
+"""The commands by their names, in the groups of the help; some have commands of their own."""
 
 
 class _Grouped(TyperGroup):
@@ -66,7 +77,10 @@ app = typer.Typer(
 )
 for _commands in COMMANDS.values():
     for _name, _command in _commands.items():
-        app.command(_name)(_command)
+        if isinstance(_command, typer.Typer):
+            app.add_typer(_command, name=_name)
+        else:
+            app.command(_name)(_command)
 
 
 def _print_version(asked: bool) -> None:

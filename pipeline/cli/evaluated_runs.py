@@ -144,7 +144,7 @@ def _parse_params(content: bytes) -> dict[str, Any]:
 
     try:
         found = YAML(typ="safe", pure=True).load(BytesIO(content))
-    except (YAMLError, ValueError):
+    except (YAMLError, ValueError, RecursionError):
         return {}
     return dict(flatten(found)) if isinstance(found, dict) else {}
 
@@ -152,7 +152,7 @@ def _parse_params(content: bytes) -> dict[str, Any]:
 def _parse_metrics(content: bytes) -> dict[str, Any]:
     try:
         found = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -169,7 +169,11 @@ def _describe_labels(metrics: dict[str, Any]) -> dict[str, str]:
 def _parse_curves(content: bytes) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.read_csv(BytesIO(content))
+    from pipeline.files import corruption_as
+
+    with corruption_as(lambda reason: ArtifactError(f"{_CURVES} is damaged: {reason}.")):
+        curves: pd.DataFrame = pd.read_csv(BytesIO(content))
+    return curves
 
 
 def _find_images(

@@ -92,7 +92,7 @@ def find_running() -> str:
             if is_running(pid):
                 program, _, arguments = command.partition(" ")
                 return f"{Path(program).name} {arguments} (process {pid})".replace("  ", " ")
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         pass  # nothing has locked anything, or in a way that only DVC knows
     return ""
 

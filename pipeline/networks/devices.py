@@ -86,8 +86,9 @@ def take_device() -> Choice:
         fault = _find_fault(gpu)
         if fault is None:
             tf.config.set_visible_devices([each], "GPU")
-            # Otherwise products in float32 would keep 10 of the 23 bits, from Ampere on.
+            # From Ampere on, products in float32 would otherwise keep 10 of 23 bits.
             tf.config.experimental.enable_tensor_float_32_execution(False)
+            tf.config.experimental.enable_op_determinism()
             return Choice(Device("/GPU:0", gpu), "")
         notes.append(fault)
     return Choice(CPU, f"{notes[0]} {_TRAINS_ON_CPU}")

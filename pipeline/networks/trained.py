@@ -1,5 +1,7 @@
 """Trained members: saved, loaded, and asked for logits."""
 
+import json
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -9,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.dataset import IMAGE_SIZE, Images
+from pipeline.data.dataset import IMAGE_SIZE, NUM_CLASSES, Images
 from pipeline.data.preprocessing import Views
 from pipeline.errors import ArtifactError
-from pipeline.files import atomic_path, corruption_as, missing_artifact
+from pipeline.files import atomic_path, corruption_as, missing_artifact, open_file
 from pipeline.networks.backend import keras, tf
 from pipeline.networks.devices import CPU, Device, gpu_errors
 from pipeline.networks.record import read_record
@@ -63,15 +65,30 @@ class TrainedNetwork:
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Write a model of stock Keras layers as ``.keras``, without optimizer or compile state."""
+    """Write a model of stock Keras layers as ``.keras``, without optimizer or compile state.
+
+    Equal models give equal bytes.
+    """
     bare = type(model).from_config(model.get_config())
     bare.set_weights(model.get_weights())
     with atomic_path(path) as temporary:
         bare.save(temporary)
+        _drop_dates(temporary)
+
+
+def _drop_dates(path: Path) -> None:
+    """Rewrite a ``.keras`` archive with the dates in it at the earliest that zip knows."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    metadata = json.loads(parts["metadata.json"]) | {"date_saved": "1980-01-01@00:00:00"}
+    parts["metadata.json"] = json.dumps(metadata).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
 
 
 def load_model(path: Path) -> keras.Model:
-    """Load what `save_model` wrote, in Keras's safe mode.
+    """Load what `save_model` wrote, in Keras's safe mode; uint8 images to logits of ten digits.
 
     Raises:
         ArtifactError: the file is missing or damaged.
@@ -79,6 +96,8 @@ def load_model(path: Path) -> keras.Model:
     if not path.exists():
         raise missing_artifact(path)
 
+    if not path.is_file():
+        open_file(path)  # which says what it is
     with corruption_as(
         lambda reason: ArtifactError(
             f"{path} is damaged: Keras cannot load it ({reason}). Bring it back with: "
@@ -86,6 +105,9 @@ def load_model(path: Path) -> keras.Model:
         )
     ):
         model: keras.Model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        found = (model.input_shape, model.input.dtype, model.output_shape)
+        if found != ((None, IMAGE_SIZE, IMAGE_SIZE), "uint8", (None, NUM_CLASSES)):
+            raise ValueError(f"it is a network of another form, {found}")
     return model
 
 

@@ -17,7 +17,7 @@ from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics, results
 from pipeline.evaluation.predictions import OutOfFoldPredictions
 from pipeline.evaluation.results import Metrics, score_member
-from pipeline.files import atomic_path, missing_artifact, sha256, write_json, write_text
+from pipeline.files import atomic_path, sha256, write_json, write_text
 from pipeline.networks.backend import keras, tf, use_threads
 from pipeline.networks.devices import CPU, Device, take_device
 from pipeline.networks.record import read_record
@@ -26,6 +26,7 @@ from pipeline.networks.trained import load_model, load_network
 from pipeline.parallel import count_processors
 from pipeline.params import Evaluate, Fold, Member, Neighbours, Params
 from pipeline.plots import diagrams, evaluation
+from pipeline.stored import read_table
 
 FOLDER = stages.EVALUATION
 Scores = dict[Member, dict[str, float]]
@@ -125,7 +126,10 @@ def write_results(
     data: TrainingDigits,
     settings: Evaluate,
 ) -> Metrics:
-    """Write the predictions and everything that follows from them, ``metrics.json`` last."""
+    """Write the predictions and everything that follows from them, ``metrics.json`` last.
+
+    That file also names the section ``neighbours`` of params.yaml, as pairs.
+    """
     path = FOLDER / "out_of_fold.npz"
     predictions.save(path)
     table = tabulate_members(members, member_scores)
@@ -150,7 +154,8 @@ def write_results(
             "tensorflow": tf.__version__,
         },
     )
-    write_json(FOLDER / "metrics.json", asdict(found.metrics))
+    refined_with = list(params.load().neighbours.model_dump().items())
+    write_json(FOLDER / "metrics.json", asdict(found.metrics) | {"neighbours": refined_with})
     return found.metrics
 
 
@@ -185,10 +190,7 @@ def tabulate_members(members: list[Member], member_scores: Scores) -> pd.DataFra
 
 
 def _read_history(member: Member) -> pd.DataFrame:
-    path = stages.MODELS / member.name / "history.csv"
-    if not path.exists():
-        raise missing_artifact(path)
-    return pd.read_csv(path)
+    return read_table(stages.MODELS / member.name / "history.csv", ["epoch", "loss", "accuracy"])
 
 
 def write_architectures(path: Path, members: list[Member]) -> None:

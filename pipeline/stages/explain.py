@@ -19,8 +19,9 @@ from pipeline.evaluation.examples import choose_errors, choose_suspected
 from pipeline.evaluation.image_properties import measure_properties
 from pipeline.evaluation.predictions import OutOfFoldPredictions
 from pipeline.evaluation.slices import divide, tabulate_slices
-from pipeline.files import atomic_path, missing_artifact, sha256, write_json
+from pipeline.files import atomic_path, sha256, write_json
 from pipeline.params import Params
+from pipeline.stored import read_table
 
 NEAREST = 3
 
@@ -98,10 +99,7 @@ def choose_rows(most_errors: int) -> NDArray[np.intp]:
 
 
 def _read(name: str) -> pd.DataFrame:
-    path = stages.EXPLANATION.parent / name
-    if not path.exists():
-        raise missing_artifact(path)
-    return pd.read_csv(path)
+    return read_table(stages.EXPLANATION.parent / name)
 
 
 def _tabulate(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline import params, stages
+from pipeline import params, stages, stored
 from pipeline.data import dataset, label_corrections
 from pipeline.data.dataset import NUM_CLASSES, Provenance
 from pipeline.errors import ArtifactError
@@ -118,12 +118,10 @@ def read_table(path: Path) -> pd.DataFrame:
     """Read a CSV that a stage wrote; missing values stay missing, integers stay integers.
 
     Raises:
-        ArtifactError: it is missing.
+        ArtifactError: it is missing or damaged.
     """
-    if not path.exists():
-        raise missing_artifact(path)
     whole = dict.fromkeys(("confused_times", "errors", "n"), "Int64")
-    return pd.read_csv(path, dtype={"confused_with": "string"} | whole)
+    return stored.read_table(path, dtype={"confused_with": "string"} | whole)
 
 
 def check_scores(records: dict[str, Any]) -> None:

@@ -15,9 +15,20 @@ from pipeline.submissions.log import Entry
 _FOR_ALL_ROWS = "all-"
 """How the names of members begin that trained on every row, so that no image can evaluate them."""
 
-
 LISTED_WITHIN = timedelta(minutes=10)
 """An attempt that Kaggle does not list after this time came to nothing."""
+
+
+class AlreadySubmittedError(SubmissionError):
+    """The file was sent before.
+
+    Attributes:
+        entry: the log's line of it.
+    """
+
+    def __init__(self, entry: Entry, message: str) -> None:
+        super().__init__(message)
+        self.entry = entry
 
 
 def check(path: Path, provenance: Path) -> SubmissionRecord:
@@ -45,16 +56,22 @@ def check(path: Path, provenance: Path) -> SubmissionRecord:
 
 
 def find_accuracy(record: SubmissionRecord, metrics: Path) -> float | None:
-    """The out-of-fold accuracy of a submission; None unless its very members were evaluated."""
+    """The out-of-fold accuracy of a submission; None unless its very members were evaluated.
+
+    Their predictions must have been refined with neighbours in the same way.
+    """
     if not metrics.exists():
         return None
     content = read_json(metrics)
+    neighbours = None if record.neighbours is None else [*map(list, record.neighbours.items())]
     members = {
         name: digest
         for name, digest in record.members.items()
         if not name.startswith(_FOR_ALL_ROWS)
     }
     match content:
+        case {"neighbours": other} if neighbours not in (None, other):
+            return None
         case {"accuracy": float(accuracy), "members": dict(evaluated)}:
             return accuracy if members and members == evaluated else None
     return None
@@ -67,14 +84,19 @@ def refuse_repetition(
 
     What was sent by other means has no tag in its message. A submission of the same file name,
     made after the file was written, is taken for it.
+
+    Raises:
+        AlreadySubmittedError: it was.
+        SubmissionError: it may have been.
     """
     anyway = f"To send it all the same: digits submit {path} --again"
     if earlier := submission_log.find(entries, digest):
-        raise SubmissionError(
+        raise AlreadySubmittedError(
+            earlier,
             f"{path} was already submitted on {earlier.time} as number {earlier.reference} "
             f"({earlier.status}, public score {earlier.public_score or 'not known yet'}). It was "
             "not sent again: the score would be the same, and one of the day's submissions less. "
-            "See: digits scores"
+            "See: digits scores",
         )
     if attempt := submission_log.find_attempt(entries, digest):
         until = datetime.fromisoformat(attempt.time) + LISTED_WITHIN

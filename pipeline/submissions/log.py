@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.errors import ArtifactError
-from pipeline.files import write_text
+from pipeline.files import read_bytes, write_text
 from pipeline.kaggle.submission import Submission
 
 ATTEMPTED, PENDING, COMPLETE, ERROR = "attempted", "pending", "complete", "error"
@@ -75,12 +75,15 @@ def read(path: Path) -> list[Entry]:
         ArtifactError: it is not such a log any more.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bytes(path).decode("utf-8-sig")
     except FileNotFoundError:
         return []
     except UnicodeDecodeError as error:
         raise _damaged(path, f"byte {error.start:,} is not text") from None
-    header, *rows = csv.reader(io.StringIO(text, newline="")) if text else [[]]
+    try:
+        header, *rows = csv.reader(io.StringIO(text, newline="")) if text else [[]]
+    except csv.Error as error:
+        raise _damaged(path, str(error)) from None
     if header != _COLUMNS:
         raise _damaged(path, f"line 1 is {','.join(header)!r}, not {','.join(_COLUMNS)!r}")
     for number, row in enumerate(rows, start=2):

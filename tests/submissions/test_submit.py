@@ -21,7 +21,7 @@ from pipeline.submissions.checks import LISTED_WITHIN, check
 from pipeline.submissions.log import Entry
 from tests.kaggle_fixtures import QUICK, Outcome
 from tests.kaggle_server import KEY, Fault, Kaggle
-from tests.submission_files import MEMBERS, PROVENANCE, place_submission, write_metrics
+from tests.submission_files import MEMBERS, NEIGHBOURS, PROVENANCE, place_submission, write_metrics
 
 Run = Callable[[Callable[[], object]], Outcome]
 PLACES = submitting.SubmissionPaths(
@@ -87,6 +87,8 @@ def test_submission_is_sent_scored_kept_and_logged(project: Path, kaggle: Kaggle
     ("evaluated", "quoted"),
     [
         ({"members": MEMBERS}, "0.99331"),
+        ({"members": MEMBERS, "neighbours": [*map(list, NEIGHBOURS.items())]}, "0.99331"),
+        ({"members": MEMBERS, "neighbours": [["power", 5]]}, ""),
         ({"members": dict(reversed(MEMBERS.items()))}, "0.99331"),
         ({"members": MEMBERS | {"0-0-pooled3": "0" * 64}}, ""),
         ({"members": {"0-0-pooled3": MEMBERS["0-0-pooled3"]}}, ""),
