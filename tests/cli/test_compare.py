@@ -7,12 +7,11 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
 import pytest
 from dvc.repo import Repo
 
 from pipeline import stages
-from pipeline.cli import evaluated_runs
 from pipeline.data import dataset
 from pipeline.data.dataset import TrainingDigits
 from pipeline.evaluation.predictions import OutOfFoldPredictions
@@ -34,14 +33,20 @@ NOW = {5: (3, 0.8), 7: (8, 0.6), 17: (1, 0.6)}
 
 
 def write_run(
-    project: Path, data: TrainingDigits, wrong: Errors, *, seed: int, first: int = 0
+    project: Path,
+    data: TrainingDigits,
+    wrong: Errors,
+    *,
+    seed: int,
+    first: int = 0,
+    last: int = 60,
 ) -> None:
-    """What evaluate leaves, from the row ``first`` on."""
+    """What evaluate leaves of the rows from ``first`` to before ``last``."""
     folder = project / "reports/evaluation"
-    probabilities = predict_with(data.labels, wrong)[first:]
+    probabilities = predict_with(data.labels, wrong)[first:last]
     OutOfFoldPredictions(
-        rows=pd.RangeIndex(first, len(data.labels)).to_numpy(),
-        labels=data.labels[first:],
+        rows=np.arange(first, last),
+        labels=data.labels[first:last],
         averages=probabilities,
         probabilities=probabilities,
         members={MEMBER: sha256(project / "models" / MEMBER / "model.keras")},
@@ -130,7 +135,7 @@ def test_workspace_is_compared_with_a_commit(here: Path, output: Output) -> None
     assert "reports/compare.html: the images" in said
     assert "note:" not in said
     page = Page((here / "reports/compare.html").read_text())
-    assert page.predictions["row"].tolist() == [17, 7, 3, 5]
+    assert page.predictions["row"].tolist() == [7, 17, 3, 5]
     assert "Learning curves of the runs" in (here / "reports/compare.html").read_text()
 
 
@@ -189,28 +194,11 @@ def test_other_images_are_told_and_left_out(here: Path, output: Output) -> None:
 def test_nothing_in_common_is_refused_and_nothing_written(
     own: Path, output: Output, training_digits: TrainingDigits
 ) -> None:
-    shutil.rmtree(own / "reports/compare", ignore_errors=True)
-    (own / "reports/compare.html").unlink(missing_ok=True)
-    write_run(own, training_digits, {}, seed=1, first=59)
-    record(own)
-    with chdir(own), Repo() as repo:
-        repo.experiments.save(name="last-image")
-    write_run(own, training_digits, {}, seed=1, first=40)
-    predictions = own / "reports/evaluation/out_of_fold.npz"
-    found = evaluated_runs.find(["workspace"], with_images=False).runs[0].predictions
-    kept = slice(0, 10)
-    OutOfFoldPredictions(
-        found.rows[kept],
-        found.labels[kept],
-        found.averages[kept],
-        found.probabilities[kept],
-        found.members,
-        found.train_sha256,
-    ).save(predictions)
-    said = output("compare", "last-image", status=1)
-    assert "error: No image was held out both in last-image and in workspace" in said
-    assert not (own / "reports/compare").exists()
-    assert not (own / "reports/compare.html").exists()
+    write_run(own, training_digits, {}, seed=1, last=50)
+    said = output("compare", "fold-two", "--output", "new.html", status=1)
+    assert "error: No image was held out both in fold-two and in workspace" in said
+    assert not (own / "new").exists()
+    assert not (own / "new.html").exists()
 
 
 @pytest.mark.parametrize(
