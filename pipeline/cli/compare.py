@@ -22,6 +22,19 @@ if TYPE_CHECKING:
 _PAGE = FOLDER / "reports/compare.html"
 _LISTED = 20
 
+FILES = {
+    "changes.csv",
+    "code.csv",
+    "comparison.json",
+    "confusions.csv",
+    "learning_curves.csv",
+    "learning_error_rate.svg",
+    "learning_loss.svg",
+    "params.csv",
+    "per_digit.csv",
+}
+"""What the folder next to a page holds."""
+
 
 def compare(
     revisions: Annotated[
@@ -96,7 +109,7 @@ def describe(compared: Comparison) -> dict[str, Any]:
 
 def _check_folder(folder: Path) -> None:
     """Refuse a folder that holds anything but the numbers of an earlier comparison."""
-    ours = folder.is_dir() and ((folder / "comparison.json").exists() or not any(folder.iterdir()))
+    ours = folder.is_dir() and {path.name for path in folder.iterdir()} <= FILES
     if folder.exists() and not ours:
         raise typer.BadParameter(
             f"the numbers would go into {folder}, which holds something else. Give the page "

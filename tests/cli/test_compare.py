@@ -12,6 +12,7 @@ import pytest
 from dvc.repo import Repo
 
 from pipeline import stages
+from pipeline.cli.compare import FILES
 from pipeline.data import dataset
 from pipeline.data.dataset import TrainingDigits
 from pipeline.evaluation.predictions import OutOfFoldPredictions
@@ -70,6 +71,7 @@ def history(
     write_run(project, training_digits, FIRST, seed=1)
     record(project)
     run(project, "git", "commit", "--quiet", "--all", "--message=evaluated")
+    run(project, "git", "branch", "idea/wider")
     for name, change, wrong, first in (
         ("faster", ("max_epochs: 8", "max_epochs: 9"), {}, 0),
         ("fold-two", ("power: 4", "power: 3"), {55: (3, 0.9)}, 50),
@@ -203,7 +205,13 @@ def test_nothing_in_common_is_refused_and_nothing_written(
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("mian", "main"), ("fastr", "faster"), ("HAED", "HEAD"), ("worksapce", "workspace")],
+    [
+        ("mian", "main"),
+        ("fastr", "faster"),
+        ("HAED", "HEAD"),
+        ("worksapce", "workspace"),
+        ("idea/widr", "idea/wider"),
+    ],
 )
 def test_unknown_run_gets_a_suggestion(here: Path, output: Output, name: str, hint: str) -> None:
     said = output("compare", name, status=1)
@@ -277,10 +285,10 @@ def test_earlier_numbers_are_replaced_and_no_other_file(own: Path, output: Outpu
     output("compare", "faster", "main", "--output", str(page))
     assert (own / "out/page/changes.csv").read_text() != first
     assert sorted(path.name for path in (own / "out").iterdir()) == ["page", "page.html"]
-    (own / "out/notes").mkdir()
-    (own / "out/notes/mine.txt").write_text("mine")
-    output("compare", "main", "--output", str(own / "out/notes.html"), status=2)
-    assert (own / "out/notes/mine.txt").read_text() == "mine"
+    assert {path.name for path in (own / "out/page").iterdir()} == FILES
+    (own / "out/page/mine.csv").write_text("mine")
+    output("compare", "main", "--output", str(page), status=2)
+    assert (own / "out/page/mine.csv").read_text() == "mine"
 
 
 def test_page_opens_or_its_address_is_told(
