@@ -88,7 +88,7 @@ def test_errors_against_an_equal_revision_are_none(project: Path) -> None:
     output = run(project, "digits", "compare")
     assert "note:" not in output
     page = (project / "reports/compare.html").read_text(encoding="utf-8")
-    assert "Nothing in params.yaml differs." in page
+    assert "No setting differs." in page
     assert "The code of workspace is that of HEAD." in page
     assert "Learning curves of the runs" in page
     output = run(project, "digits", "errors", "--against", "no-such-revision", status=1)
