@@ -1,6 +1,6 @@
 """Make, repair and fill the virtual environment ``.venv``. The Makefile runs it.
 
-    python3 -I bootstrap.py [--dev]
+    python3 -I bootstrap.py [--dev] [--gpu]
 
 It needs nothing but Python. An environment that works and holds what the lock files name is left
 as it is, in a fraction of a second. One that does not work, because its making was interrupted or
@@ -30,6 +30,7 @@ STATE = VENV / "bootstrap.json"
 
 RUNTIME, DEVELOPMENT, PACKAGE = "requirements.lock", "requirements-dev.lock", "pyproject.toml"
 SIZE_GB = 3.0
+CUDA_GB = 3.0
 VERSIONS = ((3, 11), (3, 12), (3, 13))
 
 _FOREIGN_VARIABLES = (
@@ -55,11 +56,20 @@ def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description="Make, repair and fill .venv.")
     parser.add_argument("--dev", action="store_true", help="install the tools for development, too")
-    locks = [RUNTIME, DEVELOPMENT] if parser.parse_args().dev else [RUNTIME]
+    parser.add_argument("--gpu", action="store_true", help="install CUDA's libraries, too")
+    arguments = parser.parse_args()
+    locks = [RUNTIME, DEVELOPMENT] if arguments.dev else [RUNTIME]
     os.chdir(Path(__file__).resolve().parent)
     try:
         check_place(Path.cwd())
+        if arguments.gpu:
+            check_system()
+        is_new = not STATE.exists()
         fill(locks)
+        if arguments.gpu:
+            install_cuda()
+        elif is_new and has_gpu():
+            print(f"This machine has an NVIDIA GPU. To train on it ({CUDA_GB:.0f} GB): make gpu")
         tell_dvc_about_git([str(PYTHON), "-m", "dvc"])
     except Problem as problem:
         sys.exit(f"error: {problem}")
@@ -120,6 +130,39 @@ def fill(locks: list[str]) -> None:
     if state.get(PACKAGE) != wanted[PACKAGE]:
         pip("install", "--no-deps", "--no-build-isolation", "--editable", ".")
         _write_state(state | {PACKAGE: wanted[PACKAGE], "place": place})
+
+
+def has_gpu(root: Path = Path("/")) -> bool:
+    """Whether the system shows an NVIDIA GPU, and TensorFlow has a build for it."""
+    return (sys.platform, platform.machine()) == _CUDA_SYSTEM and any(
+        (root / "dev").glob("nvidia[0-9]*")
+    )
+
+
+_CUDA_SYSTEM = ("linux", "x86_64")
+
+
+def check_system(system: str = sys.platform, machine: str = platform.machine()) -> None:
+    """Refuse a system for which TensorFlow has no GPU build."""
+    if (system, machine) != _CUDA_SYSTEM:
+        raise Problem(
+            "TensorFlow uses GPUs on Linux with an x86-64 processor only, found "
+            f"{system} on {machine}. Networks train on the CPU here: make"
+        )
+
+
+def install_cuda() -> None:
+    """Install the extra ``gpu``, unless it was installed for this TensorFlow."""
+    wanted = _sha256(Path(RUNTIME))
+    if _read_state().get("gpu") == wanted:
+        return
+    print(f"Installing CUDA's libraries into {VENV}: about {CUDA_GB:.0f} GB, once", flush=True)
+    problem = _explain_disk(2 * CUDA_GB)  # packed and unpacked
+    if problem:
+        print(f"warning: {problem}", file=sys.stderr, flush=True)
+    forget_unfinished()
+    pip("install", "--no-build-isolation", "--editable", ".[gpu]")
+    _write_state(_read_state() | {"gpu": wanted})
 
 
 def find_fault() -> str | None:

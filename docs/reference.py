@@ -255,14 +255,20 @@ def describe_commands() -> Iterator[str]:
     context = group.make_context("digits", [], resilient_parsing=True)
     yield f"\n{_to_markdown(group.help or '')}\n"
     yield from _parameters(group, context)
+    yield from _describe_group(group, context, "digits")
+
+
+def _describe_group(group: Any, context: Any, path: str) -> Iterator[str]:
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         inner = command.make_context(name, [], parent=context, resilient_parsing=True)
-        yield f"\n## digits {name}\n"
+        yield f"\n## {path} {name}\n"
         usage = " ".join(command.collect_usage_pieces(inner))
-        yield f"```text\ndigits {name} {usage}\n```\n"
+        yield f"```text\n{path} {name} {usage}\n```\n"
         yield _to_markdown(re.sub(r"\n(?!\n)", " ", command.help or "")) + "\n"
         yield from _parameters(command, inner)
+        if hasattr(command, "commands"):
+            yield from _describe_group(command, inner, f"{path} {name}")
 
 
 def _parameters(command: Any, context: Any) -> Iterator[str]:

@@ -117,12 +117,17 @@ def _check_digits(arguments: list[str]) -> None:
     if not arguments or arguments[0] == "--version":
         return
     context = group.make_context("digits", list(arguments), resilient_parsing=False)
-    name, *rest = arguments
-    command = group.get_command(context, name)
-    if command is None:
-        raise LookupError(f"there is no digits {name}")
-    with suppress(typer.Exit):  # of --help
-        command.make_context(name, rest, parent=context)
+    path, rest = "digits", arguments
+    while rest and hasattr(group, "commands"):
+        name, *rest = rest
+        command = group.get_command(context, name)
+        if command is None:
+            raise LookupError(f"there is no {path} {name}")
+        with suppress(typer.Exit):  # of --help
+            context = command.make_context(name, list(rest), parent=context)
+        group, path = command, f"{path} {name}"
+        if "--help" in rest[:1]:
+            return
 
 
 @cache

@@ -46,6 +46,8 @@ def test_commands_on_the_page_exist(page: Path) -> None:
         "digits errors --agianst HEAD",
         "digits predict",
         "digits export onyx",
+        "digits kaggle wheel folder",
+        "digits kaggle wheels",
         "dvc exp rum",
         "dvc repro trian",
         "dvc --cd comparison repro trian",

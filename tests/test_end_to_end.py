@@ -82,8 +82,15 @@ def test_errors_are_readable_in_a_terminal(project: Path) -> None:
 
 def test_errors_against_an_equal_revision_are_none(project: Path) -> None:
     output = run(project, "digits", "errors", "--against", "HEAD")
-    assert "in HEAD, on the 288 images held out in both" in output
-    assert "0 corrected, 0 new errors; McNemar's exact test: p = 1: could be chance" in output
+    assert "workspace compared with HEAD, on the 288 images held out in both" in output
+    assert "could be chance (McNemar's exact test: p = 1)" in output
+    assert "corrected, by row of train.csv (true: before → after): none" in output
+    output = run(project, "digits", "compare")
+    assert "note:" not in output
+    page = (project / "reports/compare.html").read_text(encoding="utf-8")
+    assert "Nothing in params.yaml differs." in page
+    assert "The code of workspace is that of HEAD." in page
+    assert "Learning curves of the runs" in page
     output = run(project, "digits", "errors", "--against", "no-such-revision", status=1)
     assert "error: no-such-revision is no commit, branch, tag or experiment" in output
 

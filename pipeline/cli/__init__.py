@@ -11,13 +11,24 @@ import typer
 from typer.core import TyperGroup
 
 from pipeline import environment, project
-from pipeline.cli import browser, errors, networks, own_digits, runs, status, submissions
-from pipeline.errors import exit_status
+from pipeline.cli import (
+    browser,
+    compare,
+    errors,
+    kaggle,
+    networks,
+    own_digits,
+    runs,
+    status,
+    submissions,
+)
+from pipeline.errors import exit_status, report_interruption
 
-COMMANDS: dict[str, dict[str, Callable[..., object]]] = {
+COMMANDS: dict[str, dict[str, Callable[..., object] | typer.Typer]] = {
     "Results": {
         "status": status.status,
         "errors": errors.errors,
+        "compare": compare.compare,
         "runs": runs.runs,
         "open": browser.open_report,
     },
@@ -25,6 +36,7 @@ COMMANDS: dict[str, dict[str, Callable[..., object]]] = {
         "check": submissions.check,
         "submit": submissions.submit,
         "scores": submissions.scores,
+        "kaggle": kaggle.app,
     },
     "Handwriting": {"predict": own_digits.predict, "draw": own_digits.draw},
     "Settings": {
@@ -33,11 +45,18 @@ COMMANDS: dict[str, dict[str, Callable[..., object]]] = {
         "export": networks.export,
     },
 }
-"""The commands by their names, in the groups of the help."""
+"""The commands by their names, in the groups of the help; some have commands of their own."""
 
 
 class _Grouped(TyperGroup):
-    """Its help lists the commands group by group."""
+    """Its help lists the commands group by group, and Ctrl-C is told."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; typer alone would end without a word after Ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interruption:
+            sys.exit(report_interruption(interruption))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         widest = max(map(len, self.commands))
@@ -58,7 +77,10 @@ app = typer.Typer(
 )
 for _commands in COMMANDS.values():
     for _name, _command in _commands.items():
-        app.command(_name)(_command)
+        if isinstance(_command, typer.Typer):
+            app.add_typer(_command, name=_name)
+        else:
+            app.command(_name)(_command)
 
 
 def _print_version(asked: bool) -> None:

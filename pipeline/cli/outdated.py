@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import stages
 from pipeline.errors import DvcBusyError, DvcError, ParamsError, PipelineError
+from pipeline.files import is_running
 from pipeline.project import FOLDER
 
 if TYPE_CHECKING:
@@ -89,22 +89,12 @@ def find_running() -> str:
         locks = json.loads((FOLDER / ".dvc/tmp/rwlock").read_text(encoding="utf-8"))
         holders = locks["write"].values()
         for pid, command in {holder["pid"]: holder["cmd"] for holder in holders}.items():
-            if _is_alive(pid):
+            if is_running(pid):
                 program, _, arguments = command.partition(" ")
                 return f"{Path(program).name} {arguments} (process {pid})".replace("  ", " ")
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         pass  # nothing has locked anything, or in a way that only DVC knows
     return ""
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # of another user
-        pass
-    return True
 
 
 def _describe_source(settings: Params) -> dict[str, str]:

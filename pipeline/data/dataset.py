@@ -4,14 +4,15 @@ Images are uint8 ``(n, 28, 28)`` with 0 = background, labels uint8 ``(n,)``. The
 arrays, never pickles. What is not here: how the arrays come out of the CSVs (`tables`).
 """
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ArtifactError
-from pipeline.files import atomic_path, corruption_as, missing_artifact, read_json
+from pipeline.files import atomic_path, corruption_as, missing_artifact, open_file, read_json
+from pipeline.stored import Arrays, Form, check_arrays, read_arrays
 
 IMAGE_SIZE = 28
 """Height and width of an image in pixels."""
@@ -134,7 +135,7 @@ def load_labelled(path: Path) -> TrainingDigits:
     Raises:
         ArtifactError: the file is missing or damaged.
     """
-    arrays = _load(path, "images", "labels", "folds")
+    arrays = _load(path, _LABELLED)
     return TrainingDigits(
         arrays["images"],
         arrays["labels"],
@@ -150,16 +151,26 @@ def load_test(path: Path) -> UnlabelledDigits:
     Raises:
         ArtifactError: the file is missing or damaged.
     """
-    arrays = _load(path, "images")
+    arrays = _load(path, {})
     return UnlabelledDigits(arrays["images"], _provenance(arrays))
 
 
-_PROVENANCE = tuple(field.name for field in fields(Provenance))
+_FORMS: dict[str, Form] = {
+    "images": ("uint8", ("n", IMAGE_SIZE, IMAGE_SIZE)),
+    "sample": ("bool", ()),
+    "train_sha256": ("U", ()),
+    "test_sha256": ("U", ()),
+}
+"""The arrays of both files."""
+
+_LABELLED: dict[str, Form] = {"labels": ("uint8", ("n",)), "folds": ("uint8", ("n",))}
+_OPTIONAL: dict[str, Form] = {"corrected_labels": ("uint8", ("n",))}
 
 
-def _load(path: Path, *names: str) -> dict[str, NDArray[np.uint8]]:
+def _load(path: Path, further: dict[str, Form]) -> Arrays:
     if not path.exists():
         raise missing_artifact(path)
+    forms = _FORMS | further
     with (
         corruption_as(
             lambda reason: ArtifactError(
@@ -167,14 +178,25 @@ def _load(path: Path, *names: str) -> dict[str, NDArray[np.uint8]]:
                 f"{reason}. Delete it and run: dvc repro"
             )
         ),
-        path.open("rb") as file,
-        np.load(file, allow_pickle=False) as arrays,
+        open_file(path) as file,
     ):
-        optional = {"corrected_labels"} & set(arrays)
-        return {name: arrays[name] for name in (*names, *_PROVENANCE, *optional)}
+        arrays = read_arrays(file)
+        check_arrays(arrays, forms, optional=_OPTIONAL)
+        _check_values(arrays)
+        return arrays
 
 
-def _provenance(arrays: dict[str, NDArray[np.uint8]]) -> Provenance:
+def _check_values(arrays: Arrays) -> None:
+    if not len(arrays["images"]):
+        raise ValueError("there is no image")
+    if "labels" in arrays and arrays["labels"].max() >= NUM_CLASSES:
+        raise ValueError("a label is no digit")
+    corrected = arrays.get("corrected_labels", np.zeros(1, np.uint8))
+    if (corrected[corrected != LEFT_OUT] >= NUM_CLASSES).any():
+        raise ValueError("a corrected label is no digit")
+
+
+def _provenance(arrays: Arrays) -> Provenance:
     return Provenance(
         sample=bool(arrays["sample"]),
         train_sha256=str(arrays["train_sha256"]),

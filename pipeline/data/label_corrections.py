@@ -6,11 +6,12 @@ Networks train on the corrected labels. Scores are always against the labels as 
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 from pipeline.data.dataset import LEFT_OUT, Labels, Provenance
 from pipeline.errors import ArtifactError, TableError
-from pipeline.files import read_json, write_json
+from pipeline.files import write_json
+from pipeline.stored import read_record
 
 Verdict = Literal["right", "wrong", "unreadable"]
 """The label is right; it should be another digit; no digit can be read, so the row is left out."""
@@ -170,24 +171,16 @@ def read(path: Path) -> LabelCorrections | None:
     Raises:
         ArtifactError: the file is missing or damaged.
     """
-    content = read_json(path)
-    if content is None:
-        return None
-    try:
-        return LabelCorrections(
-            sha256=content["sha256"],
-            data=content["data"],
-            verdicts=tuple(_read_verdict(each) for each in content["verdicts"]),
-        )
-    except (KeyError, TypeError):
-        raise ArtifactError(
-            f"{path} is damaged: expected what the source stage writes. Delete it and run: "
-            "dvc repro"
-        ) from None
-
-
-def _read_verdict(content: dict[str, Any]) -> LabelVerdict:
-    return LabelVerdict(**content | {"verdict": cast(Verdict, content["verdict"])})
+    kind: Any = LabelCorrections | None
+    corrections: LabelCorrections | None = read_record(
+        path,
+        kind,
+        lambda reason: ArtifactError(
+            f"{path} is damaged: expected what the source stage writes, but {reason}. Delete it "
+            "and run: dvc repro"
+        ),
+    )
+    return corrections
 
 
 def _other_data(path: Path, found: str | None, expected: str) -> TableError:

@@ -142,6 +142,7 @@ def write_submission(
             params_sha256=sha256(Path("params.yaml")),
             commit=git.describe_commit(),
             label_corrections=corrections.summarize() if corrections else None,
+            neighbours=params.load().neighbours.model_dump(),
         ),
     )
 

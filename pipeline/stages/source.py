@@ -17,7 +17,7 @@ from pipeline.data.label_corrections import LabelCorrections
 from pipeline.data.sources import archive, decision, search
 from pipeline.data.sources.decision import ArchiveSource, DataSource, KaggleSource, SampleSource
 from pipeline.errors import SourceError
-from pipeline.files import read_json, sha256, write_json
+from pipeline.files import clear_leftovers, expand_user, read_json, sha256, write_json
 from pipeline.kaggle import credentials
 from pipeline.networks.definition import check_network, describe_network
 from pipeline.project import FOLDER
@@ -31,6 +31,9 @@ SEARCHED = [
 def main(attached: Path = search.ATTACHED) -> None:
     """Entry point of the stage."""
     environment.check_folders()
+    clear_leftovers(Path())
+    for folder in environment.OUTPUT_FOLDERS:
+        clear_leftovers(Path(folder), recursive=True)
     settings = params.load()
     write_networks(settings.networks)
     check_raw_folder(stages.RAW)
@@ -176,7 +179,7 @@ def decide(
     if kind == "sample":
         return SampleSource()
     if kind in ("auto", "archive"):
-        asked = stages.workspace() / Path(source.path).expanduser() if source.path else None
+        asked = stages.workspace() / expand_user(source.path) if source.path else None
         if asked and (asked.exists() or not _is_of_archive(earlier, asked)):
             return _record(search.open_path(asked), earlier)
         searched = [stages.workspace() / folder for folder in SEARCHED]

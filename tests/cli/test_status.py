@@ -207,6 +207,60 @@ def test_folder_that_is_no_project_of_dvc_is_told_so(
     assert found["score"]["errors"] == 2
 
 
+def test_what_a_killed_process_left_makes_nothing_out_of_date(
+    in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = in_project / f"models/.{MEMBER}.9999999999.partial/model.keras"
+    left.parent.mkdir()
+    left.write_text("half of it")
+    (in_project / ".params.9999999999.partial.yaml").write_text("seed: 1")
+    assert status(monkeypatch, capsys)["outdated"] == {}
+    assert run(in_project, "git", "status", "--porcelain") == ""
+
+
+def test_score_of_other_predictions_is_not_shown(
+    in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after evaluate was killed before it wrote metrics.json, which survives."""
+    predictions = METRICS.with_name("out_of_fold.npz")
+    write_metrics(in_project, errors=2, predictions_sha256=sha256(predictions))
+    assert status(monkeypatch, capsys)["score"]["errors"] == 2
+    predictions.unlink()
+    predictions.write_text("newer ones")
+    found = status(monkeypatch, capsys)
+    assert found["score"] is None
+    assert found["no_score_because"] == f"{METRICS} is of other predictions than {predictions}"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("reports/data/summary.json", "[]"),
+        ("reports/data/summary.json", '{"sample": true}'),
+        (str(METRICS), "[]"),
+        (str(METRICS), "5"),
+        (str(METRICS), '{"members": 5}'),
+        (str(METRICS), '{"members": {"0-0-small": "a"}, "accuracy": "high"}'),
+        ("data/source.json", '{"kind": 5}'),
+        ("submissions/submission.json", "[" * 3000),
+    ],
+)
+def test_json_of_another_form_is_named(
+    name: str,
+    content: str,
+    in_project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = in_project / name
+    path.unlink()
+    path.write_text(content)
+    assert digits(monkeypatch, "check" if "submission" in name else "status") == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {name} is damaged: expected ")
+    assert error.count("\n") == 1
+
+
 def test_it_works_in_a_subfolder_and_names_files_from_there(recorded_project: Path) -> None:
     folder = recorded_project / "reports/data"
     output = run(folder, "digits")

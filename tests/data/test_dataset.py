@@ -102,6 +102,32 @@ def test_every_flipped_byte_in_the_tables_of_the_file_is_noticed_or_harmless(
             assert "is damaged" in str(error)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"images": np.zeros((20, 28, 27), np.uint8)},
+        {"images": np.zeros((20, 784), np.uint8)},
+        {"images": np.zeros((20, 28, 28), np.float32)},
+        {"images": np.zeros((0, 28, 28), np.uint8)},
+        {"labels": np.zeros(19, np.uint8)},
+        {"labels": np.full(20, 10, np.uint8)},
+        {"labels": np.zeros((20, 1), np.uint8)},
+        {"folds": np.zeros(20, np.int64)},
+        {"sample": np.array("True")},
+        {"train_sha256": np.array(5)},
+    ],
+)
+def test_arrays_of_another_form_are_damaged(change: dict[str, Any], tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {"images": np.zeros((20, 28, 28), np.uint8)}
+    arrays |= {name: np.zeros(20, np.uint8) for name in ("labels", "folds")}
+    arrays |= {name: np.array("a" * 64) for name in ("train_sha256", "test_sha256")}
+    np.savez(tmp_path / "train.npz", sample=np.array(True), **arrays)
+    assert len(dataset.load_training(tmp_path / "train.npz").images) == 20
+    np.savez(tmp_path / "train.npz", **{"sample": np.array(True)} | arrays | change)
+    with pytest.raises(ArtifactError, match=r"train\.npz is damaged: expected the arrays"):
+        dataset.load_training(tmp_path / "train.npz")
+
+
 def test_pickles_are_never_loaded(tmp_path: Path) -> None:
     names = ("images", "sample", "train_sha256", "test_sha256")
     pickled: dict[str, Any] = {name: np.array([{}], dtype=object) for name in names}

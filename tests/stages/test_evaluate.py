@@ -134,6 +134,7 @@ def test_scores_name_the_networks_and_the_predictions_that_they_are_of(
     assert summary["members"] == digests
     path = stages.EVALUATION / "out_of_fold.npz"
     assert summary["predictions_sha256"] == sha256(path)
+    assert summary["neighbours"] == [["confidence_threshold", 0.7], ["power", 4]]
     assert predictions.load(path).members == digests
 
 

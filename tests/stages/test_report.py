@@ -1,11 +1,9 @@
 """The page and the model card: right numbers, honest words, in the cases that break reports."""
 
-import json
 import re
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -23,61 +21,11 @@ from pipeline.stages import report
 from pipeline.submissions import log as submission_log
 from pipeline.submissions.log import Entry
 from tests.conftest import SMALL_NETWORK, set_params
+from tests.pages import Page, as_number
 from tests.results import Errors, predict_with, write_evaluation, write_results
 
 ERRORS = {4: (9, 0.99), 14: (9, 0.7), 7: (1, 0.6), 15: (3, 0.55)}
 """Two 4s, a 7 and a 5, all in fold 0."""
-
-
-class Page(HTMLParser):
-    """The numbers of a page with what it says of them, its addresses, and its words."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.numbers: list[tuple[list[str], float, str]] = []
-        self.addresses: list[str] = []
-        self.ids: list[str] = []
-        self.nameless: list[str] = []
-        self.words = ""
-        self.scripts: dict[str, str] = {}
-        self._number: tuple[list[str], float] | None = None
-        self._hidden: str | None = None
-        self.feed(text)
-        self.words = " ".join(self.words.split())
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        named = {name: value or "" for name, value in attributes}
-        self.addresses += [named[name] for name in ("src", "href") if name in named]
-        self.ids += [named["id"]] if "id" in named else []
-        if (tag == "svg" and not (named.get("role") == "img" and named.get("aria-label"))) or (
-            tag == "img" and not named.get("alt") and "hidden" not in named
-        ):
-            self.nameless.append(tag)
-        if tag in ("td", "th"):
-            self.words += " "
-        if tag == "data":
-            self._number = named["data-from"].split(" "), float(named["value"])
-        if tag in ("script", "style"):
-            self._hidden = named.get("id", tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("script", "style"):
-            self._hidden = None
-
-    def handle_data(self, data: str) -> None:
-        if self._hidden:
-            self.scripts[self._hidden] = self.scripts.get(self._hidden, "") + data
-            return
-        self.words += data
-        if self._number:
-            self.numbers.append((*self._number, data))
-            self._number = None
-
-    @property
-    def predictions(self) -> pd.DataFrame:
-        """What the page's script knows of predictions."""
-        content = json.loads(self.scripts["predictions"])
-        return pd.DataFrame(content["rows"], columns=content["columns"])
 
 
 MakeReport = Callable[..., Page]
@@ -132,15 +80,6 @@ def look_up(place: list[str]) -> float:
         return float(value)
     row, column = keys
     return float(pd.read_csv(path).loc[int(row), column])
-
-
-def as_number(text: str) -> tuple[float, float]:
-    """What a text on the page says, and by how much it may be off."""
-    digits_ = text.replace(",", "").replace("−", "-").removesuffix(" s").strip()
-    scale = 100 if digits_.endswith("%") else 1
-    plain = digits_.removesuffix("%")
-    decimals = len(plain.partition(".")[2])
-    return float(plain) / scale, 0.5 * 10.0**-decimals / scale
 
 
 @pytest.mark.parametrize(

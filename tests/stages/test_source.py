@@ -1,5 +1,6 @@
 """What decides where the data comes from, and that a typing mistake stops here."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -54,6 +55,37 @@ def project(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAGGLE_USERNAME", "someone")
     monkeypatch.setenv("KAGGLE_KEY", "secret")
+
+
+def test_what_killed_processes_left_is_removed(project: Path) -> None:
+    left = [
+        ".params.X.partial.yaml",
+        "models/.0-0-a.X.partial",
+        "submissions/sent/.b.X.partial.csv",
+    ]
+    for name in left:
+        path = project / name.replace("X", "9999999999")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half of it")
+    source.main()
+    assert not list(project.rglob("*.partial*"))
+
+
+def test_home_of_nobody_is_named(project: Path) -> None:
+    set_params(project, ("path: null", "path: ~nosuchuser/archive.zip"))
+    with pytest.raises(ProjectError, match="~nosuchuser/archive.zip begins with the home of"):
+        source.main()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_source_that_may_never_end_is_refused(kind: str, project: Path) -> None:
+    if kind == "pipe":
+        os.mkfifo(project / "pipe")
+    else:
+        (project / "device").symlink_to("/dev/zero")
+    set_params(project, ("path: null", f"path: {kind}"))
+    with pytest.raises(ArtifactError, match=f"{kind} is a pipe, a socket or a device"):
+        source.main()
 
 
 def put_tables(folder: Path) -> None:
