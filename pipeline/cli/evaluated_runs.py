@@ -174,7 +174,7 @@ def _find_images(
 
     wanted = run.predictions.train_sha256
     if stages.TRAIN.exists():
-        digits = dataset.load_training(stages.TRAIN)
+        digits = dataset.load_labelled(stages.TRAIN)
         if digits.provenance.train_sha256 == wanted:
             return digits
     for revision in filter(None, revisions.values()):
@@ -182,7 +182,7 @@ def _find_images(
             if content := read(stages.TRAIN):
                 path = Path(folder, "train.npz")
                 path.write_bytes(content)
-                digits = dataset.load_training(path)
+                digits = dataset.load_labelled(path)
                 if digits.provenance.train_sha256 == wanted:
                     return digits
     notes.append(
