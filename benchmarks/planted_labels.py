@@ -80,10 +80,9 @@ def look_for(probabilities: Probabilities, changed: Labels, places: NDArray[np.i
     rows = np.arange(len(changed))
     known = OutOfFoldPredictions(rows, changed, probabilities, probabilities, {}, "")
     errors, suspected = tabulate_errors(known), suspect_labels(probabilities, changed, rows)
-    suggested = [
-        choose(errors, suspected)["row"] for choose in (choose_suspected, choose_contradicted)
-    ]
-    first = np.concatenate(suggested)[: SUGGESTIONS_PER_PLANTED * len(places)]
+    choices = choose_suspected, choose_contradicted
+    suggested = np.concatenate([choose(errors, suspected)["row"] for choose in choices])
+    first = suggested[: SUGGESTIONS_PER_PLANTED * len(places)]
     return Found(len(places), int(np.isin(places, first).sum()), len(first))
 
 

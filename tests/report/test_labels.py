@@ -39,9 +39,8 @@ def make_page(
         monkeypatch.chdir(folder)
         shutil.copy(ROOT / "params.yaml", "params.yaml")
         set_params(folder, ("folds: [0]", "folds: [0, 1, 2]"))
-        write_results(
-            data, test, predict_with(data.labels, SUSPECTED | CONTRADICTED), None, corrections
-        )
+        probabilities = predict_with(data.labels, SUSPECTED | CONTRADICTED)
+        write_results(data, test, probabilities, None, corrections)
         report.main()
     return folder / stages.REPORT
 

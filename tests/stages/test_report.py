@@ -1,5 +1,6 @@
 """The page and the model card: right numbers, honest words, in the cases that break reports."""
 
+import json
 import re
 import shutil
 from collections.abc import Callable
