@@ -126,8 +126,21 @@ class Shell:
         _keep(self.records, done.stdout + done.stderr)
         return Outcome(done.returncode, done.stdout, " ".join(done.stderr.split()))
 
-    def interrupt(self, *command: str, when: Callable[[], None], **variables: str) -> Outcome:
-        """Run a command and, after ``when()`` returned, press Ctrl-C: all its processes get it."""
+    def interrupt(
+        self,
+        *command: str,
+        when: Callable[[], None],
+        by: signal.Signals = signal.SIGINT,
+        **variables: str,
+    ) -> Outcome:
+        """Run a command and, after ``when()`` returned, press Ctrl-C: all its processes get it.
+
+        Args:
+            command: with its arguments.
+            when: returns at the moment to press it.
+            by: another signal to send.
+            variables: added to the environment.
+        """
         previous = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(
             command,
@@ -142,7 +155,7 @@ class Shell:
         try:
             when()
         finally:
-            os.killpg(process.pid, signal.SIGINT)
+            os.killpg(process.pid, by)
             stdout, stderr = process.communicate(timeout=60)
         _keep(self.records, stdout + stderr)
         return Outcome(process.returncode, stdout, " ".join(stderr.split()))

@@ -92,6 +92,16 @@ def is_refusal(error: BaseException) -> bool:
     return response is not None and 400 <= response.status_code < 500
 
 
+def quote(response: requests.Response) -> str:
+    """Kaggle's own words, if there are any, without secrets."""
+    try:
+        message = response.json()["message"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    words = redact(" ".join(str(message).split()))[:_QUOTED_CHARACTERS]
+    return f": {words.rstrip('.')}" if words else ""
+
+
 def is_of_disk(error: OSError) -> bool:
     """Whether a file could not be written or read."""
     network = isinstance(error, requests.RequestException)
@@ -99,7 +109,7 @@ def is_of_disk(error: OSError) -> bool:
 
 
 def _explain_status(response: requests.Response, used: Credentials) -> str:
-    answer = f"{response.status_code}{_quote(response)}"
+    answer = f"{response.status_code}{quote(response)}"
     match response.status_code:
         case 401:
             return _explain_unknown_user(answer, used)
@@ -215,16 +225,6 @@ def _describe(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f", in {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{f' ({message})' if message else ''}{place}"
-
-
-def _quote(response: requests.Response) -> str:
-    """Kaggle's own words, if there are any, without secrets."""
-    try:
-        message = response.json()["message"]
-    except (ValueError, KeyError, TypeError):
-        return ""
-    words = redact(" ".join(str(message).split()))[:_QUOTED_CHARACTERS]
-    return f": {words.rstrip('.')}" if words else ""
 
 
 def _retry_after(response: requests.Response) -> float:

@@ -1,4 +1,4 @@
-"""Kaggle's official client, contained: the one module that imports it.
+"""Kaggle's official client, contained: nothing calls it but through this.
 
 The client logs in when it is imported, reads credentials as they were pasted, prints help to stdout
 and exits where others raise, waits forever for a silent server, shows whole tokens in tracebacks,

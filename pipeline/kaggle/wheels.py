@@ -25,6 +25,9 @@ MANIFEST = "wheels.json"
 REQUIREMENTS = "requirements.txt"
 """The lock file of what is there. It is written last: a folder without it is not finished."""
 
+CODE = "code.tar.xz"
+"""The project's code next to the packages. Kaggle unpacks archives; the notebook takes either."""
+
 METADATA = "dataset-metadata.json"
 """What Kaggle's client reads of a folder that it uploads."""
 

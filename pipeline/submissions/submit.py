@@ -27,6 +27,18 @@ _FOR_ALL_ROWS = "all-"
 """How the names of members begin that trained on every row, so that no image can evaluate them."""
 
 
+class AlreadySubmittedError(SubmissionError):
+    """The file was sent before, and nothing was sent again.
+
+    Attributes:
+        entry: the log's line of it.
+    """
+
+    def __init__(self, entry: Entry, message: str) -> None:
+        super().__init__(message)
+        self.entry = entry
+
+
 @dataclass(frozen=True)
 class SubmissionPaths:
     """Where things lie.
@@ -148,13 +160,15 @@ def _submit(
     entries = submission_log.merge(submission_log.read(paths.log), listed)
     if earlier := submission_log.find(entries, record.sha256):
         if not earlier.params_sha256:  # its answer was lost, or it was sent from another copy
-            entries[entries.index(earlier)] = _complete(earlier, record, accuracy)
+            known, earlier = earlier, _complete(earlier, record, accuracy)
+            entries[entries.index(known)] = earlier
         submission_log.write(paths.log, entries)
-        raise SubmissionError(
+        raise AlreadySubmittedError(
+            earlier,
             f"{path} was already submitted on {earlier.time} as number {earlier.reference} "
             f"({earlier.status}, public score {earlier.public_score or 'not known yet'}). It was "
             "not sent again: the score would be the same, and one of the day's submissions less. "
-            "See: digits scores"
+            "See: digits scores",
         )
     if not client.submissions_left():
         raise SubmissionError(
