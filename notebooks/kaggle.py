@@ -144,7 +144,12 @@ if json.loads((project / "data/source.json").read_text())["kind"] == "sample":
     )
 run("dvc", "repro")
 run("digits", "check")
-for name in ("submissions/submission.csv", "submissions/submission.json", "reports/report.html"):
+for name in (
+    "submissions/submission.csv",
+    "submissions/submission.json",
+    "reports/report.html",
+    "reports/evaluation/metrics.json",
+):
     shutil.copy(project / name, output)
 
 # %% [markdown]

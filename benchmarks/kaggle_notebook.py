@@ -1,0 +1,208 @@
+"""Run the notebook of Kaggle from top to bottom in a tree like Kaggle's: seconds of each cell.
+
+Linux, as root. A tree of its own has the competition's files below ``/kaggle/input``, read-only, an
+empty ``/kaggle/working`` and ``/tmp``, another Python, Kaggle's variables, no Git, and with
+``--wheels`` no network. The images are scikit-learn's, in the competition's form and number.
+
+    python -m benchmarks.kaggle_notebook FOLDER --wheels DIR
+    make kaggle-notebook
+"""
+
+import argparse
+import io
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import nbformat
+
+from pipeline import git
+from pipeline.data.sources import sample
+from pipeline.data.tables import TEST_ROWS, TRAIN_ROWS
+from pipeline.submissions import file as submission
+from pipeline.submissions import project_archive
+from pipeline.submissions.kernel_folder import PROJECT
+
+ROOT = Path(__file__).parent.parent
+LEFT = {"metrics.json", "report.html", "submission.csv", "submission.json"}
+"""What the notebook leaves in ``/kaggle/working``."""
+
+ENVIRONMENT = {
+    "HOME": "/image/home",
+    "KAGGLE_KERNEL_RUN_TYPE": "Batch",
+    "KERAS_BACKEND": "jax",
+    "LANG": "C.UTF-8",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "PATH": "/image/bin:/usr/local/bin:/usr/bin:/bin",
+    "PYTHONPATH": "/kaggle/lib/kagglegym:/kaggle/lib",
+    "UV_SYSTEM_PYTHON": "1",
+}
+
+_EXECUTE = """
+import sys, time
+import nbformat
+from nbclient import NotebookClient
+
+class Client(NotebookClient):
+    def output(self, outs, msg, display_id, cell_index):
+        if msg["msg_type"] == "stream":
+            print(msg["content"]["text"], end="", flush=True)
+        return super().output(outs, msg, display_id, cell_index)
+
+path = sys.argv[1]
+notebook = nbformat.read(path, as_version=4)
+start = [time.monotonic()]
+def took(cell, cell_index):
+    if cell.cell_type == "code":
+        cell.metadata["seconds"] = time.monotonic() - start[0]
+def begins(cell, cell_index):
+    start[0] = time.monotonic()
+client = Client(notebook, timeout=None, resources={"metadata": {"path": "/kaggle/working"}},
+                on_cell_start=begins, on_cell_executed=lambda cell, cell_index, execute_reply:
+                took(cell, cell_index))
+try:
+    client.execute()
+finally:
+    nbformat.write(notebook, path)
+"""
+
+
+def main() -> None:
+    """Entry point of the command."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", nargs="?", type=Path, help="where to work; default: a new one")
+    parser.add_argument("--python", default="3.12", help="version or path; default: %(default)s")
+    parser.add_argument("--wheels", type=Path, help="what digits kaggle wheels made; no network")
+    parser.add_argument("--pip", action="store_true", help="leave uv out of the image")
+    parser.add_argument("--rows", type=int, default=TRAIN_ROWS, help="labelled images")
+    parser.add_argument("--profile", help="instead of params.yaml as it is")
+    parser.add_argument("--second", help="the profile to compare with; default: no comparison")
+    options = parser.parse_args()
+    with TemporaryDirectory(prefix="kaggle-") as temporary:
+        root = (options.folder or Path(temporary)).resolve() / "root"
+        seconds = run(root, options)
+        check(root / "kaggle/working")
+    total = 0.0
+    for title, each in seconds:
+        total += each
+        print(f"{each:7.1f} s  {total:7.1f} s  {title}")
+    print(f"{len(os.sched_getaffinity(0))} cores here, load {os.getloadavg()[0]:.1f}")
+
+
+def run(root: Path, options: argparse.Namespace) -> list[tuple[str, float]]:
+    """Make the tree, run the notebook in it; heading and seconds of each of its cells."""
+    shutil.rmtree(root, ignore_errors=True)
+    for name in ("kaggle/input", "kaggle/working", "kaggle/lib", "tmp", "image"):
+        (root / name).mkdir(parents=True)
+    write_tables(root / "data", options.rows)
+    make_image(root / "image", options.python, with_uv=not options.pip)
+    mounts = {root / "data": "competitions/digit-recognizer"}
+    if options.wheels:
+        mounts[options.wheels.resolve()] = "digit-recognizer-wheels"
+    else:
+        packed = io.BytesIO(project_archive.pack(ROOT, git.describe_commit(ROOT)))
+        with tarfile.open(fileobj=packed) as archive:
+            archive.extractall(root / PROJECT.lstrip("/"), filter="data")
+    notebook = root / "image/notebook.ipynb"
+    write_notebook(notebook, options.profile, options.second)
+    (root / "image/execute.py").write_text(_EXECUTE)
+    separate = ["--net"] if options.wheels else []
+    script = "\n".join(enter(root, mounts))
+    command = ["unshare", "--mount", "--pid", "--fork", *separate, "sh", "-euc", script]
+    subprocess.run(command, check=True)
+    cells = nbformat.read(notebook, as_version=4).cells
+    return [
+        (title, cell.metadata.seconds)
+        for title, cell in zip(_titles(cells), cells, strict=True)
+        if cell.cell_type == "code"
+    ]
+
+
+def _titles(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
+    title = ""
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            title = cell.source.partition("\n")[0].strip("# ")
+        yield title
+
+
+def write_tables(folder: Path, rows: int) -> None:
+    """The competition's three files of scikit-learn's digits, so many of them labelled."""
+    folder.mkdir()
+    sample.write_tables(folder)
+    for name, wanted in (("train.csv", rows), ("test.csv", TEST_ROWS)):
+        header, *lines = (folder / name).read_bytes().splitlines(keepends=True)
+        repeated = itertools.islice(itertools.cycle(lines), wanted)
+        (folder / name).write_bytes(header + b"".join(repeated))
+    labels = "".join(f"{row},0\n" for row in range(1, TEST_ROWS + 1))
+    (folder / "sample_submission.csv").write_text(f"ImageId,Label\n{labels}")
+
+
+def make_image(folder: Path, python: str, *, with_uv: bool) -> None:
+    """A Python with what runs a notebook, and uv where the image has it."""
+    uv = shutil.which("uv")
+    if uv is None:
+        sys.exit("uv is not on PATH; make development installs it")
+    subprocess.run([uv, "venv", "--quiet", "--python", python, "--relocatable", folder], check=True)
+    packages = ["ipykernel", "nbclient", *(["uv"] if with_uv else [])]
+    command = [uv, "pip", "install", "--quiet", "--python", folder / "bin/python", *packages]
+    subprocess.run(command, check=True)
+    (folder / "home").mkdir()
+
+
+def write_notebook(path: Path, profile: str | None, second: str | None) -> None:
+    """The notebook, with a cell that sets its parameters."""
+    notebook = nbformat.read(ROOT / "notebooks/kaggle.ipynb", as_version=4)
+    tags = [cell.metadata.get("tags", []) for cell in notebook.cells]
+    set_parameters = nbformat.v4.new_code_cell(f"PROFILE, SECOND = {profile!r}, {second!r}")
+    notebook.cells.insert(tags.index(["parameters"]) + 1, set_parameters)
+    nbformat.write(notebook, path)
+
+
+def enter(root: Path, mounts: dict[Path, str]) -> Iterator[str]:
+    """Lines of a shell script that makes ``root`` the root, and runs the notebook there."""
+    for path in sorted(Path("/").iterdir()):
+        if path.name in ("tmp", "kaggle", "image"):
+            continue
+        if path.is_symlink():
+            (root / path.name).symlink_to(path.readlink())
+        elif path.is_dir():
+            (root / path.name).mkdir(exist_ok=True)
+            if path.name != "proc":
+                yield f"mount --rbind {path} {root / path.name}"
+    yield f"mount -t proc proc {root / 'proc'}"
+    for source, name in mounts.items():
+        place = root / "kaggle/input" / name
+        place.mkdir(parents=True)
+        yield f"mount --bind '{source}' {place} && mount -o remount,bind,ro {place}"
+    if found := shutil.which("git", path=ENVIRONMENT["PATH"]):
+        yield f"mount --bind /dev/null {root}{found}"
+    start = (
+        "import fcntl, socket, struct; s = socket.socket(); "
+        "fcntl.ioctl(s, 0x8914, struct.pack('16sH', b'lo', 73))"
+    )
+    yield f'{sys.executable} -c "{start}"  # SIOCSIFFLAGS: the loopback interface, up'
+    variables = " ".join(f"{name}={each}" for name, each in ENVIRONMENT.items())
+    python = "/image/bin/python /image/execute.py /image/notebook.ipynb"
+    yield f"exec chroot {root} env -i {variables} {python}"
+
+
+def check(working: Path) -> None:
+    """What the notebook left: a submission that Kaggle accepts, and nothing that does not belong."""
+    left = {path.name for path in working.iterdir()}
+    if left != LEFT:
+        sys.exit(f"{working} holds {', '.join(sorted(left))}; expected {', '.join(sorted(LEFT))}")
+    predicted = submission.check(working / "submission.csv")
+    record = json.loads((working / "submission.json").read_text())
+    print(f"{len(predicted):,} rows, checked; commit {record['commit']}")
+
+
+if __name__ == "__main__":
+    main()
