@@ -10,7 +10,6 @@ empty ``/kaggle/working`` and ``/tmp``, another Python, Kaggle's variables, no G
 
 import argparse
 import io
-import itertools
 import json
 import os
 import shutil
@@ -22,10 +21,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import nbformat
+import numpy as np
 
 from pipeline import git
-from pipeline.data.sources import sample
-from pipeline.data.tables import TEST_ROWS, TRAIN_ROWS
+from pipeline.data import tables
+from pipeline.data.sources import archive, sample
 from pipeline.submissions import file as submission
 from pipeline.submissions import project_archive
 from pipeline.submissions.kernel_folder import PROJECT
@@ -49,6 +49,7 @@ _EXECUTE = """
 import sys, time
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
 class Client(NotebookClient):
     def output(self, outs, msg, display_id, cell_index):
@@ -69,6 +70,8 @@ client = Client(notebook, timeout=None, resources={"metadata": {"path": "/kaggle
                 took(cell, cell_index))
 try:
     client.execute()
+except CellExecutionError as error:
+    sys.exit(f"{error.ename}: {error.evalue}")
 finally:
     nbformat.write(notebook, path)
 """
@@ -81,7 +84,7 @@ def main() -> None:
     parser.add_argument("--python", default="3.12", help="version or path; default: %(default)s")
     parser.add_argument("--wheels", type=Path, help="what digits kaggle wheels made; no network")
     parser.add_argument("--pip", action="store_true", help="leave uv out of the image")
-    parser.add_argument("--rows", type=int, default=TRAIN_ROWS, help="labelled images")
+    parser.add_argument("--data", type=Path, help="the competition's archive; default: made here")
     parser.add_argument("--profile", help="instead of params.yaml as it is")
     parser.add_argument("--second", help="the profile to compare with; default: no comparison")
     options = parser.parse_args()
@@ -101,22 +104,26 @@ def run(root: Path, options: argparse.Namespace) -> list[tuple[str, float]]:
     shutil.rmtree(root, ignore_errors=True)
     for name in ("kaggle/input", "kaggle/working", "kaggle/lib", "tmp", "image"):
         (root / name).mkdir(parents=True)
-    write_tables(root / "data", options.rows)
+    if options.data:
+        archive.extract(archive.Found(options.data), root / "data")
+    else:
+        write_tables(root / "data")
     make_image(root / "image", options.python, with_uv=not options.pip)
     mounts = {root / "data": "competitions/digit-recognizer"}
     if options.wheels:
         mounts[options.wheels.resolve()] = "digit-recognizer-wheels"
     else:
         packed = io.BytesIO(project_archive.pack(ROOT, git.describe_commit(ROOT)))
-        with tarfile.open(fileobj=packed) as archive:
-            archive.extractall(root / PROJECT.lstrip("/"), filter="data")
+        with tarfile.open(fileobj=packed) as code:
+            code.extractall(root / PROJECT.lstrip("/"), filter="data")
     notebook = root / "image/notebook.ipynb"
     write_notebook(notebook, options.profile, options.second)
     (root / "image/execute.py").write_text(_EXECUTE)
     separate = ["--net"] if options.wheels else []
     script = "\n".join(enter(root, mounts))
     command = ["unshare", "--mount", "--pid", "--fork", *separate, "sh", "-euc", script]
-    subprocess.run(command, check=True)
+    if status := subprocess.run(command, check=False).returncode:
+        sys.exit(status)
     cells = nbformat.read(notebook, as_version=4).cells
     return [
         (title, cell.metadata.seconds)
@@ -133,16 +140,24 @@ def _titles(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
         yield title
 
 
-def write_tables(folder: Path, rows: int) -> None:
-    """The competition's three files of scikit-learn's digits, so many of them labelled."""
+def write_tables(
+    folder: Path, train_rows: int = tables.TRAIN_ROWS, test_rows: int = tables.TEST_ROWS
+) -> None:
+    """The competition's three files of scikit-learn's digits, no two of them the same."""
     folder.mkdir()
     sample.write_tables(folder)
-    for name, wanted in (("train.csv", rows), ("test.csv", TEST_ROWS)):
-        header, *lines = (folder / name).read_bytes().splitlines(keepends=True)
-        repeated = itertools.islice(itertools.cycle(lines), wanted)
-        (folder / name).write_bytes(header + b"".join(repeated))
-    labels = "".join(f"{row},0\n" for row in range(1, TEST_ROWS + 1))
-    (folder / "sample_submission.csv").write_text(f"ImageId,Label\n{labels}")
+    images, labels = tables.read_train(folder / "train.csv", expected_rows=None)
+    generator = np.random.default_rng(0)
+    for name, rows in (("train.csv", train_rows), ("test.csv", test_rows)):
+        chosen = np.resize(np.arange(len(images)), rows)
+        moved = images[chosen].astype(np.int16)
+        for image, shift in zip(moved, generator.integers(-2, 3, (rows, 2)), strict=True):
+            image[:] = np.roll(image, shift, axis=(0, 1))
+        moved += generator.integers(-40, 41, moved.shape, dtype=np.int16) * (moved > 0)
+        digits = labels[chosen] if name == "train.csv" else None
+        tables.write(folder / name, moved.clip(0, 255).astype(np.uint8), digits)
+    lines = "".join(f"{row},0\n" for row in range(1, test_rows + 1))
+    (folder / "sample_submission.csv").write_text(f"ImageId,Label\n{lines}")
 
 
 def make_image(folder: Path, python: str, *, with_uv: bool) -> None:
@@ -195,7 +210,7 @@ def enter(root: Path, mounts: dict[Path, str]) -> Iterator[str]:
 
 
 def check(working: Path) -> None:
-    """What the notebook left: a submission that Kaggle accepts, and nothing that does not belong."""
+    """Check that the notebook left a submission that Kaggle accepts, and no more than it should."""
     left = {path.name for path in working.iterdir()}
     if left != LEFT:
         sys.exit(f"{working} holds {', '.join(sorted(left))}; expected {', '.join(sorted(LEFT))}")

@@ -39,7 +39,10 @@ from pathlib import Path
 from IPython.display import HTML, Markdown, display
 
 project, output = Path(PROJECT), Path(OUTPUT)
-foreign = ("KERAS_BACKEND", "MPLBACKEND", "PYTHONHOME", "PYTHONPATH", "PYTHONWARNINGS")
+foreign = (
+    *("KERAS_BACKEND", "MPLBACKEND", "PYTHONHOME", "PYTHONPATH", "PYTHONWARNINGS"),
+    *("CLICOLOR", "CLICOLOR_FORCE", "FORCE_COLOR"),  # as if this was a terminal
+)
 variables = {name: each for name, each in os.environ.items() if name not in foreign}
 variables["PATH"] = f"{project}/.venv/bin:{os.environ['PATH']}"
 variables["PYTHONUNBUFFERED"] = "1"
@@ -59,7 +62,7 @@ def run(*command, folder=project):
         errors="replace",
     ) as process:
         for line in process.stdout:
-            print(line, end="", flush=True)
+            print(line, end="")
             last.append(line)
     if process.returncode:
         command = " ".join(map(str, command))
