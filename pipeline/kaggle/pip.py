@@ -80,7 +80,7 @@ def _build(requirement: str, folder: Path, python: str) -> dict[str, str]:
         reason = _find_error(done.stdout) if done.returncode else "its source compiles code"
         raise PackagesError(
             f"{requirement.partition(' ')[0]} has no wheel for Python {python} on Linux x86-64, "
-            f"and none could be built here: {reason}. Pin a version that has one in "
+            f"and none could be built here: {reason}. Else pin a version that has one in "
             "requirements.lock."
         )
     (path,) = built
@@ -128,5 +128,7 @@ def _raise_if_known(output: str) -> None:
 
 def _find_error(output: str) -> str:
     """The last error that pip reports, in one line."""
+    if "(from versions: none)" in output:
+        return "pip finds no file of it. If it finds none of any package, see: pip config list"
     errors = re.findall(r"(?m)^\s*(?:error|ERROR): (.+?)\.?$", output)
     return errors[-1] if errors else "pip says nothing more"

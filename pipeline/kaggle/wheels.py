@@ -119,9 +119,7 @@ def read_lock(path: Path, python: str = PYTHON) -> list[Pin]:
         if requirement.marker and not requirement.marker.evaluate(machine):
             continue
         if not hashes:
-            raise PackagesError(
-                f"{path} has no hash of {requirement.name}. Write it with: make lock"
-            )
+            raise PackagesError(f"{path} lacks the hash of {requirement.name}. Run: make lock")
         version = str(requirement.specifier).removeprefix("==")
         pins.append(Pin(canonicalize_name(requirement.name), version, frozenset(hashes)))
     return pins

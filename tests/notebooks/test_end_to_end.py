@@ -45,7 +45,7 @@ def put_project(folder: Path) -> Path:
     environment = folder / ".venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     (packages,) = environment.glob("lib/python*/site-packages")
-    (packages / "tests.pth").write_text(f"{Path(pytest.__file__).parents[1]}\n")
+    (packages / "tests.pth").write_text(f"{Path(pytest.__file__).parents[1]}\n{folder}\n")
     for name in ("digits", "dvc"):
         script = (Path(sys.executable).parent / name).read_text().partition("\n")[2]
         (environment / "bin" / name).write_text(f"#!{environment}/bin/python\n{script}")
