@@ -1,6 +1,6 @@
 """Make, repair and fill the virtual environment ``.venv``. The Makefile runs it.
 
-    python3 -I bootstrap.py [--dev] [--uv] [--wheels DIR]
+    python3 -I bootstrap.py [--dev] [--gpu] [--uv] [--wheels DIR]
 
 It needs nothing but Python. An environment that works and holds what the lock files name is left
 as it is, in a fraction of a second. One that does not work, because its making was interrupted or
@@ -32,6 +32,7 @@ STATE = VENV / "bootstrap.json"
 
 RUNTIME, DEVELOPMENT, PACKAGE = "requirements.lock", "requirements-dev.lock", "pyproject.toml"
 SIZE_GB = 3.0
+CUDA_GB = 3.0
 VERSIONS = ((3, 11), (3, 12), (3, 13))
 
 _FOREIGN_VARIABLES = (
@@ -106,6 +107,7 @@ def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description="Make, repair and fill .venv.")
     parser.add_argument("--dev", action="store_true", help="install the tools for development, too")
+    parser.add_argument("--gpu", action="store_true", help="install CUDA's libraries, too")
     parser.add_argument("--uv", action="store_true", help="install by uv instead of pip")
     parser.add_argument(
         "--wheels", metavar="DIR", type=Path, help="install what digits kaggle wheels put there"
@@ -116,9 +118,17 @@ def main() -> None:
     os.chdir(Path(__file__).resolve().parent)
     try:
         check_place(Path.cwd())
+        if options.gpu:
+            check_system()
         if wheels:
             check_wheels(wheels)
-        fill(locks, Installer(find_uv(options.uv), wheels))
+        is_new = not STATE.exists()
+        installer = Installer(find_uv(options.uv), wheels)
+        fill(locks, installer)
+        if options.gpu:
+            install_cuda(installer)
+        elif is_new and has_gpu():
+            print(f"This machine has an NVIDIA GPU. To train on it ({CUDA_GB:.0f} GB): make gpu")
         tell_dvc_about_git([str(PYTHON), "-m", "dvc"])
     except Problem as problem:
         sys.exit(f"error: {problem}")
@@ -224,6 +234,39 @@ def fill(locks: list[str], installer: Installer) -> None:
     if state.get(PACKAGE) != wanted[PACKAGE]:
         installer.install("--no-deps", "--no-build-isolation", "--editable", ".")
         _write_state(state | {PACKAGE: wanted[PACKAGE], "place": place})
+
+
+def has_gpu(root: Path = Path("/")) -> bool:
+    """Whether the system shows an NVIDIA GPU, and TensorFlow has a build for it."""
+    return (sys.platform, platform.machine()) == _CUDA_SYSTEM and any(
+        (root / "dev").glob("nvidia[0-9]*")
+    )
+
+
+_CUDA_SYSTEM = ("linux", "x86_64")
+
+
+def check_system(system: str = sys.platform, machine: str = platform.machine()) -> None:
+    """Refuse a system for which TensorFlow has no GPU build."""
+    if (system, machine) != _CUDA_SYSTEM:
+        raise Problem(
+            "TensorFlow uses GPUs on Linux with an x86-64 processor only, found "
+            f"{system} on {machine}. Networks train on the CPU here: make"
+        )
+
+
+def install_cuda(installer: Installer) -> None:
+    """Install the extra ``gpu``, unless it was installed for this TensorFlow."""
+    wanted = _sha256(Path(RUNTIME))
+    if _read_state().get("gpu") == wanted:
+        return
+    print(f"Installing CUDA's libraries into {VENV}: about {CUDA_GB:.0f} GB, once", flush=True)
+    problem = _explain_disk(2 * CUDA_GB)  # packed and unpacked
+    if problem:
+        print(f"warning: {problem}", file=sys.stderr, flush=True)
+    forget_unfinished()
+    installer.install("--no-build-isolation", "--editable", ".[gpu]")
+    _write_state(_read_state() | {"gpu": wanted})
 
 
 def find_fault(installer: Installer) -> str | None:

@@ -65,7 +65,13 @@ def prepare(project: Path) -> None:
         for line in text
     ]  # fmt: skip
     Path("params.yaml").write_text("\n".join(text), encoding="utf-8")
-    for path in (stages.TRAIN, stages.TEST, stages.SOURCE, stages.DATA_REPORT):
+    for path in (
+        stages.TRAIN,
+        stages.TEST,
+        stages.SOURCE,
+        stages.LABEL_CORRECTIONS,
+        stages.DATA_REPORT,
+    ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.symlink_to(project / path)
 
@@ -88,7 +94,7 @@ def write_results(fraction: float) -> None:
     from pipeline.stages import predict
     from tests.results import write_evaluation, write_member
 
-    data, test = dataset.load_training(stages.TRAIN), dataset.load_test(stages.TEST)
+    data, test = dataset.load_labelled(stages.TRAIN), dataset.load_test(stages.TEST)
     members = params.load().members()
     for place, member in enumerate(members):
         write_member(member, data, seed=place)

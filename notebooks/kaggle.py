@@ -128,8 +128,9 @@ def get_code():
 print("code:", get_code())
 wheels = attached("wheels.json", "requirements.txt")
 by_uv = ["--uv"] if shutil.which("uv") else []
-offline = ["--wheels", wheels] if wheels else []
-install = [sys.executable, "-I", "bootstrap.py", *by_uv, *offline]
+gpu = ["--gpu"] if list(Path("/dev").glob("nvidia[0-9]*")) else []
+extra = ["--wheels", wheels] if wheels else gpu  # the attached packages are those for a CPU
+install = [sys.executable, "-I", "bootstrap.py", *by_uv, *extra]
 run(*install)
 
 # %% [markdown]

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline.errors import ParamsError
+from pipeline.files import read_bytes
 
 
 class Section(BaseModel):
@@ -32,11 +33,13 @@ def read(path: Path, kind: type[_Settings]) -> _Settings:
         ParamsError: naming every key at fault, what was expected and what was found.
     """
     try:
-        content = YAML(typ="safe", pure=True).load(path)
+        content = YAML(typ="safe", pure=True).load(read_bytes(path))
     except FileNotFoundError:
         raise ParamsError(
             f"There is no {path} in {Path.cwd()}. Run the command in the project's folder."
         ) from None
+    except RecursionError:
+        raise ParamsError(f"{path} is not valid YAML: it is nested too deep.") from None
     except (YAMLError, ValueError) as error:
         raise ParamsError(f"{path} is not valid YAML: {_describe_syntax(error)}") from None
     if not isinstance(content, dict):

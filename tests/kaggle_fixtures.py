@@ -126,21 +126,21 @@ class Shell:
         _keep(self.records, done.stdout + done.stderr)
         return Outcome(done.returncode, done.stdout, " ".join(done.stderr.split()))
 
-    def interrupt(
-        self,
-        *command: str,
-        when: Callable[[], None],
-        by: signal.Signals = signal.SIGINT,
-        **variables: str,
-    ) -> Outcome:
-        """Run a command and, after ``when()`` returned, press Ctrl-C: all its processes get it.
+    def interrupt(self, *command: str, when: Callable[[], None], **variables: str) -> Outcome:
+        """Run a command and, after ``when()`` returned, press Ctrl-C: all its processes get it."""
+        return self._end(command, when, signal.SIGINT, variables)
 
-        Args:
-            command: with its arguments.
-            when: returns at the moment to press it.
-            by: another signal to send.
-            variables: added to the environment.
-        """
+    def kill(self, *command: str, when: Callable[[], None], **variables: str) -> Outcome:
+        """Run a command and, after ``when()`` returned, kill all its processes."""
+        return self._end(command, when, signal.SIGKILL, variables)
+
+    def _end(
+        self,
+        command: tuple[str, ...],
+        when: Callable[[], None],
+        by: signal.Signals,
+        variables: dict[str, str],
+    ) -> Outcome:
         previous = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(
             command,

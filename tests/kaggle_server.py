@@ -103,6 +103,7 @@ class Kaggle:
         uploads: the bytes that were put, by token.
         kernels: the notebooks.
         polls_until_scored: how often a submission is listed as pending.
+        unlisted: so many of the newest submissions are not listed yet.
         score: what every submission is worth.
         error_description: why no submission can be scored; empty where they can.
         daily_quota: how many submissions are allowed.
@@ -119,6 +120,7 @@ class Kaggle:
         self.uploads: dict[str, bytes] = {}
         self.uploaded_names: dict[str, str] = {}
         self.polls_until_scored = 1
+        self.unlisted = 0
         self.daily_quota = 5
         self.score = "0.99457"
         self.error_description = ""
@@ -219,7 +221,8 @@ class Kaggle:
 
     def _list_submissions(self, request: dict[str, Any]) -> dict[str, Any]:
         size, page = request.get("pageSize", 20), request.get("page", 1)
-        newest_first = self.submissions[::-1][(page - 1) * size : page * size]
+        listed = self.submissions[: len(self.submissions) - self.unlisted]
+        newest_first = listed[::-1][(page - 1) * size : page * size]
         for submission in newest_first:
             if submission["status"] == "PENDING":
                 submission["polls"] += 1
@@ -229,8 +232,8 @@ class Kaggle:
                     else:
                         scored = {"status": "COMPLETE", "publicScore": self.score}
                     submission.update(scored)
-        listed = [{k: v for k, v in row.items() if k != "polls"} for row in newest_first]
-        return {"submissions": listed, "nextPageToken": ""}
+        shown = [{k: v for k, v in row.items() if k != "polls"} for row in newest_first]
+        return {"submissions": shown, "nextPageToken": ""}
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -28,9 +28,17 @@ NOTEBOOK: dict[str, Any] = {
             "cell_type": "code",
             "execution_count": None,
             "id": "b",
+            "metadata": {"tags": ["parameters"]},
+            "outputs": [],
+            "source": ["PROJECT = '/tmp/project'\n", "SECOND = 'quick'"],
+        },
+        {
+            "cell_type": "code",
+            "execution_count": None,
+            "id": "c",
             "metadata": {},
             "outputs": [],
-            "source": ["print('hello')"],
+            "source": ["print(SECOND)"],
         },
     ],
     "metadata": {"kernelspec": {"display_name": "Python 3", "name": "python3"}},
@@ -67,15 +75,16 @@ def commit_of(folder: Path) -> str:
     return done.stdout.strip()
 
 
-def first_cell(source: str) -> str:
+def added_cell(source: str) -> str:
     """The code that unpacks what a notebook carries."""
     cells = json.loads(source)["cells"]
-    return str(next(cell["source"] for cell in cells if cell["cell_type"] == "code"))
+    tag = "injected-parameters"
+    return str(next(cell["source"] for cell in cells if tag in cell["metadata"].get("tags", ())))
 
 
 def unpack(source: str) -> dict[str, bytes]:
     """The files that a notebook carries."""
-    found = re.search(r"'''\n(.*?)\n'''", first_cell(source), re.DOTALL)
+    found = re.search(r"'''\n(.*?)\n'''", added_cell(source), re.DOTALL)
     assert found
     with tarfile.open(fileobj=BytesIO(base64.b64decode(found[1])), mode="r:xz") as archive:
         opened = {member.name: archive.extractfile(member) for member in archive}

@@ -7,6 +7,8 @@ import hashlib
 import importlib.util
 import json
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +33,7 @@ FILES = (
     "params.yaml",
     "pyproject.toml",
 )
+CUDA_SYSTEM = ("linux", "x86_64")
 WHERE = "import pipeline, sys; print(pipeline.__file__, sys.prefix)"
 
 
@@ -304,6 +307,47 @@ def test_uv_that_is_not_there_is_explained(wheels: Path, tmp_path: Path) -> None
     folder = write_project(tmp_path / "project", wheels)
     said = start(folder, "--uv", status=1, PATH=str(tmp_path))
     assert "error: uv is not on PATH" in said
+
+
+def test_extra_for_gpus_is_installed_once(copied: Path, make: Make) -> None:
+    """The packages that it names are others here."""
+    make(copied)
+    pyproject = copied / "pyproject.toml"
+    for name, packages in (("dependencies", ""), ("gpu", '"setuptools>=77"')):
+        text, count = re.subn(
+            rf"(?ms)^{name} = \[.*?\]$", f"{name} = [{packages}]", pyproject.read_text()
+        )
+        assert count == 1
+        pyproject.write_text(text)
+    shown = make(copied, "gpu").stdout
+    assert "Installing CUDA's libraries into .venv: about 3 GB, once\n" in shown
+    assert "Requirement already satisfied: setuptools>=77" in shown
+    assert make(copied, "gpu").stdout == ""
+    assert make(copied).stdout == ""
+    assert_works(copied)
+
+
+def test_interrupted_extra_is_installed_again(copied: Path, make: Make) -> None:
+    """The packages of the real extra cannot be had without a network."""
+    shown = make(copied, "gpu", status=2)
+    assert "error: pip could not install the packages" in shown.stderr
+    assert "Installing CUDA's libraries" in make(copied, "gpu", status=2).stdout
+
+
+def test_gpu_is_suggested_where_there_is_one(tmp_path: Path) -> None:
+    assert not bootstrap.has_gpu(tmp_path)
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/nvidia-caps").mkdir()
+    assert not bootstrap.has_gpu(tmp_path)
+    (tmp_path / "dev/nvidia0").touch()
+    assert bootstrap.has_gpu(tmp_path) == ((sys.platform, platform.machine()) == CUDA_SYSTEM)
+
+
+@pytest.mark.parametrize("system", [("darwin", "arm64"), ("linux", "aarch64")])
+def test_extra_for_gpus_is_refused_where_tensorflow_has_no_build(system: tuple[str, str]) -> None:
+    with pytest.raises(bootstrap.Problem, match="Linux with an x86-64 processor only, found "):
+        bootstrap.check_system(*system)
+    bootstrap.check_system(*CUDA_SYSTEM)
 
 
 def test_failed_download_says_what_to_do(wheels: Path, make: Make, tmp_path: Path) -> None:

@@ -310,6 +310,7 @@ def test_several_problems_come_in_one_message(in_folder: Path) -> None:
         (b"a: *b\n", "line 1: found undefined alias 'b'"),
         (b"seed: 2024-13-45\n", "month must be in 1..12"),
         (b"a: \xe9\n", "is not valid YAML: "),
+        (b"{a: " * 3000, "it is nested too deep."),
         (b"a: \x07\n", "special characters are not allowed"),
     ],
 )

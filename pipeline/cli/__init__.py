@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from pipeline import environment, project
 from pipeline.cli import (
     browser,
+    compare,
     errors,
     kaggle,
     networks,
@@ -21,12 +22,13 @@ from pipeline.cli import (
     status,
     submissions,
 )
-from pipeline.errors import exit_status
+from pipeline.errors import exit_status, report_interruption
 
 COMMANDS: dict[str, dict[str, Callable[..., object] | typer.Typer]] = {
     "Results": {
         "status": status.status,
         "errors": errors.errors,
+        "compare": compare.compare,
         "runs": runs.runs,
         "open": browser.open_report,
     },
@@ -47,7 +49,14 @@ COMMANDS: dict[str, dict[str, Callable[..., object] | typer.Typer]] = {
 
 
 class _Grouped(TyperGroup):
-    """Its help lists the commands group by group."""
+    """Its help lists the commands group by group, and Ctrl-C is told."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; typer alone would end without a word after Ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interruption:
+            sys.exit(report_interruption(interruption))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         widest = max(map(len, self.commands))

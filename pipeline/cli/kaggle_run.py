@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,8 +12,8 @@ from rich.text import Text
 
 from pipeline import project, stages
 from pipeline.cli import submissions
-from pipeline.cli.console import console, print_line, stderr
-from pipeline.errors import printable
+from pipeline.cli.console import console, print_line
+from pipeline.errors import Interruption, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -30,6 +28,8 @@ RUNS = stages.SUBMISSION.with_name("kaggle")
 
 _TITLE = "Digit Recognizer pipeline"
 _SHORTEST_TITLE = 5
+_GOES_ON = "the run goes on at Kaggle, and the same command takes it up"
+_STYLES = {"complete": "green", "error": "red", "cancel_acknowledged": "red"}
 
 
 class Accelerator(StrEnum):
@@ -74,7 +74,7 @@ def run(
     _check_options(internet=internet, wheels=wheels)
     title, slug = _choose_title(title, address)
     with kaggle_run.alone(RUNS):
-        kernels = Kernels()
+        kernels = Kernels(DEFAULT_TIMEOUTS)
         owner = address.partition("/")[0] if address and "/" in address else kernels.username()
         settings = kernel_folder.Settings(
             f"{owner}/{slug}", title, accelerator.value, internet, wheels
@@ -88,9 +88,12 @@ def run(
                 f"{other.at_kaggle()} ran other code and was not fetched: {other.at_kaggle().url}",
             )
         started = kaggle_run.send(folder, kernels, again=again)
-        _say("sent", f"version {started.version}, {started.time}: {started.at_kaggle().url}")
-        with _hint_when_interrupted(), _Following() as shown:
-            ended = kaggle_run.follow(started, place, kernels, shown, DEFAULT_TIMEOUTS)
+        _say("sent", f"version {started.version} at {started.time}: {started.at_kaggle().url}")
+        try:
+            with _Following() as shown:
+                ended = kaggle_run.follow(started, place, kernels, shown, DEFAULT_TIMEOUTS)
+        except KeyboardInterrupt:
+            raise Interruption(_GOES_ON) from None
         fetched = kaggle_output.fetch(ended, place, kernels)
         record = kaggle_output.check(fetched, place, stages.RAW / "provenance.json")
         _describe_output(place, record)
@@ -98,7 +101,7 @@ def run(
         words = " ".join(message.split()) or f"Kaggle notebook, version {fetched.version}"
         submissions.send_once(place / "submission.csv", record, words, place / "metrics.json")
     else:
-        _say("next", "submit it with the same command and --submit")
+        _say("next", "submit it with: digits kaggle run --submit")
 
 
 def _check_options(*, internet: bool, wheels: str | None) -> None:
@@ -136,7 +139,7 @@ def _describe(folder: KernelFolder, settings: Settings) -> None:
     commit = f"commit {folder.commit[:8]}" if folder.commit else "of no commit"
     if folder.commit and folder.commit.endswith("+dirty"):
         commit += " with uncommitted changes"
-    _say("code", f"{commit}, {folder.source_bytes / 1000:,.0f} kB as {folder.path}")
+    _say("code", f"{commit}, {folder.source_bytes / 1000:,.0f} kB in {folder.path}")
     _say("machine", f"{machine}, {internet}{wheels}")
 
 
@@ -148,17 +151,9 @@ def _describe_output(place: Path, record: SubmissionRecord) -> None:
     _say("checked", f"{record.rows:,} rows, of this code, params.yaml and {record.provenance}")
 
 
-def _say(label: str, text: str) -> None:
-    print_line(Text.assemble((f"{label:<9}", "bold"), printable(text)))
-
-
-@contextmanager
-def _hint_when_interrupted() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        print_line("The run goes on at Kaggle. The same command takes it up again.", to=stderr)
-        raise
+def _say(label: str, text: str | Text) -> None:
+    shown = text if isinstance(text, Text) else printable(text)
+    print_line(Text.assemble((f"{label:<9}", "bold"), shown))
 
 
 class _Following:
@@ -186,7 +181,7 @@ class _Following:
         state = status.state.replace("_", " ")
         self._clock.update(self._task, description=f"{state} at Kaggle")
         if state != self._state:
-            _say(state, "")
+            _say("run", Text(state, _STYLES.get(status.state, "")))
         self._state = state
 
     def line(self, line: LogLine) -> None:

@@ -69,7 +69,7 @@ def predict(
     if as_json:
         print_json([outcome.describe() for outcome in outcomes])
     elif as_csv:
-        sys.stdout.buffer.write(output.to_csv(outcomes).encode())
+        sys.stdout.buffer.write(output.to_csv(outcomes).encode(errors="backslashreplace"))
     else:
         print_outcomes(outcomes, show=show)
     if png is not None:

@@ -18,7 +18,8 @@ def status(
 ) -> None:
     """Show where the project stands, and what to do next.
 
-    Keys of --json: data (source, sample, training_images, test_images), trained and untrained
+    Keys of --json: data (source, sample, training_images, test_images, label_corrections: sha256,
+    right, corrected, left_out), trained and untrained
     (names of networks), score (accuracy, accuracy_low, accuracy_high, errors, images),
     no_score_because, submission_sha256, submission_uploaded, last_upload (a line of
     submissions/log.csv), outdated (stage: what changed), dvc_error, next (command, reason). What
@@ -41,6 +42,7 @@ def _show(found: Status) -> None:
     networks = f"{len(found.trained)} of {listed} trained"
     items: list[tuple[str, str | Text]] = [
         ("data", _describe_data(found.data)),
+        *_describe_corrections(found.data),
         ("networks", ": ".join(filter(None, [networks, ", ".join(found.trained)]))),
     ]
     if found.trained and found.untrained:
@@ -69,6 +71,13 @@ def _describe_data(data: Data | None) -> str:
     if data.training_images is None:
         return f"{data.source}, not read yet"
     return f"{data.source}: {data.training_images:,} labelled images, {data.test_images:,} to label"
+
+
+def _describe_corrections(data: Data | None) -> list[tuple[str, str | Text]]:
+    corrections = data.label_corrections if data else None
+    if corrections is None:
+        return []
+    return [("labels", f"{corrections} ({stages.LABELS}); scores are against the labels as given")]
 
 
 def _describe_submission(found: Status) -> str:

@@ -44,22 +44,26 @@ def submit(
     message: Annotated[
         str, typer.Option("--message", "-m", help="What to remember about it.")
     ] = "",
+    again: Annotated[
+        bool, typer.Option("--again", help="Send it even if it was, or may have been, sent before.")
+    ] = False,
 ) -> None:
     """Check a CSV, send it to Kaggle once, log its score."""
     from pipeline.kaggle.client import Client
     from pipeline.submissions import submit as submitting
+    from pipeline.submissions.checks import check as check_all
 
     paths = _paths()
-    record = submitting.check(file, paths.provenance)
+    record = check_all(file, paths.provenance)
     client = Client()
-    words = " ".join(message.splitlines()).strip()
-    entry = submitting.submit(file, record, words, paths, client)
+    message = " ".join(message.splitlines()).strip()
+    entry = submitting.submit(file, record, message, paths, client, again=again)
     _report_upload(file, entry)
     _report_score(entry, paths, client)
 
 
 def send_once(file: Path, record: SubmissionRecord, message: str, metrics: Path) -> None:
-    """Send a checked CSV to Kaggle unless it was sent, log and show its score.
+    """Send a checked CSV to Kaggle unless it was sent; log and show its score.
 
     Args:
         file: the CSV.
@@ -69,22 +73,23 @@ def send_once(file: Path, record: SubmissionRecord, message: str, metrics: Path)
     """
     from pipeline.kaggle.client import Client
     from pipeline.submissions import submit as submitting
+    from pipeline.submissions.checks import AlreadySubmittedError
 
     paths = replace(_paths(), metrics=metrics)
     client = Client()
     try:
         entry = submitting.submit(file, record, message, paths, client)
-    except submitting.AlreadySubmittedError as error:
+        _report_upload(file, entry)
+    except AlreadySubmittedError as error:
         entry = error.entry
         print_line(f"{file}: already submitted as number {entry.reference}, and not sent again")
-    else:
-        _report_upload(file, entry)
     _report_score(entry, paths, client)
 
 
 def _report_upload(file: Path, entry: Entry) -> None:
-    left = f"; {entry.submissions_left} left today" if entry.submissions_left else ""
-    print_line(f"{file}: submitted as number {entry.reference}{left}")
+    from pipeline.submissions.submit import describe_left
+
+    print_line(f"{file}: submitted as number {entry.reference}{describe_left(entry)}")
 
 
 def _report_score(entry: Entry, paths: SubmissionPaths, client: Client) -> None:

@@ -29,11 +29,13 @@ TRAIN_ROWS = 42_000
 TEST_ROWS = 28_000
 """Rows of the competition's ``test.csv``."""
 
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ":": "colons", " ": "spaces"}
+"""What other programs put between cells where commas belong, and its name."""
+
 LFS_REMEDY = "Fetch the file itself with: git lfs pull; then run: dvc repro"
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _EVERY_OTHER = ([True, False] * 2, [False, True] * 2)
-_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ":": "colons", " ": "spaces"}
 
 
 def read_train(path: Path, *, expected_rows: int | None) -> tuple[Images, Labels]:
@@ -98,7 +100,7 @@ def check_header(path: Path, first_line: bytes, columns: tuple[str, ...]) -> Non
     if foreign:
         problem = foreign
     elif separator := _find_separator(text):
-        name = _SEPARATORS.get(separator, repr(separator))
+        name = SEPARATORS.get(separator, repr(separator))
         problem = f"its cells are separated by {name}, where commas belong"
     elif not found or not text.isprintable() or "\N{REPLACEMENT CHARACTER}" in text:
         problem = f"it begins with {reprlib.repr(first_line)}, which is no line of a CSV"

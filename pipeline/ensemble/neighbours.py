@@ -25,6 +25,9 @@ _NEAREST = 3
 """How many of these the mean distance is taken over. docs/experiments/neighbours.md shows how
 little either number matters."""
 
+_CANDIDATES_OF_ALL = 300
+"""The same where images of any digit are looked for."""
+
 _REACH = 2
 """Pixels that a place may move in either direction."""
 
@@ -78,6 +81,38 @@ def refine_with_neighbours(
     result = probabilities.copy()
     result[rows[:, np.newaxis], pairs] = softmax(scores) * both.sum(axis=1, keepdims=True)
     return result
+
+
+def find_nearest(
+    images: Images, known: Images, *, count: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The known images that are most like each image, the nearest first.
+
+    Args:
+        images: uint8 ``(n, 28, 28)``.
+        known: others, of whatever digit, uint8 ``(m, 28, 28)``.
+        count: how many to find.
+
+    Returns:
+        Their places in ``known`` and their distances (`measure_distortion`), both ``(n, count)``;
+        fewer columns if fewer are known.
+    """
+    shrunk = _shrink(known)
+    count = min(count, len(known))
+
+    def find(image: Images) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        differences = np.square(shrunk - _shrink(image[np.newaxis])).sum(axis=1)
+        candidates = np.argsort(differences, kind="stable")[:_CANDIDATES_OF_ALL]
+        distances = measure_distortion(image, known[candidates])
+        order = np.argsort(distances, kind="stable")[:count]
+        return candidates[order], distances[order]
+
+    with ThreadPoolExecutor(count_processors()) as pool:
+        found = list(pool.map(find, images))
+    places, distances = np.empty((len(images), count), np.intp), np.empty((len(images), count))
+    for row, (nearest, measured) in enumerate(found):
+        places[row], distances[row] = nearest, measured
+    return places, distances
 
 
 def measure_distortion(image: Images, others: Images) -> NDArray[np.float32]:

@@ -13,11 +13,18 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from pipeline.data.dataset import Images, Probabilities
+from pipeline.data.dataset import IMAGE_SIZE, NUM_CLASSES, Images, Probabilities
 from pipeline.data.preprocessing import Views, are_views
 from pipeline.ensemble.averaging import average_probabilities, predict_probabilities
 from pipeline.errors import ArtifactError
-from pipeline.files import missing_artifact, read_json, sha256, write_json
+from pipeline.files import (
+    corruption_as,
+    missing_artifact,
+    read_bytes,
+    read_json,
+    sha256,
+    write_json,
+)
 from pipeline.parallel import count_processors
 
 RECORD = "ensemble.json"
@@ -110,18 +117,21 @@ class ExportedNetwork:
         """
         if not path.exists():
             raise missing_artifact(path)
+
+        def describe(reason: str) -> ArtifactError:
+            return ArtifactError(
+                f"{path} is damaged: ONNX Runtime cannot load it ({reason}). Bring it back with: "
+                "dvc checkout --force export"
+            )
+
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = 1  # `ExportedEnsemble` runs batches in parallel
-        try:
+        with corruption_as(describe):
             self._session = onnxruntime.InferenceSession(
-                path, options, providers=["CPUExecutionProvider"]
+                read_bytes(path), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:
-            raise ArtifactError(
-                f"{path} is damaged: ONNX Runtime cannot load it ({str(error).splitlines()[0]}). "
-                "Bring it back with: dvc checkout --force export"
-            ) from None
+            _check_form(self._session)
         self.name = path.stem
         self.views = views
 
@@ -130,6 +140,16 @@ class ExportedNetwork:
         (name,) = (argument.name for argument in self._session.get_inputs())
         (logits,) = self._session.run(None, {name: images})
         return np.asarray(logits, dtype=np.float32)
+
+
+def _check_form(session: onnxruntime.InferenceSession) -> None:
+    """Refuse a network of other images or other answers."""
+    arguments = [(each.type, each.shape[1:]) for each in session.get_inputs()]
+    results = [(each.type, each.shape[1:]) for each in session.get_outputs()]
+    if arguments != [("tensor(uint8)", [IMAGE_SIZE, IMAGE_SIZE])] or results != [
+        ("tensor(float)", [NUM_CLASSES])
+    ]:
+        raise ValueError(f"it is a network of another form, {arguments} to {results}")
 
 
 class ExportedEnsemble:

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 from pipeline.data.dataset import NUM_CLASSES
 from pipeline.evaluation.predictions import OutOfFoldPredictions
 
+SUSPECTED_SHOWN = 120
+"""Labels that may be wrong, on the page."""
+
 
 def tabulate_errors(predictions: OutOfFoldPredictions) -> pd.DataFrame:
     """One row per misclassified image, the highest loss first.
@@ -45,6 +48,29 @@ def tabulate_correct(predictions: OutOfFoldPredictions, *, num_of_each_kind: int
         for kind, places in kinds.items()
     ]
     return pd.concat(tables, ignore_index=True)
+
+
+def choose_errors(errors: pd.DataFrame, most: int) -> pd.DataFrame:
+    """The errors that a page has room for, in their order.
+
+    If not all have room, each confusion has its highest loss on the page before any has one more.
+
+    Args:
+        errors: from `tabulate_errors`.
+        most: of them to choose.
+    """
+    turn = errors.groupby(["true", "predicted"]).cumcount()
+    return errors.loc[turn.sort_values(kind="stable").index[:most].sort_values()]
+
+
+def choose_suspected(errors: pd.DataFrame, label_errors: pd.DataFrame) -> pd.DataFrame:
+    """The errors whose labels are the most suspicious ones, at most `SUSPECTED_SHOWN`.
+
+    Args:
+        errors: from `tabulate_errors`.
+        label_errors: from `label_errors.suspect_labels`.
+    """
+    return label_errors[["row"]].head(SUSPECTED_SHOWN).merge(errors, on="row")
 
 
 def _tabulate(predictions: OutOfFoldPredictions, places: NDArray[np.intp]) -> pd.DataFrame:

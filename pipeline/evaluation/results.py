@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Labels, Probabilities, TrainingDigits
+from pipeline.data.label_corrections import CorrectionSummary, LabelCorrections
 from pipeline.evaluation import calibration, metrics
 from pipeline.evaluation.examples import tabulate_correct, tabulate_errors
 from pipeline.evaluation.label_errors import suspect_labels
@@ -47,6 +48,8 @@ class Metrics:
         suspected_label_errors: see `label_errors.suspect_labels`.
         near_duplicates_across_folds: pairs of nearly equal images in different folds.
         evaluated_near_duplicates: held-out images in such a pair.
+        label_corrections: how the labels were corrected that networks train on; None: they were
+            not. All scores are against the labels as given.
         predictions_sha256: of ``out_of_fold.npz``, which all of this follows from.
         members: SHA-256 of each evaluated member's model, by the member's name.
     """
@@ -73,6 +76,7 @@ class Metrics:
     suspected_label_errors: int
     near_duplicates_across_folds: int
     evaluated_near_duplicates: int
+    label_corrections: CorrectionSummary | None
     predictions_sha256: str
     members: dict[str, str]
 
@@ -109,6 +113,7 @@ def evaluate(
     members: pd.DataFrame,
     histories: Mapping[str, pd.DataFrame],
     settings: Evaluate,
+    corrections: LabelCorrections | None = None,
 ) -> Results:
     """Compute everything that is known about predictions.
 
@@ -120,6 +125,7 @@ def evaluate(
             `score_member`; the latter are missing for a member that holds out no fold.
         histories: of the members, as `learning_curves.join_histories` takes them.
         settings: the section ``evaluate`` of params.yaml.
+        corrections: of the labels that networks train on, if there are any.
     """
     probabilities, labels = predictions.probabilities, predictions.labels
     num_bins = settings.calibration_bins
@@ -152,6 +158,7 @@ def evaluate(
         evaluated_near_duplicates=len(
             np.intersect1d(across[["first", "second"]], predictions.rows)
         ),
+        label_corrections=corrections.summarize() if corrections else None,
         predictions_sha256=predictions_sha256,
         members=predictions.members,
     )

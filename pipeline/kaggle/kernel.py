@@ -94,7 +94,8 @@ def read_log(text: str) -> list[LogLine]:
         events = json.loads(text)
     except ValueError:
         return [LogLine(redact(line)) for line in text.splitlines()]
-    return [line for event in events for line in read_event(event)]
+    listed = events if isinstance(events, list) else [events]
+    return [line for event in listed for line in read_event(event)]
 
 
 def read_event(event: Any) -> Iterator[LogLine]:

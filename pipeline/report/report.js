@@ -1,36 +1,7 @@
-"use strict";
-
 const PAGE = 60;
-const { columns, rows, size, perRow, costliest } = JSON.parse(document.getElementById("predictions").textContent);
+const { columns, rows, costliest } = content;
 const predictions = rows.map((row) => Object.fromEntries(columns.map((name, i) => [name, row[i]])));
 const ofKind = (kind) => predictions.filter((prediction) => prediction.kind === kind);
-const byId = (id) => document.getElementById(id);
-
-function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
-}
-
-function percent(fraction) {
-  if (fraction > 0 && fraction < 0.00005) return "<0.01%";
-  if (fraction < 1 && fraction >= 0.99995) return ">99.99%";
-  return `${(100 * fraction).toFixed(2)}%`;
-}
-
-const count = (number, one, many) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
-
-// One picture holds all images; a canvas shows one of them, pixel by pixel.
-const sheet = byId("sheet");
-const ready = sheet.decode();
-
-function paint(canvas, sprite) {
-  ready.then(() => {
-    const x = (sprite % perRow) * size;
-    const y = Math.floor(sprite / perRow) * size;
-    canvas.getContext("2d").drawImage(sheet, x, y, size, size, 0, 0, size, size);
-  });
-}
 
 // A prediction in words: its digits with their probabilities, the predicted one first.
 
@@ -62,12 +33,6 @@ function sentence(prediction) {
   const parts = claims(prediction).map(({ word, digit, probability }) => `${word} ${digit}: ${percent(probability)}`);
   const where = place(prediction);
   return [where[0].toUpperCase() + where.slice(1), ...parts, ...tags(prediction)].join("; ");
-}
-
-function bar(look, probability) {
-  const made = element("span", { className: `bar is-${look}` });
-  made.style.setProperty("--p", probability);
-  return made;
 }
 
 function score({ digit, look, probability }) {
@@ -107,12 +72,8 @@ function enlarge(shown, i) {
   }));
   closer.querySelector(".note").textContent =
     (prediction.loss === null ? "" : `Loss ${prediction.loss.toFixed(3)}. `) + `${i + 1} of ${shown.length.toLocaleString("en")}`;
-  const step = (by) => enlarge(shown, (i + by + shown.length) % shown.length);
-  closer.querySelectorAll("button").forEach((button) => {
-    button.onclick = () => (button.value === "0" ? closer.close() : step(Number(button.value)));
-  });
-  closer.onkeydown = ({ key }) => { if (key === "ArrowLeft") step(-1); if (key === "ArrowRight") step(1); };
-  if (!closer.open) closer.showModal();
+  leaf(closer, shown, i, enlarge);
+  closer.dispatchEvent(new CustomEvent("enlarged", { detail: shown[i] }));
 }
 
 // The confusion matrix and the filters choose what the gallery shows; the address holds the choice.
@@ -120,7 +81,6 @@ function enlarge(shown, i) {
 const filters = byId("filters");
 const matrix = byId("matrix");
 const cells = [...matrix.querySelectorAll("button")];
-const choices = [...filters.elements].filter(({ name }) => name);
 const ORDERS = {
   loss: (a, b) => b.loss - a.loss,
   confidence: (a, b) => b.p[b.predicted] - a.p[a.predicted],
@@ -169,29 +129,7 @@ function show() {
 
 function start() { shownAtMost = PAGE; show(); }
 
-function startAndNote() {
-  start();
-  const chosen = choices.filter((choice) => choice.value !== choice.options[0].value);
-  const view = new URLSearchParams(chosen.map(({ name, value }) => [name, value])).toString();
-  history.pushState(null, "", `#${view || "confusions"}`);
-}
-
-// An address with choices, "#true=4&predicted=9", opens that view; one of a section changes nothing.
-function openAddress() {
-  const hash = location.hash.slice(1);
-  if (hash && hash !== "confusions" && !hash.includes("=")) return;
-  const view = new URLSearchParams(hash.includes("=") ? hash : "");
-  for (const choice of choices) {
-    const wanted = view.get(choice.name);
-    choice.value = [...choice.options].some(({ value }) => value === wanted) ? wanted : choice.options[0].value;
-  }
-  start();
-  if (hash.includes("=")) byId("confusions").scrollIntoView();
-}
-
-filters.addEventListener("change", startAndNote);
-filters.addEventListener("submit", (event) => event.preventDefault());
-filters.addEventListener("reset", () => setTimeout(startAndNote));
+const { choices, startAndNote, openAddress } = followAddress(filters, "confusions", start);
 byId("more").addEventListener("click", () => { shownAtMost += PAGE; show(); });
 matrix.addEventListener("click", ({ target }) => {
   const cell = target.closest("button");
@@ -204,25 +142,9 @@ matrix.addEventListener("click", ({ target }) => {
   startAndNote();
   if (byId("found").getBoundingClientRect().top > 0.6 * innerHeight) byId("found").scrollIntoView();
 });
-addEventListener("hashchange", openAddress);
 rove(matrix);
 const others = { costliest: ofKind("error").slice(0, costliest), suspected: ofKind("suspected"), lowest: ofKind("test") };
 for (const [id, shown] of Object.entries(others)) if (byId(id)) fill(byId(id), shown);
 document.querySelectorAll("canvas[data-sprite]").forEach((canvas) => paint(canvas, Number(canvas.dataset.sprite)));
 show();
 if (location.hash.includes("=")) openAddress();
-
-// Tables sort by the column whose heading is pressed, first the greatest, then the smallest.
-
-for (const table of document.querySelectorAll("table.sortable")) {
-  const headings = [...table.tHead.rows[0].cells];
-  headings.forEach((heading, column) => heading.querySelector("button")?.addEventListener("click", () => {
-    const descending = heading.ariaSort !== "descending";
-    headings.forEach((other) => other.removeAttribute("aria-sort"));
-    heading.ariaSort = descending ? "descending" : "ascending";
-    const key = ({ cells: own }) => Number(own[column].querySelector("data")?.value ?? Number.parseFloat(own[column].textContent));
-    const known = (row) => (Number.isNaN(key(row)) ? -Infinity : key(row));
-    const sorted = [...table.tBodies[0].rows].sort((a, b) => (descending ? known(b) - known(a) : known(a) - known(b)));
-    table.tBodies[0].append(...sorted);
-  }));
-}

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline import params, stages
-from pipeline.data import dataset
-from pipeline.data.dataset import NUM_CLASSES
+from pipeline import params, stages, stored
+from pipeline.data import dataset, label_corrections
+from pipeline.data.dataset import NUM_CLASSES, Provenance
 from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics
+from pipeline.evaluation.examples import SUSPECTED_SHOWN, choose_errors, choose_suspected
 from pipeline.files import missing_artifact, read_json, sha256
-from pipeline.report import Findings, draw_sprite, render, sprite_geometry
+from pipeline.report import Findings, as_rows, draw_sprite, render, sprite_geometry
 from pipeline.submissions import log as submission_log
 
 FILES = {
@@ -46,7 +47,6 @@ FIGURES = {
 }
 
 COSTLIEST_SHOWN = 10
-SUSPECTED_SHOWN = 120
 PAIRS_SHOWN = 24
 
 COLUMNS = (
@@ -78,7 +78,7 @@ def main() -> None:
     pairs = tables["near_duplicates.csv"]
     pairs = pairs[pairs["first_fold"] != pairs["second_fold"]].head(PAIRS_SHOWN)
     sprite, pairs = place_images(predictions, pairs)
-    findings = Findings({name: _as_rows(table) for name, table in tables.items()} | records)
+    findings = Findings({name: as_rows(table) for name, table in tables.items()} | records)
     record = records["submission.json"]
     content = {
         "findings": findings,
@@ -89,7 +89,7 @@ def main() -> None:
         "digit_table": digit_table.read_text(encoding="utf-8"),
         "darkest_fraction": metrics.darkest_fraction(tables["confusion_matrix.csv"]),
         "near_duplicate_grey_levels": settings.evaluate.near_duplicate_grey_levels,
-        "pairs": _as_rows(pairs),
+        "pairs": as_rows(pairs),
         "predictions": {
             "columns": COLUMNS,
             "rows": predictions[list(COLUMNS)].to_numpy(object).tolist(),
@@ -97,6 +97,7 @@ def main() -> None:
         }
         | sprite_geometry(),
         "sprite": sprite,
+        "labels_given": describe_labels(Provenance(**record["provenance"])),
         "costliest_shown": COSTLIEST_SHOWN,
         "suspected_shown": SUSPECTED_SHOWN,
         "confidence_threshold": settings.neighbours.confidence_threshold,
@@ -117,12 +118,10 @@ def read_table(path: Path) -> pd.DataFrame:
     """Read a CSV that a stage wrote; missing values stay missing, integers stay integers.
 
     Raises:
-        ArtifactError: it is missing.
+        ArtifactError: it is missing or damaged.
     """
-    if not path.exists():
-        raise missing_artifact(path)
     whole = dict.fromkeys(("confused_times", "errors", "n"), "Int64")
-    return pd.read_csv(path, dtype={"confused_with": "string"} | whole)
+    return stored.read_table(path, dtype={"confused_with": "string"} | whole)
 
 
 def check_scores(records: dict[str, Any]) -> None:
@@ -159,13 +158,11 @@ def collect_predictions(tables: dict[str, pd.DataFrame], most_errors: int) -> pd
     """The predictions that the page shows: `COLUMNS` but for sprite, and p_0 to p_9.
 
     The kind tells the gallery: error, low_confidence and typical (both correct), suspected (the
-    label) and test. If not all errors have room, each confusion has its highest loss on the page
-    before any has one more.
+    label) and test.
     """
     errors = tables["errors.csv"]
-    turn = errors.groupby(["true", "predicted"]).cumcount()
-    shown = errors.loc[turn.sort_values(kind="stable").index[:most_errors].sort_values()]
-    suspected = tables["label_errors.csv"][["row"]].head(SUSPECTED_SHOWN).merge(errors, on="row")
+    shown = choose_errors(errors, most_errors)
+    suspected = choose_suspected(errors, tables["label_errors.csv"])
     test = tables["test/low_confidence.csv"].rename(columns={"image_id": "row"})
     predictions = pd.concat(
         [
@@ -182,6 +179,25 @@ def collect_predictions(tables: dict[str, pd.DataFrame], most_errors: int) -> pd
         p=probabilities.to_numpy().tolist(),
         **missing_values.where(missing_values.notna(), None),
     )
+
+
+def describe_labels(provenance: Provenance) -> dict[str, Any]:
+    """What ``labels.csv`` holds, for the page to go on with.
+
+    Args:
+        provenance: of the data.
+
+    Returns:
+        data (`label_corrections.name_data`), sha256 of the file (None without one), and verdicts,
+        each with row, label, verdict and correction.
+    """
+    corrections = label_corrections.read(stages.LABEL_CORRECTIONS)
+    verdicts = corrections.verdicts if corrections else ()
+    return {
+        "data": label_corrections.name_data(provenance),
+        "sha256": corrections.sha256 if corrections else None,
+        "verdicts": [[each.row, each.label, each.verdict, each.correction] for each in verdicts],
+    }
 
 
 def place_images(predictions: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, pd.DataFrame]:
@@ -204,7 +220,7 @@ def place_images(predictions: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, p
     predictions.loc[is_test, "sprite"] = len(shown) + test_places
     images = np.concatenate(
         [
-            dataset.load_training(stages.TRAIN).images[shown],
+            dataset.load_labelled(stages.TRAIN).images[shown],
             dataset.load_test(stages.TEST).images[ids - 1],
         ]
     )
@@ -212,13 +228,6 @@ def place_images(predictions: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, p
         first_sprite=np.searchsorted(shown, first), second_sprite=np.searchsorted(shown, second)
     )
     return draw_sprite(images), placed
-
-
-def _as_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of plain Python values, None where one is missing."""
-    plain = table.astype(object)
-    rows: list[dict[str, Any]] = plain.where(plain.notna(), None).to_dict("records")
-    return rows
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def fetch(run: KaggleRun, folder: Path, kernels: Kernels) -> KaggleRun:
     Raises:
         KaggleError: something is missing, or did not arrive.
     """
-    if run.step != "complete":
+    if run.step == "fetched" and all((folder / name).exists() for name in NEEDED):
         return run
     version = run.at_kaggle()
     files = kernels.output(version).files

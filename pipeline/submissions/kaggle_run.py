@@ -188,7 +188,8 @@ def follow(
 
     def look() -> RunStatus:
         status = kernels.status(version)
-        shown.status(status)
+        if status.is_waiting:
+            shown.status(status)
         if status.state == RUNNING:
             for number, line in enumerate(kernels.follow_log(version)):
                 if number == len(lines):
@@ -205,6 +206,7 @@ def follow(
     write_text(folder / LOG, "".join(f"{line.text}\n" for line in log))
     for line in log[_count_common(log, lines) :]:
         shown.line(line)
+    shown.status(status)
     if status.state == COMPLETE:
         return keep(folder / STATE, replace(run, step="complete"))
     keep(folder / STATE, replace(run, step="failed"))

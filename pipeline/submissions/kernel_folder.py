@@ -1,7 +1,7 @@
 """The folder of a notebook for Kaggle, with the project's code in it.
 
 Kaggle takes one text file of less than a megabyte per notebook. So the code travels in the
-notebook: its first cell holds an archive of the files that a run needs, and unpacks it. A private
+notebook: a cell holds an archive of the files that a run needs, and unpacks it. A private
 data set would be a second upload to wait for, to version and to keep in step; and Kaggle keeps the
 text of every version of a notebook.
 """
@@ -26,11 +26,8 @@ MACHINES = {"none": None, "t4": "NvidiaTeslaT4"}
 MAX_SOURCE_BYTES = 1_000_000
 """Kaggle takes less than a megabyte of text."""
 
-PROJECT = "/tmp/digit-recognizer-pipeline"  # a path at Kaggle
-"""Where the notebook unpacks the project; /kaggle/working is for results."""
-
 MARK = "# digits kaggle run "
-"""How the first cell begins; the hash of what was sent follows."""
+"""How that cell begins; the hash of what was sent follows."""
 
 _NOTEBOOK = "notebook.ipynb"
 _LINE_CHARACTERS = 160
@@ -40,12 +37,14 @@ import base64
 import io
 import tarfile
 
+SECOND = None
 ARCHIVE = '''
 {archive}
 '''
 with tarfile.open(fileobj=io.BytesIO(base64.b64decode(ARCHIVE)), mode="r:xz") as archive:
-    archive.extractall("{project}", filter="data")
-print("{project}: the project, commit {commit}")"""
+    archive.extractall(PROJECT, filter="data")
+print("code: as sent, commit {commit}")"""
+"""It follows the notebook's parameters: PROJECT is the folder, SECOND a second run to compare."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,6 @@ def write(parent: Path, notebook: Path, settings: Settings, project: Path) -> Ke
             mark=MARK,
             digest=digest,
             archive="\n".join(textwrap.wrap(base64.b64encode(archive).decode(), _LINE_CHARACTERS)),
-            project=PROJECT,
             commit=commit or "unknown",
         ),
     )
@@ -158,17 +156,22 @@ def _read_notebook(path: Path) -> dict[str, Any]:
 
 
 def _insert(notebook: dict[str, Any], code: str) -> None:
-    """Put a folded cell before the first one that holds code."""
-    kinds = [cell["cell_type"] for cell in notebook["cells"]]
+    """Put a folded cell after the parameters, which it overrides, as papermill does."""
+    tags = [cell["metadata"].get("tags", ()) for cell in notebook["cells"]]
+    place = next((n for n, each in enumerate(tags, start=1) if "parameters" in each), 0)
     cell: dict[str, Any] = {
         "cell_type": "code",
         "execution_count": None,
-        "id": "project",
-        "metadata": {"_kg_hide-input": True, "jupyter": {"source_hidden": True}},
+        "id": "sent-project",
+        "metadata": {
+            "_kg_hide-input": True,
+            "jupyter": {"source_hidden": True},
+            "tags": ["injected-parameters"],
+        },
         "outputs": [],
         "source": code,
     }
-    notebook["cells"].insert(kinds.index("code"), cell)
+    notebook["cells"].insert(place, cell)
 
 
 def _describe(settings: Settings) -> dict[str, Any]:

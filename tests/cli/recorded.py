@@ -24,6 +24,7 @@ def make_recorded_project(folder: Path) -> Path:
     project = make_project(folder)
     settings = params.load(project / "params.yaml")
     write_json(project / "data/source.json", {"kind": "sample"})
+    write_json(project / "data/label_corrections.json", None)
     for name, network in settings.networks.items():
         write_json(project / f"data/networks/{name}.json", describe_network(network))
     counts = {"sample": True, "training_images": 1437, "test_images": 360}

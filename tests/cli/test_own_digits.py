@@ -117,6 +117,30 @@ def test_nothing_slow_is_imported_and_nothing_is_left_at_home(
     assert list(home.rglob("*")) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "out", "err"),
+    [
+        ("a.png <&-", "7", ""),
+        ("- <&-", "", "error: standard input is empty: expected a picture.\n"),
+        ("a.png >&-", "", ""),
+        ("--csv a.png 2>&-", "a.png,7,", ""),
+    ],
+)
+def test_closed_streams_are_empty_or_go_nowhere(
+    arguments: str, out: str, err: str, project: Path
+) -> None:
+    save_drawing(project / "a.png", 7)
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m pipeline.cli predict {arguments}"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert out in done.stdout
+    assert (done.returncode, done.stderr) == (bool(err), err)
+
+
 def test_table_names_digit_probability_and_runner_up(project: Path, predict: Predict) -> None:
     save_drawing(project / "a.png", 7)
     save_drawing(project / "b.png", 2)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.data import tables
+from pipeline.data import label_corrections, label_table, tables
 from pipeline.files import sha256
 from pipeline.submissions.log import Entry
 from tests.cli.recorded import (
@@ -26,6 +26,7 @@ from tests.cli.recorded import (
 from tests.cli.running import digits
 from tests.cli.terminal import run_in_terminal
 from tests.conftest import add_networks, run, set_params
+from tests.label_tables import GOOD
 
 
 def status(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -206,6 +207,60 @@ def test_folder_that_is_no_project_of_dvc_is_told_so(
     assert found["score"]["errors"] == 2
 
 
+def test_what_a_killed_process_left_makes_nothing_out_of_date(
+    in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = in_project / f"models/.{MEMBER}.9999999999.partial/model.keras"
+    left.parent.mkdir()
+    left.write_text("half of it")
+    (in_project / ".params.9999999999.partial.yaml").write_text("seed: 1")
+    assert status(monkeypatch, capsys)["outdated"] == {}
+    assert run(in_project, "git", "status", "--porcelain") == ""
+
+
+def test_score_of_other_predictions_is_not_shown(
+    in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after evaluate was killed before it wrote metrics.json, which survives."""
+    predictions = METRICS.with_name("out_of_fold.npz")
+    write_metrics(in_project, errors=2, predictions_sha256=sha256(predictions))
+    assert status(monkeypatch, capsys)["score"]["errors"] == 2
+    predictions.unlink()
+    predictions.write_text("newer ones")
+    found = status(monkeypatch, capsys)
+    assert found["score"] is None
+    assert found["no_score_because"] == f"{METRICS} is of other predictions than {predictions}"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("reports/data/summary.json", "[]"),
+        ("reports/data/summary.json", '{"sample": true}'),
+        (str(METRICS), "[]"),
+        (str(METRICS), "5"),
+        (str(METRICS), '{"members": 5}'),
+        (str(METRICS), '{"members": {"0-0-small": "a"}, "accuracy": "high"}'),
+        ("data/source.json", '{"kind": 5}'),
+        ("submissions/submission.json", "[" * 3000),
+    ],
+)
+def test_json_of_another_form_is_named(
+    name: str,
+    content: str,
+    in_project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = in_project / name
+    path.unlink()
+    path.write_text(content)
+    assert digits(monkeypatch, "check" if "submission" in name else "status") == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {name} is damaged: expected ")
+    assert error.count("\n") == 1
+
+
 def test_it_works_in_a_subfolder_and_names_files_from_there(recorded_project: Path) -> None:
     folder = recorded_project / "reports/data"
     output = run(folder, "digits")
@@ -221,3 +276,36 @@ def test_terminal_of_80_columns_is_enough(recorded_project: Path) -> None:
     assert "\x1b[1;32m99.31% accuracy on the embedded sample" in output
     plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
     assert all(len(line) <= 80 for line in plain.splitlines())
+
+
+def test_corrected_labels_are_told_and_a_new_file_is_out_of_date(
+    in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = in_project / "data/labels.csv"
+    path.write_text(GOOD)
+    found = status(monkeypatch, capsys)
+    assert found["outdated"] == {"prepare": ["data/labels.csv is new"]}
+    assert found["data"]["label_corrections"] is None
+
+    corrections = label_table.read(path)
+    label_corrections.write(in_project / "data/label_corrections.json", corrections)
+    record(in_project)
+    found = status(monkeypatch, capsys)
+    assert found["outdated"] == {}
+    assert found["data"]["label_corrections"] == {
+        "sha256": sha256(path),
+        "right": 1,
+        "corrected": 1,
+        "left_out": 1,
+    }
+    assert digits(monkeypatch) == 0
+    expected = (
+        "labels       1 label corrected, 1 row left out (data/labels.csv); scores are against the "
+        "labels as given\n"
+    )
+    assert expected in capsys.readouterr().out
+
+    path.write_text(f"{GOOD}7,7,right,\n")
+    assert status(monkeypatch, capsys)["outdated"] == {"prepare": ["data/labels.csv is another"]}
+    path.unlink()
+    assert status(monkeypatch, capsys)["outdated"] == {"prepare": ["data/labels.csv is gone"]}

@@ -1,17 +1,20 @@
 """What decides where the data comes from, and that a typing mistake stops here."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline import params, stages
-from pipeline.data import tables
+from pipeline.data import dataset, label_corrections, tables
+from pipeline.data.dataset import Provenance, TrainingDigits
 from pipeline.data.sources import archive, decision
 from pipeline.data.sources.decision import ArchiveSource, DataSource, KaggleSource, SampleSource
 from pipeline.errors import (
@@ -26,6 +29,7 @@ from pipeline.errors import (
 from pipeline.files import sha256, write_json
 from pipeline.stages import source
 from tests.conftest import modules_after, set_params
+from tests.label_tables import GOOD
 
 ARCHIVE = Path("data/digit-recognizer.zip")
 SAMPLE = SampleSource()
@@ -61,6 +65,37 @@ def project(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAGGLE_USERNAME", "someone")
     monkeypatch.setenv("KAGGLE_KEY", "secret")
+
+
+def test_what_killed_processes_left_is_removed(project: Path) -> None:
+    left = [
+        ".params.X.partial.yaml",
+        "models/.0-0-a.X.partial",
+        "submissions/sent/.b.X.partial.csv",
+    ]
+    for name in left:
+        path = project / name.replace("X", "9999999999")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half of it")
+    source.main()
+    assert not list(project.rglob("*.partial*"))
+
+
+def test_home_of_nobody_is_named(project: Path) -> None:
+    set_params(project, ("path: null", "path: ~nosuchuser/archive.zip"))
+    with pytest.raises(ProjectError, match="~nosuchuser/archive.zip begins with the home of"):
+        source.main()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_source_that_may_never_end_is_refused(kind: str, project: Path) -> None:
+    if kind == "pipe":
+        os.mkfifo(project / "pipe")
+    else:
+        (project / "device").symlink_to("/dev/zero")
+    set_params(project, ("path: null", f"path: {kind}"))
+    with pytest.raises(ArtifactError, match=f"{kind} is a pipe, a socket or a device"):
+        source.main()
 
 
 def put_tables(folder: Path) -> None:
@@ -407,3 +442,89 @@ def test_linked_folder_is_refused_before_anything_is_written(in_folder: Path) ->
     with pytest.raises(ProjectError, match="^models is a symbolic link to .*Nothing was run"):
         source.main()
     assert not list((in_folder / "data").iterdir())
+
+
+def read_corrections() -> label_corrections.LabelCorrections | None:
+    return label_corrections.read(stages.LABEL_CORRECTIONS)
+
+
+def put_prepared(data: TrainingDigits) -> None:
+    """What the stages leave that read this data."""
+    dataset.save(stages.TRAIN, data)
+    write_json(stages.RAW / "provenance.json", asdict(data.provenance))
+
+
+def test_labels_are_noted_where_dvc_sees_them_change(capsys: pytest.CaptureFixture[str]) -> None:
+    source.main()
+    assert read_corrections() is None
+    before = stages.LABEL_CORRECTIONS.stat().st_ino
+    source.main()
+    assert stages.LABEL_CORRECTIONS.stat().st_ino == before
+    stages.LABELS.write_text(GOOD)
+    capsys.readouterr()
+    source.main()
+    assert "data/labels.csv: 1 label corrected, 1 row left out\n" in capsys.readouterr().out
+    found = read_corrections()
+    assert found is not None
+    assert found.sha256 == sha256(stages.LABELS)
+    stages.LABELS.unlink()
+    source.main()
+    assert read_corrections() is None
+
+
+def test_wrong_labels_stop_before_anything_is_touched() -> None:
+    stages.LABELS.write_text(GOOD)
+    source.main()
+    before = stages.LABEL_CORRECTIONS.read_bytes()
+    stages.LABELS.write_text(GOOD.replace("right", "good"))
+    with pytest.raises(TableError, match=r"^data/labels\.csv, line 3: verdict must be one of"):
+        source.main()
+    assert stages.LABEL_CORRECTIONS.read_bytes() == before
+
+
+def test_labels_are_compared_with_the_data_of_the_last_run(training_digits: TrainingDigits) -> None:
+    source.main()
+    put_prepared(training_digits)
+    stages.LABELS.write_text(GOOD)
+    source.main()
+    stages.LABELS.write_text(GOOD.replace("14,4", "14,3"))
+    with pytest.raises(TableError, match="line 3: row 14 has the label 4 in train.csv of sample-a"):
+        source.main()
+
+
+def test_labels_of_data_that_comes_only_now_are_left_to_the_prepare_stage(
+    training_digits: TrainingDigits,
+) -> None:
+    source.main()
+    put_prepared(training_digits)
+    put_archive()
+    stages.LABELS.write_text(GOOD.replace("14,4", "14,3"))
+    source.main()
+    assert read_corrections() is not None
+    other = replace(training_digits, provenance=Provenance(False, "c" * 64, "d" * 64))
+    dataset.save(stages.TRAIN, other)
+    source.main()  # the download stage was interrupted: data/raw is not what was prepared
+
+
+def test_labels_of_the_sample_are_refused_for_the_competition(project: Path) -> None:
+    lines = [f"{GOOD.splitlines()[0]},data", "4,4,right,,sample-aaaaaaaaaaaa"]
+    stages.LABELS.write_text("\n".join(lines))
+    source.main()
+    put_archive()
+    with pytest.raises(TableError, match="is of other data: expected competition, .*sample-aaaa"):
+        source.main()
+    assert decision.read(stages.SOURCE) == SAMPLE
+
+
+def test_copy_for_an_experiment_reads_the_labels_of_the_project(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages.LABELS.write_text(GOOD)
+    copy = project / ".dvc/tmp/exps/tmp1"
+    shutil.copytree(project / "data", copy / "data")
+    (copy / "data/labels.csv").unlink()
+    shutil.copy("params.yaml", copy)
+    monkeypatch.chdir(copy)
+    source.main()
+    found = read_corrections()
+    assert found is not None and len(found.verdicts) == 3

@@ -13,7 +13,7 @@ from pipeline.files import sha256, write_json
 from pipeline.submissions import kernel_folder, project_archive
 from pipeline.submissions.kernel_folder import KernelFolder, Settings
 from tests.conftest import ROOT, make_project, run, set_params
-from tests.sent_project import NOTEBOOK, commit_of, first_cell, make_sent_project, unpack
+from tests.sent_project import NOTEBOOK, added_cell, commit_of, make_sent_project, unpack
 
 SETTINGS = Settings("me/my-digits", "My digits")
 
@@ -35,13 +35,13 @@ def source(folder: KernelFolder) -> str:
     return (folder.path / "notebook.ipynb").read_text(encoding="utf-8")
 
 
-def test_notebook_is_valid_and_begins_with_the_code(project: Path) -> None:
+def test_notebook_is_valid_and_carries_the_code_after_its_parameters(project: Path) -> None:
     folder = write(project)
-    notebook = nbformat.reads(source(folder), as_version=4)
+    notebook = nbformat.reads(source(folder), as_version=4)  # type: ignore[no-untyped-call]
     nbformat.validate(notebook)
-    assert [cell.cell_type for cell in notebook.cells] == ["markdown", "code", "code"]
-    assert notebook.cells[1].source.startswith(f"{folder.mark}\n")
-    assert notebook.cells[2].source == "print('hello')"
+    assert [cell.cell_type for cell in notebook.cells] == ["markdown", "code", "code", "code"]
+    assert notebook.cells[2].source.startswith(f"{folder.mark}\n")
+    assert notebook.cells[3].source == "print(SECOND)"
     assert folder.source_bytes == len(source(folder).encode())
 
 
@@ -131,7 +131,7 @@ def test_real_project_fits_and_its_cell_makes_a_project_that_knows_its_commit(
     assert folder.source_bytes < 600_000
 
     unpacked = tmp_path / "unpacked"
-    code = first_cell(source(folder)).replace(kernel_folder.PROJECT, str(unpacked))
+    code = f"PROJECT = {str(unpacked)!r}\n{added_cell(source(folder))}"
     done = subprocess.run([sys.executable], input=code, capture_output=True, text=True, check=True)
     assert folder.commit and folder.commit in done.stdout
     asked = "from pathlib import Path; from pipeline import git; print(git.describe_commit(Path()))"
