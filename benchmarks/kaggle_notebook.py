@@ -65,7 +65,7 @@ def took(cell, cell_index):
         cell.metadata["seconds"] = time.monotonic() - start[0]
 def begins(cell, cell_index):
     start[0] = time.monotonic()
-client = Client(notebook, timeout=None, resources={"metadata": {"path": "/kaggle/working"}},
+client = Client(notebook, timeout=None, coalesce_streams=True, resources={"metadata": {"path": "/kaggle/working"}},
                 on_cell_start=begins, on_cell_executed=lambda cell, cell_index, execute_reply:
                 took(cell, cell_index))
 try:
@@ -120,6 +120,7 @@ def run(root: Path, options: argparse.Namespace) -> list[tuple[str, float]]:
     write_notebook(notebook, options.profile, options.second)
     (root / "image/execute.py").write_text(_EXECUTE)
     separate = ["--net"] if options.wheels else []
+    separate += ["--map-root-user"] if os.geteuid() else []
     script = "\n".join(enter(root, mounts))
     command = ["unshare", "--mount", "--pid", "--fork", *separate, "sh", "-euc", script]
     if status := subprocess.run(command, check=False).returncode:

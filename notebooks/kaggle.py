@@ -176,16 +176,22 @@ display(
 #
 # It is in the output, too: `report.html`.
 
+
 # %%
-page = html.escape((project / "reports/report.html").read_text(encoding="utf-8"))
-frame = 'title="Report" style="width: 100%; height: 800px; border: 1px solid #8888"'
-display(HTML(f'<div><iframe {frame} srcdoc="{page}"></iframe></div>'))
+def show(name):
+    """Show a page of the project's as it is."""
+    page = html.escape((project / name).read_text(encoding="utf-8"))
+    frame = f'title="{name}" style="width: 100%; height: 800px; border: 1px solid #8888"'
+    display(HTML(f'<div><iframe {frame} srcdoc="{page}"></iframe></div>'))
+
+
+show("reports/report.html")
 
 # %% [markdown]
 # ## Compare two settings
 #
-# The run above is committed, and `SECOND` runs after it. Each image is compared with itself.
-# The files in the output stay those of the first run.
+# The run above is committed, `SECOND` runs after it, and both are compared image by image. The
+# output stays that of the first run.
 
 # %%
 commit_run = """
@@ -204,6 +210,7 @@ if SECOND:
     try:
         run("digits", "profile", SECOND)
         run("dvc", "repro")
-        run("digits", "errors", "--against", "HEAD")
+        run("digits", "compare", "HEAD")
+        show("reports/compare.html")
     finally:
         (project / "params.yaml").write_text(settings, encoding="utf-8")

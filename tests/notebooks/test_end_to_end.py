@@ -96,10 +96,12 @@ def test_notebook_leaves_a_checked_submission_and_shows_the_run(place: Path) -> 
     text = "".join(output.text for output in outputs if output.output_type == "stream")
     assert "submissions/submission.csv: 360 rows, in the form that Kaggle accepts" in text
     assert re.search(r"epoch +\d+/\d+", text)
-    assert "0 corrected, 0 new errors; McNemar's exact test: p = 1: could be chance" in text
+    assert "could be chance (McNemar's exact test: p = 1)" in text
     shown = [output.data for output in outputs if output.output_type == "display_data"]
-    score, digits, report = shown
+    score, digits, report, comparison = shown
     assert re.match(r"\*\*Accuracy 9\d\.\d\d%\*\*, 95 % interval", score["text/markdown"])
     rows = digits["text/markdown"].splitlines()
     assert [row.split("|")[1].strip() for row in rows[2:]] == list("0123456789")
-    assert "<iframe" in report["text/html"] and "&lt;!doctype html&gt;" in report["text/html"]
+    for page, title in ((report, "Digit Recognizer"), (comparison, "HEAD")):
+        assert re.search("<iframe[^>]* srcdoc=.&lt;!doctype html", page["text/html"])
+        assert title in page["text/html"]
