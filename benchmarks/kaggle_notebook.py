@@ -1,34 +1,31 @@
 """Run the notebook of Kaggle from top to bottom in a tree like Kaggle's: seconds of each cell.
 
-Linux, as root. A tree of its own has the competition's files below ``/kaggle/input``, read-only, an
-empty ``/kaggle/working`` and ``/tmp``, another Python, Kaggle's variables, no Git, and with
-``--wheels`` no network. The images are scikit-learn's, in the competition's form and number.
+A tree of its own (Linux) has the competition's files below ``/kaggle/input``, read-only, an empty
+``/kaggle/working`` and ``/tmp``, another Python, Kaggle's variables and no Git. The images are
+scikit-learn's, in the competition's form and number. The notebook is the one that ``digits kaggle
+run`` sends; with ``--wheels`` it is the one of the repository, with code and packages attached, and
+there is no network.
 
-    python -m benchmarks.kaggle_notebook FOLDER --wheels DIR
-    make kaggle-notebook
+    python -m benchmarks.kaggle_notebook
+    python -m benchmarks.kaggle_notebook --wheels DIR
 """
 
 import argparse
-import io
 import json
 import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import nbformat
 import numpy as np
 
-from pipeline import git
 from pipeline.data import tables
 from pipeline.data.sources import archive, sample
 from pipeline.submissions import file as submission
-from pipeline.submissions import project_archive
-from pipeline.submissions.kernel_folder import PROJECT
+from pipeline.submissions import kernel_folder
 
 ROOT = Path(__file__).parent.parent
 LEFT = {"metrics.json", "report.html", "submission.csv", "submission.json"}
@@ -57,17 +54,17 @@ class Client(NotebookClient):
             print(msg["content"]["text"], end="", flush=True)
         return super().output(outs, msg, display_id, cell_index)
 
+    def begin(self, cell, cell_index):
+        self.began = time.monotonic()
+
+    def end(self, cell, cell_index, execute_reply):
+        cell.metadata["seconds"] = time.monotonic() - self.began
+
 path = sys.argv[1]
 notebook = nbformat.read(path, as_version=4)
-start = [time.monotonic()]
-def took(cell, cell_index):
-    if cell.cell_type == "code":
-        cell.metadata["seconds"] = time.monotonic() - start[0]
-def begins(cell, cell_index):
-    start[0] = time.monotonic()
-client = Client(notebook, timeout=None, coalesce_streams=True, resources={"metadata": {"path": "/kaggle/working"}},
-                on_cell_start=begins, on_cell_executed=lambda cell, cell_index, execute_reply:
-                took(cell, cell_index))
+client = Client(notebook, timeout=None, coalesce_streams=True)
+client.resources = {"metadata": {"path": "/kaggle/working"}}
+client.on_cell_start, client.on_cell_executed = client.begin, client.end
 try:
     client.execute()
 except CellExecutionError as error:
@@ -112,12 +109,8 @@ def run(root: Path, options: argparse.Namespace) -> list[tuple[str, float]]:
     mounts = {root / "data": "competitions/digit-recognizer"}
     if options.wheels:
         mounts[options.wheels.resolve()] = "digit-recognizer-wheels"
-    else:
-        packed = io.BytesIO(project_archive.pack(ROOT, git.describe_commit(ROOT)))
-        with tarfile.open(fileobj=packed) as code:
-            code.extractall(root / PROJECT.lstrip("/"), filter="data")
     notebook = root / "image/notebook.ipynb"
-    write_notebook(notebook, options.profile, options.second)
+    write_notebook(notebook, options)
     (root / "image/execute.py").write_text(_EXECUTE)
     separate = ["--net"] if options.wheels else []
     separate += ["--map-root-user"] if os.geteuid() else []
@@ -125,20 +118,16 @@ def run(root: Path, options: argparse.Namespace) -> list[tuple[str, float]]:
     command = ["unshare", "--mount", "--pid", "--fork", *separate, "sh", "-euc", script]
     if status := subprocess.run(command, check=False).returncode:
         sys.exit(status)
-    cells = nbformat.read(notebook, as_version=4).cells
-    return [
-        (title, cell.metadata.seconds)
-        for title, cell in zip(_titles(cells), cells, strict=True)
-        if cell.cell_type == "code"
-    ]
+    return list(_read_seconds(notebook))
 
 
-def _titles(cells: list[nbformat.NotebookNode]) -> Iterator[str]:
+def _read_seconds(notebook: Path) -> Iterator[tuple[str, float]]:
     title = ""
-    for cell in cells:
-        if cell.cell_type == "markdown":
-            title = cell.source.partition("\n")[0].strip("# ")
-        yield title
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "markdown":
+            title = cell["source"][0].strip("# \n")
+        else:
+            yield title, cell["metadata"]["seconds"]
 
 
 def write_tables(
@@ -168,18 +157,25 @@ def make_image(folder: Path, python: str, *, with_uv: bool) -> None:
         sys.exit("uv is not on PATH; make development installs it")
     subprocess.run([uv, "venv", "--quiet", "--python", python, "--relocatable", folder], check=True)
     packages = ["ipykernel", "nbclient", *(["uv"] if with_uv else [])]
-    command = [uv, "pip", "install", "--quiet", "--python", folder / "bin/python", *packages]
-    subprocess.run(command, check=True)
+    install = [uv, "pip", "install", "--quiet", "--python", str(folder / "bin/python")]
+    subprocess.run([*install, *packages], check=True)
     (folder / "home").mkdir()
 
 
-def write_notebook(path: Path, profile: str | None, second: str | None) -> None:
+def write_notebook(path: Path, options: argparse.Namespace) -> None:
     """The notebook, with a cell that sets its parameters."""
-    notebook = nbformat.read(ROOT / "notebooks/kaggle.ipynb", as_version=4)
-    tags = [cell.metadata.get("tags", []) for cell in notebook.cells]
-    set_parameters = nbformat.v4.new_code_cell(f"PROFILE, SECOND = {profile!r}, {second!r}")
-    notebook.cells.insert(tags.index(["parameters"]) + 1, set_parameters)
-    nbformat.write(notebook, path)
+    source = ROOT / "notebooks/kaggle.ipynb"
+    if not options.wheels:
+        settings = kernel_folder.Settings("someone/digits", "digits")
+        sent = kernel_folder.write(path.parent, source, settings, ROOT)
+        source = sent.path / "notebook.ipynb"
+    notebook = json.loads(source.read_text(encoding="utf-8"))
+    kinds = [cell["cell_type"] for cell in notebook["cells"]]
+    parameters = f"PROFILE, SECOND = {options.profile!r}, {options.second!r}"
+    cell = {"cell_type": "code", "id": "parameters", "metadata": {}, "source": parameters}
+    after = kinds.index("markdown", kinds.index("code"))
+    notebook["cells"].insert(after, cell | {"outputs": [], "execution_count": None})
+    path.write_text(json.dumps(notebook), encoding="utf-8")
 
 
 def enter(root: Path, mounts: dict[Path, str]) -> Iterator[str]:

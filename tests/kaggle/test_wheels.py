@@ -99,8 +99,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_wheels_of_the_image_are_chosen_and_described(index: Path, folder: Path) -> None:
-    tags = ("cp311-cp311-manylinux_2_17_x86_64", "cp312-cp312-manylinux_2_28_x86_64")
-    tags += ("cp312-cp312-manylinux_2_39_x86_64", "cp312-cp312-macosx_11_0_arm64")
+    tags = ["cp311-cp311-manylinux_2_17_x86_64", "cp312-cp312-manylinux_2_28_x86_64"]
+    tags += ["cp312-cp312-manylinux_2_39_x86_64", "cp312-cp312-macosx_11_0_arm64"]
     compiled = pin("compiled", *(put_wheel(index, "compiled", tag) for tag in tags))
     pure = pin("pure", put_wheel(index, "pure"))
     names, shown = collect(folder, compiled, pure)

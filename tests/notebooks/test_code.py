@@ -18,7 +18,8 @@ INSTALLED = 2
 
 
 def pack(folder: Path, path: Path, prefix: str = "") -> None:
-    with tarfile.open(path, f"w:{path.suffix[1:]}") as archive:
+    packed = tarfile.open(path, "w:xz") if path.suffix == ".xz" else tarfile.open(path, "w:gz")
+    with packed as archive:
         for name in PROJECT:
             archive.add(folder / name, f"{prefix}{name}")
 

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -58,17 +59,16 @@ def put_project(folder: Path) -> Path:
     return folder
 
 
-def execute(place: Path, **parameters: str) -> nbformat.NotebookNode:
-    """Run the notebook with other folders than Kaggle's."""
-    notebook = nbformat.read(build.NOTEBOOK, as_version=4)
+def execute(place: Path, **parameters: str) -> list[dict[str, Any]]:
+    """Run the notebook with other folders than Kaggle's; what its cells show."""
+    content = json.loads(build.NOTEBOOK.read_text(encoding="utf-8"))
     folders = {"PROJECT": place / "project", "INPUT": place / "input", "OUTPUT": place / "working"}
-    lines = [f"{name} = {str(each)!r}" for name, each in (folders | parameters).items()]
-    tags = [cell.metadata.get("tags", []) for cell in notebook.cells]
-    notebook.cells.insert(
-        tags.index(["parameters"]) + 1, nbformat.v4.new_code_cell("\n".join(lines))
-    )
+    (first, *_) = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
+    values = {name: str(each) for name, each in folders.items()} | parameters
+    first["source"] += [f"\n{name} = {each!r}" for name, each in values.items()]
+    notebook = nbformat.from_dict(content)
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": place}}).execute()
-    return notebook
+    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
 @pytest.fixture(scope="module")
@@ -89,15 +89,14 @@ def test_nothing_attached_ends_the_notebook(place: Path) -> None:
 def test_notebook_leaves_a_checked_submission_and_shows_the_run(place: Path) -> None:
     write_tables(place / "input/digits", TRAIN_ROWS, TEST_ROWS)
     (place / "project/data/digit-recognizer").symlink_to(place / "input/digits")
-    notebook = execute(place, SECOND="quick")
+    outputs = execute(place, SECOND="quick")
     assert {path.name for path in (place / "working").iterdir()} == LEFT
     assert len(submission.read(place / "working/submission.csv", expected_rows=TEST_ROWS))
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    text = "".join(output.text for output in outputs if output.output_type == "stream")
+    text = "".join(each["text"] for each in outputs if each["output_type"] == "stream")
     assert "submissions/submission.csv: 360 rows, in the form that Kaggle accepts" in text
     assert re.search(r"epoch +\d+/\d+", text)
     assert "could be chance (McNemar's exact test: p = 1)" in text
-    shown = [output.data for output in outputs if output.output_type == "display_data"]
+    shown = [each["data"] for each in outputs if each["output_type"] == "display_data"]
     score, digits, report, comparison = shown
     assert re.match(r"\*\*Accuracy 9\d\.\d\d%\*\*, 95 % interval", score["text/markdown"])
     rows = digits["text/markdown"].splitlines()
