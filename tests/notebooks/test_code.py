@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import threading
 from pathlib import Path
 
@@ -15,13 +14,6 @@ from tests.notebooks.conftest import PROJECT, Cells, put
 
 INSTALLED = 2
 """Code cells until the packages are installed."""
-
-
-def pack(folder: Path, path: Path, prefix: str = "") -> None:
-    packed = tarfile.open(path, "w:xz") if path.suffix == ".xz" else tarfile.open(path, "w:gz")
-    with packed as archive:
-        for name in PROJECT:
-            archive.add(folder / name, f"{prefix}{name}")
 
 
 def test_code_that_is_there_is_used(
@@ -53,7 +45,7 @@ def test_attached_packages_are_all_that_is_installed(
     cells: Cells, place: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     wheels = put(place / "input/wheels", {"wheels.json": "{}", "requirements.txt": ""})
-    pack(put(place / "made", PROJECT), wheels / "code.tar.xz")
+    shutil.make_archive(str(wheels / "code"), "xztar", put(place / "made", PROJECT))
     cells(INSTALLED)
     assert capfd.readouterr().out.splitlines()[-1].endswith(f"--wheels {wheels}")
     assert (place / "project/bootstrap.py").exists()
@@ -83,7 +75,8 @@ def without_git(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("without_git")
 def test_code_is_downloaded_where_there_is_no_git(cells: Cells, place: Path) -> None:
     (place / "web/archive").mkdir(parents=True)
-    pack(put(place / "made", PROJECT), place / "web/archive/HEAD.tar.gz", prefix="digits-main/")
+    put(place / "made/digits-main", PROJECT)
+    shutil.make_archive(str(place / "web/archive/HEAD"), "gztar", place / "made", "digits-main")
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *arguments: object) -> None:
