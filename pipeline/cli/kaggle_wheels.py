@@ -40,6 +40,7 @@ def wheels(
     After an interruption the same command goes on.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.table import Column
 
     from pipeline.kaggle import credentials
     from pipeline.kaggle import wheels as collecting
@@ -47,7 +48,10 @@ def wheels(
 
     pins = collecting.read_lock(FOLDER / "requirements.lock", python)
     address = collecting.name_dataset(folder, user, credentials.find)
-    columns = (BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("{task.description}"))
+    names_column = TextColumn(
+        "{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis")
+    )
+    columns = (BarColumn(bar_width=20), MofNCompleteColumn(), names_column)
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=len(pins))
 

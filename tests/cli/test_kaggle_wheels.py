@@ -31,7 +31,7 @@ def test_folder_holds_packages_code_and_description(project: Path, tmp_path: Pat
     assert "0/1  pure\n" in output
     assert "all               0.0\n" in output
     commit = run(project, "git", "rev-parse", "HEAD").strip()
-    assert f"is ready, with the code of commit {commit[:8]}. Upload it with:" in output
+    assert f"is ready for Kaggle, with the code of commit {commit[:8]}. Upload it with:" in output
     assert f"kaggle datasets create -p '{folder}'\n" in output
     assert "digits kaggle run --no-internet --wheels someone/digit-recognizer-wheels\n" in output
     assert {path.name for path in folder.iterdir()} == {
@@ -44,8 +44,8 @@ def test_folder_holds_packages_code_and_description(project: Path, tmp_path: Pat
     with tarfile.open(folder / "code.tar.xz") as archive:
         names = archive.getnames()
         packed = archive.extractfile(".commit")
+        assert packed and packed.read().decode() == f"{commit}\n"
     assert {"dvc.yaml", "params.yaml", "pipeline/errors.py", "requirements.lock"} <= set(names)
-    assert packed and packed.read().decode() == f"{commit}\n"
     described = json.loads((folder / "dataset-metadata.json").read_text())
     assert described["id"] == "someone/digit-recognizer-wheels"
     (project / "params.yaml").write_text((project / "params.yaml").read_text() + "# mine\n")

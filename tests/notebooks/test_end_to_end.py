@@ -66,7 +66,7 @@ def execute(place: Path, **parameters: str) -> list[dict[str, Any]]:
     (first, *_) = [cell for cell in content["cells"] if cell["cell_type"] == "code"]
     values = {name: str(each) for name, each in folders.items()} | parameters
     first["source"] += [f"\n{name} = {each!r}" for name, each in values.items()]
-    notebook = nbformat.from_dict(content)
+    notebook = nbformat.reads(json.dumps(content), as_version=4)
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": place}}).execute()
     return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
