@@ -114,11 +114,11 @@ def get_code():
         return project
     unfinished = project.with_name(f"{project.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    code, packed = attached("dvc.yaml", "bootstrap.py"), attached("wheels.json", "code.tar.xz")
+    code, packed = attached("dvc.yaml", "bootstrap.py"), attached("wheels.json", "code.archive")
     if code:
         copy(code, unfinished)
     elif packed:
-        shutil.unpack_archive(packed / "code.tar.xz", unfinished, filter="data")
+        shutil.unpack_archive(packed / "code.archive", unfinished, "xztar", filter="data")
     else:
         download(unfinished)
     unfinished.rename(project)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -16,7 +16,8 @@ from pipeline.project import FOLDER
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.kaggle.wheels import Pin, Wheel
+    from pipeline.kaggle.lock import Pin
+    from pipeline.kaggle.wheels import Wheel
 
 _LARGEST = 5
 
@@ -30,7 +31,7 @@ def wheels(
         typer.Option(metavar="NAME", help="Your name at Kaggle. Default: that of kaggle.json."),
     ] = None,
     python: Annotated[
-        str, typer.Option(metavar="VERSION", help="The Python of Kaggle's image.")
+        Literal["3.11", "3.12", "3.13"], typer.Option(help="The Python of Kaggle's image.")
     ] = "3.12",
 ) -> None:
     """Collect packages and code for a notebook without internet, as a data set for Kaggle.
@@ -44,9 +45,10 @@ def wheels(
 
     from pipeline.kaggle import credentials
     from pipeline.kaggle import wheels as collecting
+    from pipeline.kaggle.lock import read_lock
     from pipeline.submissions import project_archive
 
-    pins = collecting.read_lock(FOLDER / "requirements.lock", python)
+    pins = read_lock(FOLDER / "requirements.lock", python)
     address = collecting.name_dataset(folder, user, credentials.find)
     names_column = TextColumn(
         "{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis")

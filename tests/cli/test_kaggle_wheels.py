@@ -35,13 +35,13 @@ def test_folder_holds_packages_code_and_description(project: Path, tmp_path: Pat
     assert f"kaggle datasets create -p '{folder}'\n" in output
     assert "digits kaggle run --no-internet --wheels someone/digit-recognizer-wheels\n" in output
     assert {path.name for path in folder.iterdir()} == {
-        "code.tar.xz",
+        "code.archive",
         "dataset-metadata.json",
         "pure-1.0-py3-none-any.whl",
         "requirements.txt",
         "wheels.json",
     }
-    with tarfile.open(folder / "code.tar.xz") as archive:
+    with tarfile.open(folder / "code.archive") as archive:
         names = archive.getnames()
         packed = archive.extractfile(".commit")
         assert packed and packed.read().decode() == f"{commit}\n"

@@ -13,8 +13,7 @@ from pipeline.errors import KaggleError, PackagesError, ProjectError
 from pipeline.files import sha256, write_json
 from pipeline.kaggle import pip, wheels
 from pipeline.kaggle.credentials import AccessToken, Credentials, Key
-from pipeline.kaggle.wheels import Pin
-from tests.conftest import ROOT
+from pipeline.kaggle.lock import Pin
 
 BACKEND = """
 import zipfile
@@ -196,24 +195,6 @@ def test_folder_with_other_files_is_refused(folder: Path) -> None:
         collect(folder)
     with pytest.raises(ProjectError, match="is a file"):
         collect(folder / "thesis.tex")
-
-
-def test_lock_is_read_for_the_image() -> None:
-    pins = wheels.read_lock(ROOT / "requirements.lock")
-    versions = {pin.name: pin.version for pin in pins}
-    assert len(versions) == len(pins) > 100
-    assert "pywin32" not in versions
-    others = {pin.name: pin.version for pin in wheels.read_lock(ROOT / "requirements.lock", "3.11")}
-    assert versions["numpy"] > others["numpy"]
-    assert all(len(digest) == 64 for pin in pins for digest in pin.hashes)
-
-
-def test_lock_without_hashes_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "requirements.lock").write_text("numpy==2.0 ; sys_platform == 'linux'\n")
-    with pytest.raises(PackagesError, match="lacks the hash of numpy. Run: make lock"):
-        wheels.read_lock(tmp_path / "requirements.lock")
-    with pytest.raises(PackagesError, match="is missing. Bring it back"):
-        wheels.read_lock(tmp_path / "absent.lock")
 
 
 @pytest.mark.parametrize(

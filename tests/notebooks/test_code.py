@@ -31,7 +31,7 @@ def test_code_that_is_there_is_used(
 
 
 def test_attached_code_is_copied_without_its_permissions(cells: Cells, place: Path) -> None:
-    """Kaggle unpacks archives of a data set; what is attached is read-only."""
+    """As of a data set made from a repository; what is attached is read-only."""
     attached = put(place / "input/digit-recognizer-wheels/code", PROJECT)
     (attached / "large.whl").touch()
     for path in (*attached.iterdir(), attached):
@@ -45,7 +45,8 @@ def test_attached_packages_are_all_that_is_installed(
     cells: Cells, place: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     wheels = put(place / "input/wheels", {"wheels.json": "{}", "requirements.txt": ""})
-    shutil.make_archive(str(wheels / "code"), "xztar", put(place / "made", PROJECT))
+    made = shutil.make_archive(str(place / "code"), "xztar", put(place / "made", PROJECT))
+    shutil.move(made, wheels / "code.archive")
     cells(INSTALLED)
     assert capfd.readouterr().out.splitlines()[-1].endswith(f"--wheels {wheels}")
     assert (place / "project/bootstrap.py").exists()
