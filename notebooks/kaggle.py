@@ -179,8 +179,9 @@ display(
 
 # %%
 def show(name):
-    """Show a page of the project's as it is."""
-    page = html.escape((project / name).read_text(encoding="utf-8"))
+    """Show a page of the project's as it is; its links stay in it."""
+    page = (project / name).read_text(encoding="utf-8")
+    page = html.escape(page.replace("<head>", '<head><base href="about:srcdoc">', 1))
     frame = f'title="{name}" style="width: 100%; height: 800px; border: 1px solid #8888"'
     display(HTML(f'<div><iframe {frame} srcdoc="{page}"></iframe></div>'))
 

@@ -34,11 +34,11 @@ def wheels(
         Literal["3.11", "3.12", "3.13"], typer.Option(help="The Python of Kaggle's image.")
     ] = "3.12",
 ) -> None:
-    """Collect packages and code for a notebook without internet, as a data set for Kaggle.
+    """Collect packages and code for a notebook without internet.
 
     Each package of requirements.lock comes as a wheel for Linux on x86-64, its hash checked. The
     project's code comes with them, as it is here, and what Kaggle's client needs to upload DIR.
-    After an interruption the same command goes on.
+    DIR becomes a data set. After an interruption the same command goes on.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.table import Column

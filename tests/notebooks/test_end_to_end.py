@@ -17,6 +17,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from playwright.sync_api import Browser
 
 from benchmarks.kaggle_notebook import LEFT, write_tables
 from notebooks import build
@@ -86,7 +87,9 @@ def test_nothing_attached_ends_the_notebook(place: Path) -> None:
     assert not list((place / "working").iterdir())
 
 
-def test_notebook_leaves_a_checked_submission_and_shows_the_run(place: Path) -> None:
+def test_notebook_leaves_a_checked_submission_and_shows_the_run(
+    place: Path, browser: Browser
+) -> None:
     write_tables(place / "input/digits", TRAIN_ROWS, TEST_ROWS)
     (place / "project/data/digit-recognizer").symlink_to(place / "input/digits")
     outputs = execute(place, SECOND="quick")
@@ -104,3 +107,11 @@ def test_notebook_leaves_a_checked_submission_and_shows_the_run(place: Path) -> 
     for page, title in ((report, "Digit Recognizer"), (comparison, "HEAD")):
         assert re.search("<iframe[^>]* srcdoc=.&lt;!doctype html", page["text/html"])
         assert title in page["text/html"]
+    (place / "shown.html").write_text(f"<!doctype html>{report['text/html']}", encoding="utf-8")
+    opened = browser.new_page()
+    opened.goto((place / "shown.html").as_uri())
+    frame = opened.frames[1]
+    frame.locator("a[href='#confusions']").first.click()
+    assert frame.url == "about:srcdoc#confusions"
+    assert frame.locator("#confusions").is_visible()
+    opened.close()
