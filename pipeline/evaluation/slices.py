@@ -152,19 +152,12 @@ def tabulate_slices(slices: Slices, errors: NDArray[np.bool_]) -> pd.DataFrame:
     totals = slices.members.sum(axis=1)
     counts = slices.count(errors[np.newaxis])[0]
     low, high = simultaneous_interval(counts, totals)
-    described = [
-        {"slice": " and ".join(map(str, parts))}
-        | {
-            key: value
-            for place, part in zip(("first", "second"), parts, strict=False)
-            for key, value in (
-                (place, part.name),
-                (f"{place}_low", part.low),
-                (f"{place}_high", part.high),
-            )
-        }
-        for parts in slices.parts
-    ]
+    described = []
+    for parts in slices.parts:
+        row: dict[str, str | float] = {"slice": " and ".join(map(str, parts))}
+        for place, part in zip(("first", "second"), parts, strict=False):
+            row |= {place: part.name, f"{place}_low": part.low, f"{place}_high": part.high}
+        described.append(row)
     columns = ["slice"] + [
         f"{place}{bound}" for place in ("first", "second") for bound in ("", "_low", "_high")
     ]
