@@ -132,5 +132,9 @@ def digits(
 
 def main() -> None:
     """Entry point of the console script."""
+    sys.exit(exit_status(_run))
+
+
+def _run() -> None:
     environment.adapt()
-    sys.exit(exit_status(lambda: app(prog_name="digits")))
+    app(prog_name="digits")

@@ -162,7 +162,7 @@ def _draw(current: OutOfFoldPredictions, listed: pd.DataFrame) -> None:
     from pipeline.data import dataset
     from pipeline.errors import ArtifactError
 
-    digits = dataset.load_training(stages.TRAIN)
+    digits = dataset.load_labelled(stages.TRAIN)
     if digits.provenance.train_sha256 != current.train_sha256:
         raise ArtifactError(
             f"{stages.TRAIN} holds other images than were evaluated. Run: dvc repro"

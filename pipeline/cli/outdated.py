@@ -180,6 +180,11 @@ def readable_dvc_errors() -> Iterator[None]:
         yield
     except LockError:
         raise DvcBusyError(f"DVC is running: {find_running() or 'another process'}") from None
+    except RecursionError:
+        raise DvcError(
+            "A file of DVC's is damaged, probably dvc.lock: it is nested too deep. Bring it back "
+            "with: git checkout dvc.lock"
+        ) from None
     except (DvcException, SCMError) as error:
         raise DvcError(" ".join(str(error).split())) from None
     finally:

@@ -52,7 +52,8 @@ def export(path: Path, names: list[str], images: Images) -> float:
                 )
             )
             sample |= read_record(source).provenance.sample
-            members.append(ExportedMember(name, sha256(source / "model.keras"), network.views))
+            model_sha256, onnx_sha256 = sha256(source / "model.keras"), sha256(exported)
+            members.append(ExportedMember(name, model_sha256, network.views, onnx_sha256))
         ExportRecord(sample, tuple(members)).write(folder)
     return max(differences)
 

@@ -222,8 +222,7 @@ def decide(
     if names := search.describe_attached(attached):
         raise SourceError(
             f"{attached} holds no data of this competition: expected train.csv and test.csv with "
-            f"its columns, found {names}. Attach it to the notebook (Add input, Digit Recognizer), "
-            "name its folder as source.path in params.yaml, or set source.kind to sample."
+            f"its columns, found {names}. {search.ATTACH_IT}, or set source.kind to sample."
         )
     if kind == "auto":
         return SampleSource()

@@ -260,9 +260,21 @@ def test_json_of_another_form_is_named(
     path.unlink()
     path.write_text(content)
     assert digits(monkeypatch, "check" if "submission" in name else "status") == 1
-    error = capsys.readouterr().err
+    *_, error = capsys.readouterr().err.splitlines()
     assert error.startswith(f"error: {name} is damaged: expected ")
-    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00\x01", b"[" * 3000, b"stages: 5\n", b"- 1\n"])
+def test_damaged_lock_file_of_dvc_is_told(
+    content: bytes,
+    in_project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (in_project / "dvc.lock").write_bytes(content)
+    found = status(monkeypatch, capsys)
+    assert "dvc.lock" in found["dvc_error"]
+    assert found["next"]["command"] == "dvc status"
 
 
 def test_it_works_in_a_subfolder_and_names_files_from_there(recorded_project: Path) -> None:

@@ -36,6 +36,16 @@ SAMPLE = SampleSource()
 KAGGLE = KaggleSource()
 GONE = ArchiveSource(ARCHIVE.as_posix(), {ARCHIVE.name: "f" * 64})
 
+LAYOUTS = [
+    "competitions/digit-recognizer",
+    "digit-recognizer",
+    "my-digits",
+    "datasets/someone/digits",
+    "datasets/someone/digits/versions/1",
+    ".",
+]
+"""Where the data may be mounted, below what is attached to a notebook."""
+
 COMMAND = (sys.executable, "-m", "pipeline.stages.source")
 
 
@@ -102,6 +112,17 @@ def put_archive(path: Path = ARCHIVE) -> ArchiveSource:
         for name in archive.TABLES:
             file.write(Path("made") / name, name)
     return ArchiveSource(path.as_posix(), {path.name: sha256(path)})
+
+
+def put_others() -> None:
+    """Attach a model, the notebook's wheels and another competition, as well."""
+    for name in ("models/keras/1/config.json", "wheels/keras-3-py3-none-any.whl", "wheels/a.zip"):
+        (Path("attached") / name).parent.mkdir(parents=True, exist_ok=True)
+        (Path("attached") / name).touch()
+    for name in archive.TABLES:
+        path = Path("attached/competitions/titanic") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("PassengerId,Survived\n1,0\n")
 
 
 def decide(
@@ -230,11 +251,31 @@ def test_near_miss_does_not_lead_to_the_sample() -> None:
 
 @pytest.mark.parametrize("kind", ["auto", "archive"])
 @pytest.mark.parametrize("earlier", [None, SAMPLE])
-@pytest.mark.parametrize("folder", ["competitions/digit-recognizer", "digit-recognizer", "a/b/c"])
-def test_attached_data_is_taken(folder: str, earlier: DataSource | None, kind: str) -> None:
-    put_tables(Path("attached") / folder)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_attached_data_is_taken(layout: str, earlier: DataSource | None, kind: str) -> None:
+    put_others()
+    put_tables(Path("attached") / layout)
     found = decide(kind, earlier)
-    assert isinstance(found, ArchiveSource) and found.path == f"attached/{folder}"
+    assert isinstance(found, ArchiveSource) and Path(found.path) == Path("attached") / layout
+
+
+@pytest.mark.parametrize("half", ["train.csv", "test.csv", "digit-recognizer (1).zip", "other"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_attached_data_that_cannot_be_used_does_not_lead_to_the_sample(
+    layout: str, half: str
+) -> None:
+    put_others()
+    folder = Path("attached") / layout
+    put_tables(folder)
+    for name in archive.TABLES:
+        if half == "other":
+            (folder / name).write_text("id,digit\n1,0\n")
+        elif name != half:
+            (folder / name).unlink()
+    if half.endswith(".zip"):
+        (folder / half).touch()
+    with pytest.raises((SourceError, TableError), match="Attach the comp|not the competition's"):
+        decide("auto")
 
 
 @pytest.mark.parametrize("kind", ["auto", "archive"])
@@ -244,7 +285,7 @@ def test_something_else_attached_does_not_lead_to_the_sample(
 ) -> None:
     Path("attached/titanic").mkdir(parents=True)
     Path("attached/titanic/train.csv").write_text("PassengerId,Survived\n")
-    with pytest.raises(SourceError, match=r"holds no data .* found titanic/train\.csv\. Attach it"):
+    with pytest.raises(SourceError, match=r"holds no data .* found titanic/train\.csv\. Attach "):
         decide(kind, earlier)
     assert decide("sample", earlier) == SAMPLE
 
