@@ -4,6 +4,8 @@ import importlib.util
 import logging
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,9 @@ ADDRESS = "RAY_ADDRESS"
 """Ray's own variable: which cluster."""
 
 _SECONDS_TO_ANSWER = 5.0
+_SECONDS_TO_BE_HEALTHY = 20.0
+"""The command that asks takes two; it does not end by itself where something else listens."""
+
 _ON_THIS_MACHINE = "auto", "local"
 """Words in place of an address: the cluster that runs here, and one that begins and ends here."""
 
@@ -62,7 +67,7 @@ def connected(address: str) -> Iterator[None]:
 
 
 def _check_answers(address: str) -> None:
-    """Find out within seconds whether anything listens; Ray would try for minutes."""
+    """Find out within seconds whether a cluster listens; Ray would try for minutes."""
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 2**16:
@@ -77,6 +82,15 @@ def _check_answers(address: str) -> None:
         raise ClusterError(
             f"No cluster answers at {ADDRESS}={address}: {error.strerror or error}. Expected the "
             f"address that ray start --head printed. Start it, or open the port. "
+            f"{_USE_THIS_MACHINE}"
+        ) from None
+    ask = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+    try:
+        subprocess.run(ask, capture_output=True, check=False, timeout=_SECONDS_TO_BE_HEALTHY)
+    except subprocess.TimeoutExpired:
+        raise ClusterError(
+            f"Something listens at {ADDRESS}={address}, but it does not answer as the head node of "
+            f"a Ray cluster. Expected the address that ray start --head printed. "
             f"{_USE_THIS_MACHINE}"
         ) from None
 
