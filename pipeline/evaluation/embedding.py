@@ -64,7 +64,9 @@ def embed(features: Features, *, num_neighbours: int, seed: int) -> Embedding:
             max_iter=_ITERATIONS,
             random_state=seed,
         )
-        with threadpool_limits(1, "openmp"):  # more of them wait for each other longer than they work
+        with threadpool_limits(
+            1, "openmp"
+        ):  # more of them wait for each other longer than they work
             points = layout.fit_transform(reduced)
     else:
         points = start
@@ -78,6 +80,8 @@ def embed(features: Features, *, num_neighbours: int, seed: int) -> Embedding:
 
 
 def _reduce(features: Features, seed: int) -> Features:
+    if (features == features[0]).all():
+        return np.zeros((len(features), 1), np.float32)
     count = min(_DIRECTIONS, *features.shape)
     analysis = PCA(count, svd_solver="randomized", random_state=seed)
     reduced: Features = analysis.fit_transform(features.astype(np.float32))

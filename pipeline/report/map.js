@@ -53,6 +53,11 @@ function open(i) {
   nearest.replaceChildren(...points.neighbours[i].map(tile));
   rove(nearest);
   if (within) nearest.querySelector("button")?.focus();
+  const [truth, predicted] = [points.true[i], points.predicted[i]];
+  byId("in-report").hidden = !isError[i];
+  const link = byId("in-report").querySelector("a");
+  link.href = `report.html#true=${truth}&predicted=${predicted}`;
+  link.textContent = `all ${truth} → ${predicted} in the report`;
   const digits = points.neighbours[i].map((other) => points.true[other]).join(", ");
   told.textContent = `${sentence(i)}. Nearest in features: ${digits || "none"}`;
   history.replaceState(null, "", `#row=${points.row[i]}`);

@@ -72,13 +72,14 @@ function draw() {
   const edge = side();
   const level = edge * ratio > 14 ? 0 : edge * ratio > 7 ? 1 : 2;
   const cell = size / 2 ** level;
+  const inset = 0.09 * edge; // an image has an empty margin
   const frames = new Path2D();
   for (const i of state.shown) {
     const x = screenX(i) - edge / 2;
     const y = screenY(i) - edge / 2;
     if (x < -edge || y < -edge || x > width || y > height) continue;
     pen.drawImage(sheets[level], (i % perRow) * cell, Math.floor(i / perRow) * cell, cell, cell, x, y, edge, edge);
-    if (isError[i]) frames.rect(x - 1, y - 1, edge + 2, edge + 2);
+    if (isError[i]) frames.rect(x + inset, y + inset, edge - 2 * inset, edge - 2 * inset);
   }
   pen.lineWidth = 1.6;
   pen.strokeStyle = look.error;
@@ -91,7 +92,7 @@ function drawChosen(edge) {
     pen.lineWidth = wide;
     pen.strokeStyle = colour;
     pen.beginPath();
-    pen.arc(screenX(i), screenY(i), 0.8 * edge + 3, 0, 7);
+    pen.arc(screenX(i), screenY(i), 0.62 * edge + 3, 0, 7);
     pen.stroke();
   };
   if (state.chosen >= 0) {

@@ -12,6 +12,7 @@ from pipeline.data.dataset import NUM_CLASSES
 from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.examples import SUSPECTED_SHOWN, choose_errors, choose_suspected
+from pipeline.evaluation.image_properties import PROPERTIES
 from pipeline.files import missing_artifact, read_json, sha256
 from pipeline.report import Findings, draw_sprite, render, sprite_geometry
 from pipeline.submissions import log as submission_log
@@ -115,6 +116,7 @@ def main() -> None:
         "sprite": sprite,
         "costliest_shown": COSTLIEST_SHOWN,
         "suspected_shown": SUSPECTED_SHOWN,
+        "properties": PROPERTIES,
         "pairs_of_slices_shown": PAIRS_OF_SLICES_SHOWN,
         "confidence_threshold": settings.neighbours.confidence_threshold,
         "upload": submission_log.find(
@@ -162,12 +164,6 @@ def check_scores(records: dict[str, Any]) -> None:
             f"{FILES['metrics.json']} holds the scores of other predictions than {predictions}: "
             "evaluate was interrupted. Run: dvc repro"
         )
-    for name in ("explanation/summary.json", "map/summary.json"):
-        if records[name]["predictions_sha256"] != scores["predictions_sha256"]:
-            raise ArtifactError(
-                f"{FILES[name]} is about other predictions than {predictions}: a stage between them "
-                "was interrupted. Run: dvc repro"
-            )
     others = [
         name
         for name, digest in scores["members"].items()
@@ -178,6 +174,12 @@ def check_scores(records: dict[str, Any]) -> None:
             f"{FILES['metrics.json']} holds the scores of other networks than made the submission: "
             f"{', '.join(others)}. Run: dvc repro"
         )
+    for name in ("explanation/summary.json", "map/summary.json"):
+        if records[name]["predictions_sha256"] != scores["predictions_sha256"]:
+            raise ArtifactError(
+                f"{FILES[name]} is about other predictions than {predictions}: a stage was "
+                "interrupted. Run: dvc repro"
+            )
 
 
 def collect_predictions(tables: dict[str, pd.DataFrame], most_errors: int) -> pd.DataFrame:
