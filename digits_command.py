@@ -5,6 +5,8 @@ code, to which its environment belongs, and someone's ``pipeline.py`` on PYTHONP
 place of the package.
 """
 
+import os
+import signal
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -12,8 +14,17 @@ from pathlib import Path
 _MARKS = ("dvc.yaml", "params.yaml", "pipeline/cli/__init__.py")
 
 
+def _end(*_: object) -> None:
+    """Answer Ctrl-C while modules are imported, where an exception would leave a traceback."""
+    print("interrupted: nothing was done", file=sys.stderr, flush=True)
+    os._exit(130)
+
+
 def main() -> None:
     """Entry point of the console script."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:  # it may be ignored
+        signal.signal(signal.SIGINT, _end)
     installed = Path(__file__).resolve().parent
     folder = _find_project() or installed
     namesake = PathFinder.find_spec("pipeline")
@@ -30,6 +41,7 @@ def main() -> None:
             )
     from pipeline.cli import main as run
 
+    signal.signal(signal.SIGINT, before)
     run()
 
 

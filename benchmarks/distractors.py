@@ -18,7 +18,7 @@ from rich.table import Table
 from pipeline import stages
 from pipeline.errors import exit_status
 from pipeline.handwriting.pictures import Pixels
-from pipeline.handwriting.reader import Reader, Reading
+from pipeline.handwriting.reader import SURE_FROM, Reader, Reading
 from tests.distractors import MARKS, marked
 from tests.handdrawn import paint
 from tests.non_digits import NO_DIGITS
@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", help="kinds whose name has this part")
     parser.add_argument("--sheets", type=Path, help="folder for a PNG per kind")
+    parser.add_argument("--sure-from", type=float, default=SURE_FROM, help="least probability")
     chosen = parser.parse_args()
     reader = Reader.load(stages.EXPORTED, stages.MODELS)
     table = Table(title=f"{len(reader.ensemble.names)} network(s)", title_justify="left")
@@ -46,7 +47,7 @@ def main() -> None:
         pictures = [make(kind, index % 10, generator) for index in range(chosen.number)]
         readings = [reader.read(pixels) for pixels in pictures]
         labels = [None if kind in NO_DIGITS else index % 10 for index in range(chosen.number)]
-        outcomes = [judge(*each) for each in zip(readings, labels, strict=True)]
+        outcomes = [judge(*each, chosen.sure_from) for each in zip(readings, labels, strict=True)]
         counts = Counter(outcomes)
         table.add_row(kind, f"{chosen.number}", *(f"{counts[name] or ''}" for name in _COLUMNS))
         if chosen.sheets is not None:
@@ -64,14 +65,14 @@ def make(kind: str, digit: int, generator: np.random.Generator) -> Pixels:
     return paint(marked(kind, digit, generator)[1])
 
 
-def judge(reading: Reading, label: int | None) -> str:
+def judge(reading: Reading, label: int | None, sure_from: float) -> str:
     """The column in which a reading is counted."""
     if reading.problem:
         return "right" if label is None else "no digit"
     right = reading.digit == label
     return (
         ("right" if right else "wrong, sure")
-        if reading.sure
+        if reading.probability >= sure_from and not reading.doubtful
         else ("right, not sure" if right else "wrong, not sure")
     )
 

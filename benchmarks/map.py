@@ -13,7 +13,7 @@ import time
 
 from playwright.sync_api import Page, sync_playwright
 
-from docs.pictures import find_chromium
+from docs import chromium
 from pipeline import stages
 from pipeline.files import read_json
 
@@ -47,8 +47,11 @@ def main() -> None:
     megabytes = stages.MAP.stat().st_size / 1e6
     count = read_json(stages.MAP_REPORT / "summary.json")["n"]
     print(f"{count:,} images, {megabytes:.2f} MB, together {seconds:.1f} s")
+    found = chromium.find()
+    if found is None:
+        sys.exit(f"error: no Chromium found; {chromium.LOOKED_FOR}")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium())
+        browser = playwright.chromium.launch(executable_path=found)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(stages.MAP.resolve().as_uri())
         rates = {zoom: measure(page, zoom) for zoom in ZOOMS}

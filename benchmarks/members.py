@@ -27,7 +27,7 @@ _MOST_CHOICES = 200
 
 def main() -> None:
     """Print a row per member and per kind, then averages of more and more, then neighbours."""
-    data = dataset.load_training(stages.TRAIN)
+    data = dataset.load_labelled(stages.TRAIN)
     members = params.load().evaluated_members()
     probabilities, hits, rows = {}, {}, []
     for member in members:

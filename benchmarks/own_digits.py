@@ -88,13 +88,22 @@ def describe(right: np.ndarray) -> tuple[str, str]:
 
 
 def show_confidence(console: Console, outcomes: list[Outcome]) -> None:
-    """How often readings are right by their probability, and how many show no digit."""
-    read = [outcome for outcome in outcomes if outcome.reading and not outcome.reading.problem]
-    for name, sure in ((f"{SURE_FROM:.0%} or more", True), (f"less than {SURE_FROM:.0%}", False)):
-        some = [
-            outcome.correct for outcome in read if outcome.reading and outcome.reading.sure is sure
-        ]
-        console.print(f"probability {name}: {sum(some)} of {len(some)} right")
+    """How often readings are correct by their probability, and how many show no digit."""
+    read = [
+        (outcome.reading, outcome.correct)
+        for outcome in outcomes
+        if outcome.reading and not outcome.reading.problem
+    ]
+    for least in sorted({0.8, 0.85, 0.95, SURE_FROM}):
+        sure: list[bool] = []
+        others: list[bool] = []
+        for reading, correct in read:
+            relied_on = reading.probability >= least and not reading.doubtful
+            (sure if relied_on else others).append(correct)
+        console.print(
+            f"sure from {least:.0%}: {sum(sure)} of {len(sure)} correct; others: "
+            f"{sum(others)} of {len(others)}"
+        )
     counted = Counter(outcome.describe()["problem"] for outcome in outcomes)
     for problem, count in counted.items():
         if problem:

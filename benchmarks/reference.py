@@ -59,7 +59,7 @@ def train_reference(fold: int, to_the_end: bool) -> Run:
     from pipeline.architectures import build
     from pipeline.networks.backend import keras, make_repeatable, tf
 
-    data = dataset.load_training(stages.TRAIN)
+    data = dataset.load_labelled(stages.TRAIN)
     fitted, held_out = data.folds != fold, data.folds == fold
     make_repeatable(fold)
     model = build("deep_cnn")
@@ -119,7 +119,7 @@ def train_profile(profile: str, fold: int) -> Run:
         _, threads = train.share_processors(count_processors(), 1, settings)
         use_threads(threads)
         task, *_ = train.list_tasks(settings)
-        data = dataset.load_training(stages.TRAIN)
+        data = dataset.load_labelled(stages.TRAIN)
         fitted = network.fit(replace(task, states=Path(folder)), data, architectures.build)
     held_out = data.folds == fold
     trained = TrainedNetwork(fitted.model, task.member.views)

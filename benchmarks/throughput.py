@@ -7,6 +7,8 @@ among the threads as the train stage divides a batch; steps gather and warp thei
 With ``--onednn``, training with TensorFlow's oneDNN kernels off and on, each in float32 and in
 bfloat16, takes turns in processes of their own. ``ONEDNN_MAX_CPU_ISA=AVX2`` in the environment
 keeps oneDNN from newer instructions, as on a processor that lacks them.
+
+With ``--gpu``, a GPU trains in either type that it has, in turns.
 """
 
 import argparse
@@ -23,6 +25,8 @@ from benchmarks.read_tables import measure
 from pipeline.architectures import ARCHITECTURES, build
 from pipeline.errors import exit_status
 from pipeline.networks.backend import ComputeDtype, make_repeatable, tf, use_threads
+from pipeline.networks.devices import CPU, Device, take_device
+from pipeline.networks.machine import choose_compute_dtype
 from pipeline.networks.summary import tabulate_layers
 from pipeline.parallel import count_processors
 from pipeline.training.augmentation import WarpLimits, draw_warps
@@ -43,6 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=__doc__)
     parser.add_argument("architectures", nargs="*", default=["deep_pooled_cnn"])
     parser.add_argument("--onednn", action="store_true", help="compare oneDNN off and on")
+    parser.add_argument("--gpu", action="store_true", help="train on a GPU")
     parser.add_argument("--isa", default="DEFAULT", help="with --onednn: its highest, say AVX2")
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.architectures) - set(ARCHITECTURES))
@@ -52,9 +57,15 @@ def main() -> None:
         for name in arguments.architectures:
             compare_onednn(name, arguments.isa)
         return
+    device, note = take_device() if arguments.gpu else (CPU, "")
+    if arguments.gpu and device.gpu is None:
+        parser.error(note or "there is no GPU that networks can train on")
     prepare_process()
     for name in arguments.architectures:
-        compare_with_product(name)
+        if device.gpu:
+            measure_gpu(name, device)
+        else:
+            compare_with_product(name)
 
 
 def compare_with_product(name: str) -> None:
@@ -77,6 +88,22 @@ def compare_with_product(name: str) -> None:
         f"{np.median(product) / 1e9:.0f} GFLOP/s; {np.median(in_bfloat16):,.0f} trained in "
         f"bfloat16, {describe(in_bfloat16 / in_float32)} times as many"
     )
+
+
+def measure_gpu(name: str, device: Device) -> None:
+    """Print the images per second that a GPU trains, in each type that it has."""
+    has_bfloat16 = choose_compute_dtype("auto", device) == "bfloat16"
+    dtypes = DTYPES if has_bfloat16 else DTYPES[:1]
+    ways = [prepare_training(name, dtype, device) for dtype in dtypes]
+    for warm_up in ways:
+        warm_up()
+    seconds = np.array([[measure(way) for way in ways] for _ in range(TURNS)])
+    for dtype, speed in zip(dtypes, (STEPS * BATCH / seconds).T, strict=True):
+        low, median, high = np.percentile(speed, [0, 50, 100])
+        print(
+            f"{name} on {device.gpu.name if device.gpu else 'the CPU'}: {median:,.0f} images/s "
+            f"trained in {dtype} ({low:,.0f} to {high:,.0f}, n = {TURNS})"
+        )
 
 
 def compare_onednn(name: str, isa: str) -> None:
@@ -122,7 +149,7 @@ def prepare_process() -> None:
     make_repeatable(0)
 
 
-def prepare_training(name: str, dtype: ComputeDtype) -> Callable[[], None]:
+def prepare_training(name: str, dtype: ComputeDtype, device: Device = CPU) -> Callable[[], None]:
     """What trains an architecture on `STEPS` batches of random images."""
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (VIEWS, IMAGES, 28, 28), dtype=np.uint8)
@@ -132,11 +159,12 @@ def prepare_training(name: str, dtype: ComputeDtype) -> Callable[[], None]:
         draw_warps(WarpLimits(8, 1.4, 0.1), BATCH, generator),
         np.ones(BATCH, np.float32),
     )
-    step = TrainStep(build(name), images, labels, 1e-3, dtype, PARTS)
+    step = TrainStep(build(name), images, labels, 1e-3, dtype, PARTS, device)
 
     def train() -> None:
         for _ in range(STEPS):
-            step.fit(batch, 1e-3)
+            losses, _ = step.fit(batch, 1e-3)
+        losses.numpy()  # a GPU is waited for
 
     return train
 

@@ -5,8 +5,10 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from pipeline import project
+from pipeline import project, stages
 from pipeline.checked_yaml import Section, read
+from pipeline.data import label_corrections
+from pipeline.errors import ArtifactError
 from pipeline.params import Seed
 
 FOLDER = project.FOLDER / "comparison"
@@ -65,5 +67,24 @@ def load(path: Path = PARAMS) -> Settings:
 
     Raises:
         ParamsError: naming every key at fault, what was expected and what was found.
+        ArtifactError: labels were corrected.
     """
-    return read(path, Settings)
+    settings = read(path, Settings)
+    refuse_corrected_labels()
+    return settings
+
+
+def refuse_corrected_labels() -> None:
+    """Refuse labels that were corrected: authors trained and were scored on the labels as given.
+
+    Raises:
+        ArtifactError: the prepare stage corrected some.
+    """
+    path = stages.LABEL_CORRECTIONS
+    corrections = label_corrections.read(path) if path.exists() else None
+    if corrections and any(each.verdict != "right" for each in corrections.verdicts):
+        raise ArtifactError(
+            "The comparison is of networks that train on the labels as given, but "
+            f"{stages.LABELS} corrects some: {corrections.summarize()}. Move the file away and "
+            "run: dvc repro prepare"
+        )

@@ -26,8 +26,10 @@ from pipeline.data.dataset import TrainingDigits
 from pipeline.ensemble.averaging import predict_probabilities
 from pipeline.errors import ParamsError, PipelineError, exit_status
 from pipeline.files import atomic_path, sha256
-from pipeline.networks.backend import describe_backend, use_threads
+from pipeline.networks.backend import use_threads
 from pipeline.networks.definition import hash_code
+from pipeline.networks.devices import CPU
+from pipeline.networks.machine import describe_machine
 from pipeline.networks.record import Conditions
 from pipeline.networks.summary import tabulate_layers
 from pipeline.networks.trained import TrainedNetwork
@@ -95,7 +97,7 @@ def list_runs(architecture: str, chosen: Settings, data: TrainingDigits) -> list
     multiply_adds = int(layers["multiply_adds"].sum())
     code = hash_shared_code() | {"comparison/train.py": sha256(Path(__file__))}
     data_sha256 = sha256(stages.TRAIN)
-    machine = describe_backend(defaults.train.compute_dtype)
+    machine = describe_machine(defaults.train.compute_dtype, CPU)
     whose: list[Whose] = ["author", "ours"] if architecture in REFERENCES else ["ours"]
     runs = []
     for recipe in whose:
@@ -110,6 +112,7 @@ def list_runs(architecture: str, chosen: Settings, data: TrainingDigits) -> list
                 validation_fraction=plan.validation_fraction,
                 seed=derive_seed(member, defaults.seed),
                 conditions=conditions,
+                device=CPU,
                 folder=RUNS / architecture / f"{recipe}-{seed}",
                 states=STATES,
             )

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from pipeline import params, profiles
-from pipeline.cli import app
+from pipeline.cli import app, without_type
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = "<!-- settings -->"
@@ -255,14 +255,20 @@ def describe_commands() -> Iterator[str]:
     context = group.make_context("digits", [], resilient_parsing=True)
     yield f"\n{_to_markdown(group.help or '')}\n"
     yield from _parameters(group, context)
+    yield from _describe_group(group, context, "digits")
+
+
+def _describe_group(group: Any, context: Any, path: str) -> Iterator[str]:
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         inner = command.make_context(name, [], parent=context, resilient_parsing=True)
-        yield f"\n## digits {name}\n"
+        yield f"\n## {path} {name}\n"
         usage = " ".join(command.collect_usage_pieces(inner))
-        yield f"```text\ndigits {name} {usage}\n```\n"
+        yield f"```text\n{path} {name} {usage}\n```\n"
         yield _to_markdown(re.sub(r"\n(?!\n)", " ", command.help or "")) + "\n"
         yield from _parameters(command, inner)
+        if hasattr(command, "commands"):
+            yield from _describe_group(command, inner, f"{path} {name}")
 
 
 def _parameters(command: Any, context: Any) -> Iterator[str]:
@@ -275,7 +281,7 @@ def _parameters(command: Any, context: Any) -> Iterator[str]:
         yield "| argument or option | what it does |\n| --- | --- |"
     for names, help_text in filter(None, records):
         about = re.sub(r"\s+\[(default|required)(?:: )?([^\]]*)\]$", _show_default, help_text)
-        yield f"| `{names}` | {_to_markdown(about)} |".replace("||", "\\|\\|")
+        yield f"| `{without_type(names)}` | {_to_markdown(about)} |".replace("||", "\\|\\|")
 
 
 def _show_default(found: re.Match[str]) -> str:

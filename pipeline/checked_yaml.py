@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline.errors import ParamsError
+from pipeline.files import read_bytes
 
 
 class Section(BaseModel):
@@ -32,11 +33,13 @@ def read(path: Path, kind: type[_Settings]) -> _Settings:
         ParamsError: naming every key at fault, what was expected and what was found.
     """
     try:
-        content = YAML(typ="safe", pure=True).load(path)
+        content = YAML(typ="safe", pure=True).load(read_bytes(path))
     except FileNotFoundError:
         raise ParamsError(
             f"There is no {path} in {Path.cwd()}. Run the command in the project's folder."
         ) from None
+    except RecursionError:
+        raise ParamsError(f"{path} is not valid YAML: it is nested too deep.") from None
     except (YAMLError, ValueError) as error:
         raise ParamsError(f"{path} is not valid YAML: {_describe_syntax(error)}") from None
     if not isinstance(content, dict):
@@ -49,6 +52,23 @@ def read(path: Path, kind: type[_Settings]) -> _Settings:
     except ValidationError as error:
         problems = "; ".join(dict.fromkeys(_describe(problem, kind) for problem in error.errors()))
         raise ParamsError(f"{path} is not usable: {problems}. Nothing was run.") from None
+
+
+def find_repeated(values: list[Any]) -> Any:
+    """The first value that is there twice; None if none is."""
+    return next((value for value in values if values.count(value) > 1), None)
+
+
+def check_distinct(values: list[Any], expected: str) -> list[Any]:
+    """Give the values back if none of them is there twice.
+
+    Raises:
+        ValueError: one is.
+    """
+    if (repeated := find_repeated(values)) is not None:
+        shown = repeated if isinstance(repeated, str) else describe_value(repeated)
+        raise ValueError(f"expected {expected}, found {shown} twice")
+    return values
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -27,10 +27,19 @@ def adapt() -> None:
 
     Entry points call it once, before the work.
     """
+    _open_missing_streams()
     _replace_unencodable()
     other = describe_other_code()
     if other:
         print(f"warning: {other}", file=sys.stderr)
+
+
+def _open_missing_streams() -> None:
+    """Give a process that was started with a closed stream one that is empty, or goes nowhere."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(nothing, mode, encoding="utf-8"))
 
 
 def _replace_unencodable() -> None:
@@ -117,5 +126,5 @@ def _uses_git() -> bool:
     if not any((folder / ".git").exists() for folder in (place, *place.parents)):
         return False
     configs = (Path(".dvc/config"), Path(".dvc/config.local"))
-    texts = [path.read_text(encoding="utf-8") for path in configs if path.exists()]
+    texts = [path.read_text(errors="replace") for path in configs if path.is_file()]
     return not any(re.search(r"^\s*no_scm\s*=\s*true", text, re.MULTILINE) for text in texts)

@@ -3,19 +3,23 @@
 import errno
 import hashlib
 import json
-import lzma
 import os
+import re
 import shutil
-import struct
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import ArtifactError, PipelineError
+from pipeline.errors import ArtifactError, PipelineError, ProjectError
+
+_LONGEST_STEM = 50
+"""Characters, so that a temporary name is not too long where the final one is not."""
+
+_LEFTOVER = re.compile(
+    r"\.(?P<name>.+)\.(?P<pid>\d+)\.partial(?P<set_aside>-replaced)?.*", re.DOTALL
+)
 
 
 @contextmanager
@@ -23,10 +27,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path next to ``path``; rename it to ``path`` if the block succeeds.
 
     The block may write a file or make a folder there. After an error the temporary one is
-    removed and what was at ``path`` is as it was. A folder replaces a folder.
+    removed and what was at ``path`` is as it was. A folder replaces a folder. What a killed process
+    left goes when something is next written into the same folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    clear_leftovers(path.parent)
+    stem = path.stem[:_LONGEST_STEM]
+    temporary = path.with_name(f".{stem}.{os.getpid()}.partial{path.suffix}")
     _remove(temporary)  # of a killed process that had the same number, as in a container
     try:
         yield temporary
@@ -45,7 +52,7 @@ def _put_in_place(temporary: Path, path: Path) -> None:
     if not (temporary.is_dir() and path.is_dir()):
         temporary.replace(path)
         return
-    replaced = temporary.with_name(f"{temporary.name}.replaced")
+    replaced = path.with_name(f".{path.name}.{os.getpid()}.partial-replaced")
     path.replace(replaced)
     try:
         temporary.replace(path)
@@ -53,6 +60,34 @@ def _put_in_place(temporary: Path, path: Path) -> None:
         replaced.replace(path)
         raise
     _remove(replaced)
+
+
+def clear_leftovers(folder: Path, *, recursive: bool = False) -> None:
+    """Remove what processes that are gone left half-written in ``folder``.
+
+    A folder that one of them had set aside, to put a new one in its place, comes back if the new
+    one is not there.
+    """
+    for path in (folder.rglob if recursive else folder.glob)(".*.partial*"):
+        left = _LEFTOVER.fullmatch(path.name)
+        if not left or is_running(int(left["pid"])):
+            continue
+        with suppress(OSError):  # it belongs to another user, or went just now
+            if left["set_aside"] and not path.with_name(left["name"]).exists():
+                path.rename(path.with_name(left["name"]))
+            else:
+                _remove(path)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is a process of this number, of whatever user."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _remove(path: Path) -> None:
@@ -73,6 +108,40 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
+def open_file(path: Path) -> BufferedReader:
+    """Open a file for reading.
+
+    Raises:
+        ArtifactError: it is a pipe or a device, which may never end, or a folder.
+        OSError: it is missing or cannot be read.
+    """
+    if path.exists() and not path.is_file():
+        found = "a folder" if path.is_dir() else "a pipe, a socket or a device"
+        raise ArtifactError(f"{path} is {found}: expected a file. Move it away, or name another.")
+    return path.open("rb")
+
+
+def expand_user(path: str) -> Path:
+    """A path as the user wrote it, ``~`` and ``~name`` replaced.
+
+    Raises:
+        ProjectError: there is no such user, or no home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ProjectError(
+            f"{path} begins with the home of a user whom this machine does not know. Write the "
+            "whole path."
+        ) from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file; see `open_file`."""
+    with open_file(path) as file:
+        return file.read()
+
+
 def read_json(path: Path) -> Any:
     """Read a JSON file that a stage wrote.
 
@@ -80,10 +149,10 @@ def read_json(path: Path) -> Any:
         ArtifactError: the file is missing or not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_bytes(path).decode())
     except FileNotFoundError:
         raise missing_artifact(path) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(
             f"{path} is damaged: expected JSON, but {error}. Delete it and run: dvc repro"
         ) from None
@@ -100,8 +169,8 @@ def missing_artifact(path: Path) -> ArtifactError:
 def corruption_as(describe: Callable[[str], PipelineError]) -> Iterator[None]:
     """Raise ``describe(reason)`` if the block fails because of the bytes that it reads.
 
-    Meant for blocks that read a zip archive (npz and keras files are archives, too). Errors of the
-    disk, of memory and of the pipeline itself pass unchanged. The reason is one line.
+    Meant for blocks that decode a file: decoders raise any kind of exception for damaged bytes.
+    Errors of the disk and of the pipeline itself pass unchanged. The reason is one line.
     """
     try:
         yield
@@ -116,28 +185,10 @@ def corruption_as(describe: Callable[[str], PipelineError]) -> Iterator[None]:
 def _is_corruption(error: Exception) -> bool:
     if isinstance(error, OSError):
         return error.errno in (None, errno.EINVAL)  # an impossible place to seek to, or bzip2
-    return isinstance(error, _CORRUPTION)
-
-
-_CORRUPTION = (
-    EOFError,
-    KeyError,
-    NotImplementedError,
-    OverflowError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    lzma.LZMAError,
-    struct.error,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What zipfile and NumPy raise for damaged tables and headers; NumPy parses headers as Python."""
+    return not isinstance(error, PipelineError)
 
 
 def sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

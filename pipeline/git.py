@@ -12,6 +12,9 @@ from pipeline.project import FOLDER
 CODE = ("dvc.yaml", "params.yaml", "pipeline")
 """What decides the results of a run. A repository that tracks all of it tracks the project."""
 
+COMMIT_FILE = ".commit"
+"""What names the commit of a copy that was sent somewhere without its repository."""
+
 _OF_ANOTHER_REPOSITORY = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
@@ -52,12 +55,12 @@ def describe_commit(folder: Path = FOLDER) -> str | None:
         folder: the project's.
 
     Returns:
-        40 hexadecimal digits; None where `find_top` finds nothing, or where Git refuses, which is
-        then told on stderr.
+        40 hexadecimal digits; where `find_top` finds nothing, what the copy's `COMMIT_FILE` says,
+        or None; None, too, where Git refuses, which is then told on stderr.
     """
     try:
         if find_top(folder) is None:
-            return None
+            return _read_commit(folder / COMMIT_FILE)
     except ProjectError as error:
         print(f"warning: the commit is not recorded. {error}", file=sys.stderr)
         return None
@@ -83,6 +86,14 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes] | N
         )
     except OSError:
         return None
+
+
+def _read_commit(path: Path) -> str | None:
+    try:
+        found = re.fullmatch(r"[0-9a-f]{40}(\+dirty)?\n", path.read_text(encoding="ascii"))
+    except (OSError, UnicodeDecodeError):
+        return None
+    return found[0].strip() if found else None
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

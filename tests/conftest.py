@@ -39,6 +39,11 @@ def pytest_sessionstart() -> None:
 
 @pytest.fixture(scope="session")
 def training_digits() -> TrainingDigits:
+    """Those of `make_training_digits`."""
+    return make_training_digits()
+
+
+def make_training_digits() -> TrainingDigits:
     """Sixty images, six of each digit: a bright bar at a height that tells the digit, and noise."""
     generator = np.random.default_rng(0)
     labels = np.tile(np.arange(10, dtype=np.uint8), 6)

@@ -128,6 +128,19 @@ class Shell:
 
     def interrupt(self, *command: str, when: Callable[[], None], **variables: str) -> Outcome:
         """Run a command and, after ``when()`` returned, press Ctrl-C: all its processes get it."""
+        return self._end(command, when, signal.SIGINT, variables)
+
+    def kill(self, *command: str, when: Callable[[], None], **variables: str) -> Outcome:
+        """Run a command and, after ``when()`` returned, kill all its processes."""
+        return self._end(command, when, signal.SIGKILL, variables)
+
+    def _end(
+        self,
+        command: tuple[str, ...],
+        when: Callable[[], None],
+        by: signal.Signals,
+        variables: dict[str, str],
+    ) -> Outcome:
         previous = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(
             command,
@@ -142,7 +155,7 @@ class Shell:
         try:
             when()
         finally:
-            os.killpg(process.pid, signal.SIGINT)
+            os.killpg(process.pid, by)
             stdout, stderr = process.communicate(timeout=60)
         _keep(self.records, stdout + stderr)
         return Outcome(process.returncode, stdout, " ".join(stderr.split()))

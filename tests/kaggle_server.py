@@ -2,7 +2,8 @@
 
 The unmodified client reaches it as its HTTP proxy, in one of two ways: as `LOCALHOST`, without TLS
 (`plain_environment`), or as production, through CONNECT and a certificate of our own
-(`tls_environment`). It serves one archive, takes submissions and scores them.
+(`tls_environment`). It serves one archive, takes submissions and scores them, and runs notebooks
+(`kaggle_kernels`).
 """
 
 import base64
@@ -29,6 +30,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tests.kaggle_kernels import Kernels, RefusedError
 
 USERNAME = "digit_tester"
 KEY = "5ecre7c0ffee0123456789abcdef5ecr"
@@ -59,6 +62,7 @@ class Fault:
         answer: answer 200 with this as JSON, after doing what was asked.
         stalls: never answer.
         loses_answer: do what was asked, then close the connection without a word.
+        holds_answer: do what was asked, then say nothing.
         closes: close the connection without doing what was asked.
         sent_share: of the archive, the share that is sent before the connection is closed.
         corrupt: send the archive with some bytes changed.
@@ -74,6 +78,7 @@ class Fault:
     answer: Any = None
     stalls: bool = False
     loses_answer: bool = False
+    holds_answer: bool = False
     closes: bool = False
     sent_share: float = 1
     corrupt: bool = False
@@ -85,8 +90,9 @@ class Fault:
 class Kaggle:
     """The state of the pretended Kaggle.
 
-    A step is the name of an API method, or ``storage`` (where the archive is fetched), or
-    ``upload`` (where a submission's bytes are put).
+    A step is the name of an API method, or ``storage`` (where the archive is fetched), ``upload``
+    (where a submission's bytes are put), ``log`` (where a notebook's log is followed) or ``output``
+    (where its files are fetched).
 
     Attributes:
         archive: the bytes of the competition's zip.
@@ -95,7 +101,9 @@ class Kaggle:
         ranges: the Range header of each fetch from storage, None where there was none.
         submissions: what was submitted, oldest first, as Kaggle lists it.
         uploads: the bytes that were put, by token.
+        kernels: the notebooks.
         polls_until_scored: how often a submission is listed as pending.
+        unlisted: so many of the newest submissions are not listed yet.
         score: what every submission is worth.
         error_description: why no submission can be scored; empty where they can.
         daily_quota: how many submissions are allowed.
@@ -112,9 +120,11 @@ class Kaggle:
         self.uploads: dict[str, bytes] = {}
         self.uploaded_names: dict[str, str] = {}
         self.polls_until_scored = 1
+        self.unlisted = 0
         self.daily_quota = 5
         self.score = "0.99457"
         self.error_description = ""
+        self.kernels = Kernels(USERNAME)
         self.zips_single_files = False
         self.last_step: str | None = None
         self.port = 0
@@ -176,7 +186,7 @@ class Kaggle:
                         "numTotal": used,
                         "numAllowedNow": max(self.daily_quota - used, 0),
                     }
-        raise LookupError(method)
+            return self.kernels.answer(method, request, origin)
 
     def _list_files(self) -> list[dict[str, Any]]:
         with zipfile.ZipFile(BytesIO(self.archive)) as archive:
@@ -211,7 +221,8 @@ class Kaggle:
 
     def _list_submissions(self, request: dict[str, Any]) -> dict[str, Any]:
         size, page = request.get("pageSize", 20), request.get("page", 1)
-        newest_first = self.submissions[::-1][(page - 1) * size : page * size]
+        listed = self.submissions[: len(self.submissions) - self.unlisted]
+        newest_first = listed[::-1][(page - 1) * size : page * size]
         for submission in newest_first:
             if submission["status"] == "PENDING":
                 submission["polls"] += 1
@@ -221,8 +232,8 @@ class Kaggle:
                     else:
                         scored = {"status": "COMPLETE", "publicScore": self.score}
                     submission.update(scored)
-        listed = [{k: v for k, v in row.items() if k != "polls"} for row in newest_first]
-        return {"submissions": listed, "nextPageToken": ""}
+        shown = [{k: v for k, v in row.items() if k != "polls"} for row in newest_first]
+        return {"submissions": shown, "nextPageToken": ""}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -264,11 +275,21 @@ class _Handler(BaseHTTPRequestHandler):
             place = f"{self._origin('storage')}/files/{name}{ending}"
             self._send(302, b"", {"Location": f"{place}?X-Goog-Signature={SIGNATURE}"})
         else:
+            self._answer(method, request, fault)
+
+    def _answer(self, method: str, request: dict[str, Any], fault: Fault) -> None:
+        """Do what was asked, and say so, unless the fault prevents that."""
+        try:
             answer = self.kaggle.answer(method, request, self._origin("upload"))
-            if fault.loses_answer:
-                self.close_connection = True
-            else:
-                self._send_json(200, answer if fault.answer is None else fault.answer)
+        except RefusedError as error:
+            self._send_json(error.status, {"code": error.status, "message": error.message})
+            return
+        if fault.holds_answer:
+            self.kaggle.released.wait(30)
+        if fault.loses_answer or fault.holds_answer:
+            self.close_connection = True
+        else:
+            self._send_json(200, answer if fault.answer is None else fault.answer)
 
     def do_PUT(self) -> None:
         body = self._body()
@@ -277,6 +298,58 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(201, b"")
 
     def do_GET(self) -> None:
+        path = urlsplit(self.path).path
+        if "/kernels/logs/stream/" in path:
+            self._send_log(*path.split("/")[-2:])
+        elif "/output/" in path:
+            self._send_output(path)
+        else:
+            self._send_archive()
+
+    def _send_log(self, user: str, slug: str) -> None:
+        """The newest run's log: as events while it runs, as JSON afterwards."""
+        fault = self._begin("log")
+        if fault is None:
+            return
+        try:
+            version = self.kaggle.kernels.find({"userName": user, "kernelSlug": slug})
+        except RefusedError as error:
+            self._send_json(error.status, {"code": error.status, "message": error.message})
+            return
+        events = version.run.events()
+        if version.state != "RUNNING":
+            self._send_json(200, events)
+            return
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        lines = [f"data: {json.dumps(event)}\n\n".encode() for event in events]
+        for line in lines[: int(len(lines) * fault.sent_share)]:
+            self.wfile.write(line)
+        if fault.sent_share == 1:
+            self.wfile.write(b"data: END_OF_LOG\n\n")
+        self.wfile.flush()
+        if fault.holds_answer:
+            self.kaggle.released.wait(30)
+
+    def _send_output(self, path: str) -> None:
+        fault = self._begin("output")
+        if fault is None:
+            return
+        content = self.kaggle.kernels.file(path)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: int(len(content) * fault.sent_share)])
+        self.wfile.flush()
+        if fault.holds_answer:
+            self.kaggle.released.wait(30)
+        if fault.sent_share < 1 or fault.holds_answer:
+            self.close_connection = True
+
+    def _send_archive(self) -> None:
         wanted = self.headers.get("Range")
         self.kaggle.ranges.append(wanted)
         fault = self._begin("storage")

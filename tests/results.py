@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline import params, stages
-from pipeline.data import dataset
+from pipeline.data import dataset, label_corrections
 from pipeline.data.dataset import Labels, TrainingDigits, UnlabelledDigits
+from pipeline.data.label_corrections import LabelCorrections
 from pipeline.evaluation import predictions
 from pipeline.evaluation.predictions import OutOfFoldPredictions
 from pipeline.evaluation.results import score_member
@@ -53,6 +54,7 @@ def write_results(
     test: UnlabelledDigits,
     probabilities: NDArray[np.float64],
     averages: NDArray[np.float64] | None = None,
+    corrections: LabelCorrections | None = None,
 ) -> None:
     """Write into the current folder what ``report`` reads.
 
@@ -62,6 +64,7 @@ def write_results(
         probabilities: of all labelled images, ``(n, 10)``; those of the folds that params.yaml
             lists are taken.
         averages: the same before they were refined with neighbours; None if they were not.
+        corrections: what the source stage made of ``labels.csv``.
     """
     settings = params.load()
     members = settings.members()
@@ -70,6 +73,7 @@ def write_results(
     dataset.save(stages.TEST, test)
     for place, member in enumerate(members):
         write_member(member, data, seed=place)
+    label_corrections.write(stages.LABEL_CORRECTIONS, corrections)
     counts = np.bincount(data.labels, minlength=dataset.NUM_CLASSES)
     write_json(stages.SOURCE, {"kind": "sample" if data.provenance.sample else "archive"})
     write_json(
@@ -91,12 +95,12 @@ def write_results(
     write_map(data)
 
 
-def write_map(data: TrainingDigits) -> None:
-    """What embed writes, with pixels for a network's features."""
+def write_map(data: TrainingDigits, *, images: int = 120) -> None:
+    """What embed writes, with pixels for a network's features and fewer images."""
     settings = params.load()
     found = predictions.load(stages.EVALUATION / "out_of_fold.npz")
     members = embed.first_members(settings)
-    with patch.object(embed, "IMAGES", 120):
+    with patch.object(embed, "IMAGES", images):
         features = {
             name: data.images[found.rows[places]].reshape(len(places), -1).astype(np.float32)
             for name, places in embed.choose(settings, found, members).items()

@@ -14,6 +14,7 @@ from pipeline.submissions import file as submission
 from pipeline.submissions.file import SubmissionRecord
 
 PROVENANCE = Provenance(sample=False, train_sha256="a" * 64, test_sha256="b" * 64)
+NEIGHBOURS = {"confidence_threshold": 0.7, "power": 4.0}
 MEMBERS = {"0-0-pooled3": "c" * 64, "1-0-pooled3": "d" * 64}
 
 
@@ -39,6 +40,7 @@ def place_submission(project: Path, *, digit: int = 7, **changes: Any) -> Path:
         members=MEMBERS,
         params_sha256="e" * 64,
         commit="f" * 40 + "+dirty",
+        neighbours=NEIGHBOURS,
     )
     submission.write_record(path, replace(record, **changes))
     write_json(project / stages.RAW / "provenance.json", asdict(PROVENANCE))

@@ -46,6 +46,8 @@ def test_commands_on_the_page_exist(page: Path) -> None:
         "digits errors --agianst HEAD",
         "digits predict",
         "digits export onyx",
+        "digits kaggle wheel folder",
+        "digits kaggle wheels",
         "dvc exp rum",
         "dvc repro trian",
         "dvc --cd comparison repro trian",
@@ -62,7 +64,7 @@ def test_mistyped_command_is_found(line: str) -> None:
 
 
 def test_lines_are_divided_into_commands() -> None:
-    assert list(documentation.split("a -S 'b=[0,1]' && c; d | e - # f")) == [
+    assert list(documentation.split("a -S 'b=[0,1]' && G=-1 c; d | e - # f")) == [
         ["a", "-S", "b=[0,1]"],
         ["c"],
         ["d"],

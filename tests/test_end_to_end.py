@@ -1,5 +1,6 @@
 """Real DVC on the embedded sample, in temporary clones; processes killed for real."""
 
+import json
 import random
 import re
 import shutil
@@ -10,13 +11,14 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
 from pipeline.data import tables
-from pipeline.data.dataset import load_test
+from pipeline.data.dataset import load_labelled, load_test, load_training
 from pipeline.ensemble.averaging import predict_probabilities
 from pipeline.files import read_json
 from pipeline.networks.trained import load_network
@@ -78,8 +80,15 @@ def test_errors_are_readable_in_a_terminal(project: Path) -> None:
 
 def test_errors_against_an_equal_revision_are_none(project: Path) -> None:
     output = run(project, "digits", "errors", "--against", "HEAD")
-    assert "in HEAD, on the 288 images held out in both" in output
-    assert "0 corrected, 0 new errors; McNemar's exact test: p = 1: could be chance" in output
+    assert "workspace compared with HEAD, on the 288 images held out in both" in output
+    assert "could be chance (McNemar's exact test: p = 1)" in output
+    assert "corrected, by row of train.csv (true: before → after): none" in output
+    output = run(project, "digits", "compare")
+    assert "note:" not in output
+    page = (project / "reports/compare.html").read_text(encoding="utf-8")
+    assert "No setting differs." in page
+    assert "The code of workspace is that of HEAD." in page
+    assert "Learning curves of the runs" in page
     output = run(project, "digits", "errors", "--against", "no-such-revision", status=1)
     assert "error: no-such-revision is no commit, branch, tag or experiment" in output
 
@@ -106,6 +115,42 @@ def test_colours_and_messages_retrain_nothing(project: Path) -> None:
     with (package / "training/loop.py").open("a") as file:
         file.write("\nCHANGED = True\n")
     assert "pipeline/training" in run(project, "dvc", "status", STAGE)
+
+
+def test_number_of_epochs_on_the_sample_trains_again(project: Path) -> None:
+    set_params(project, ("sample_epochs: 8", "sample_epochs: 7"))
+    assert STAGE in plan(project)
+
+
+def test_corrected_labels_rerun_what_follows_and_their_removal_takes_it_back(
+    project: Path,
+) -> None:
+    def changed() -> dict[str, Any]:
+        return dict(json.loads(run(project, "dvc", "status", "--json")))
+
+    train, labels = project / "data/prepared/train.npz", project / "data/labels.csv"
+    before, given = train.read_bytes(), load_labelled(train).labels
+    header, row = "row,label,verdict,correction\n", f"7,{given[7]},"
+    labels.write_text(f"{header}{row}wrong,{(given[7] + 1) % 10}\n")
+    assert stages_run(run(project, "dvc", "repro", "prepare")) == ["source", "prepare"]
+    assert load_training(train).labels[7] == (given[7] + 1) % 10
+    assert {STAGE, "evaluate", "predict", "report"} <= set(changed())
+
+    labels.write_text(f"{header}{row}right,\n")
+    assert stages_run(run(project, "dvc", "repro", "prepare")) == ["source", "prepare"]
+    assert train.read_bytes() == before
+    assert {"evaluate", "predict", "report"} == set(changed()) - {"source"}, "nothing trains again"
+
+    labels.write_text(f"{header}7,{(given[7] + 1) % 10},right,\n")
+    output = run(project, "dvc", "repro", status=255)
+    assert f"data/labels.csv, line 2: row 7 has the label {given[7]} in train.csv" in output
+    assert train.read_bytes() == before, "it stops before anything is deleted"
+
+    labels.unlink()
+    output = run(project, "dvc", "repro")
+    assert stages_run(output) == ["source"]
+    assert train.read_bytes() == before
+    assert set(changed()) <= {"source"}
 
 
 def test_new_member_trains_only_itself(project: Path) -> None:
@@ -209,7 +254,7 @@ def test_failed_stage_names_what_brings_its_results_back(project: Path) -> None:
     )
     output = run(project, "dvc", "repro", status=255)
     assert "error: reports/evaluation is missing: an earlier stage writes it" in output
-    remedy = re.search(r"They come back with: (.*)", output)
+    remedy = re.search(r"come back with: (.*)", output)
     assert remedy
     assert not (project / "reports/report.html").exists()
     assert (project / "reports/evaluation/metrics.json").exists()
@@ -230,7 +275,9 @@ def test_plots_and_metrics_work_without_a_network(project: Path) -> None:
     run(project, "dvc", "plots", "show")
     page = (project / "dvc_plots/index.html").read_text()
     assert page.count("<img") == 12
-    assert "accuracy" in run(project, "dvc", "metrics", "show")
+    shown = run(project, "dvc", "metrics", "show")
+    assert "accuracy" in shown
+    assert not re.search(r"members\.|predictions|[0-9a-f]{64}", shown)
     assert run(project, "dvc", "metrics", "diff").strip() == ""
     shutil.rmtree(project / "dvc_plots")
 

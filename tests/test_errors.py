@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from pipeline import errors
-from pipeline.errors import PipelineError, TableError, exit_status
+from pipeline.errors import Interruption, PipelineError, TableError, exit_status
 
 KINDS: list[type[PipelineError]] = [PipelineError, *PipelineError.__subclasses__()]
 
@@ -40,7 +40,12 @@ def test_module_lists_every_error() -> None:
 
 def test_interruption_is_130(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_status(raising(KeyboardInterrupt())) == 130
-    assert capsys.readouterr().err == "interrupted\n"
+    assert capsys.readouterr().err == "interrupted: nothing is half-written\n"
+
+
+def test_what_is_known_of_an_interruption_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_status(raising(Interruption("the file was not sent."))) == 130
+    assert capsys.readouterr().err == "interrupted: the file was not sent.\n"
 
 
 @pytest.mark.parametrize(
@@ -55,6 +60,12 @@ def test_interruption_is_130(capsys: pytest.CaptureFixture[str]) -> None:
         (errno.ENOTDIR, "A file stands where a folder belongs"),
         (errno.EEXIST, "A file stands where a folder belongs"),
         (errno.EISDIR, "A folder stands where a file belongs"),
+        (errno.EIO, "The disk, or the way to it, fails"),
+        (errno.ENAMETOOLONG, "The name is too long"),
+        (errno.ELOOP, "Symbolic links lead round in a circle"),
+        (errno.ENOENT, "Something is missing there"),
+        (errno.EBUSY, f"The system says: {os.strerror(errno.EBUSY)}. Mend that"),
+        (errno.ESTALE, f"The system says: {os.strerror(errno.ESTALE)}. Mend that"),
     ],
 )
 def test_disk_out_of_reach_is_explained(
@@ -73,9 +84,18 @@ def test_disk_error_without_a_name_is_explained(capsys: pytest.CaptureFixture[st
     assert "Could not write or read a file. The disk is full" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "bug", [ValueError("a bug"), KeyError("a bug"), FileNotFoundError(errno.ENOENT, "a bug")]
-)
+@pytest.mark.parametrize("error", [OSError("the network is down"), OSError(), TimeoutError()])
+def test_every_refusal_of_the_system_is_a_paragraph(
+    error: OSError, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_status(raising(error)) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("error: Could not write or read a file. The system says: ")
+    assert (str(error) or type(error).__name__) in message
+    assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize("bug", [ValueError("a bug"), KeyError("a bug")])
 def test_bug_keeps_its_traceback(bug: Exception) -> None:
     with pytest.raises(type(bug), match="a bug"):
         exit_status(raising(bug))

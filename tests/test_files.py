@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import zipfile
@@ -12,7 +13,16 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ArtifactError, exit_status
-from pipeline.files import atomic_path, corruption_as, read_json, sha256, write_json, write_text
+from pipeline.files import (
+    atomic_path,
+    clear_leftovers,
+    corruption_as,
+    read_bytes,
+    read_json,
+    sha256,
+    write_json,
+    write_text,
+)
 
 WRITE_TOO_MUCH = """
 import resource
@@ -22,6 +32,21 @@ from pipeline.files import write_text
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 raise SystemExit(exit_status(lambda: write_text(Path("big.txt"), "x" * 50_000)))
+"""
+
+
+KILL_WHILE_REPLACING = """
+import os, signal
+from pathlib import Path
+from pipeline.files import atomic_path
+
+replace = Path.replace
+def replace_once(path, target):
+    replace(path, target)
+    os.kill(os.getpid(), signal.SIGKILL)
+Path.replace = replace_once
+with atomic_path(Path("folder")) as temporary:
+    temporary.mkdir()
 """
 
 
@@ -84,6 +109,53 @@ def test_remains_of_a_killed_process_of_the_same_number_do_not_matter(tmp_path: 
     with atomic_path(tmp_path / "folder") as temporary:
         temporary.mkdir()
     assert contents(tmp_path) == {}
+
+
+@pytest.fixture
+def dead() -> int:
+    """The number of a process that is gone."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_what_killed_processes_left_goes_with_the_next_write(tmp_path: Path, dead: int) -> None:
+    write_text(tmp_path / f".a.{dead}.partial.txt", "left behind")
+    write_text(tmp_path / f".folder.{dead}.partial/a", "left behind")
+    write_text(tmp_path / f".folder.{dead}.partial-replaced/a", "the old one, replaced")
+    write_text(tmp_path / "folder/a", "the new one")
+    write_text(tmp_path / "b.txt", "new")
+    assert contents(tmp_path) == {"folder/a": "the new one", "b.txt": "new"}
+
+
+def test_folder_that_a_killed_process_had_set_aside_comes_back(tmp_path: Path, dead: int) -> None:
+    write_text(tmp_path / f".a.b.{dead}.partial-replaced/c", "old")
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / "a.b") as temporary:
+        temporary.mkdir()
+        raise RuntimeError
+    assert contents(tmp_path) == {"a.b/c": "old"}
+
+
+def test_what_others_write_just_now_stays(tmp_path: Path) -> None:
+    names = [f".a.{os.getppid()}.partial.txt", ".a.partial.txt", ".b.x1.partial"]
+    for name in names:
+        (tmp_path / name).write_text("theirs")
+    write_text(tmp_path / "a.txt", "new")
+    assert sorted(contents(tmp_path)) == sorted([*names, "a.txt"])
+
+
+def test_killed_between_two_renames_the_old_folder_is_lost_to_nobody(tmp_path: Path) -> None:
+    write_text(tmp_path / "folder/a", "old")
+    done = subprocess.run([sys.executable, "-c", KILL_WHILE_REPLACING], cwd=tmp_path, check=False)
+    assert done.returncode == -signal.SIGKILL
+    clear_leftovers(tmp_path)
+    assert contents(tmp_path) == {"folder/a": "old"}
+
+
+def test_longest_names_can_be_written(tmp_path: Path) -> None:
+    for name in ("a" * 251 + ".txt", "é" * 120 + ".txt"):
+        write_text(tmp_path / name, name)
+        assert (tmp_path / name).read_text() == name
 
 
 def test_link_is_replaced_and_not_what_it_points_to(tmp_path: Path) -> None:
@@ -217,10 +289,34 @@ def test_archive_cut_short_is_named(length: int) -> None:
         read_npz(npz(compressed=False)[:length])
 
 
-@pytest.mark.parametrize("error", [PermissionError(13, "denied"), MemoryError(), IndexError()])
+@pytest.mark.parametrize("error", [PermissionError(13, "denied"), ArtifactError("stale")])
 def test_other_errors_are_not_taken_for_damage(error: Exception) -> None:
     with pytest.raises(type(error)), corruption_as(ArtifactError):
         raise error
+
+
+@pytest.mark.parametrize("error", [MemoryError(), IndexError(), AttributeError("x"), KeyError()])
+def test_whatever_a_decoder_raises_is_damage(error: Exception) -> None:
+    with pytest.raises(ArtifactError), corruption_as(ArtifactError):
+        raise error
+
+
+@pytest.mark.parametrize("nested", [b"[" * 3000, b'{"a":' * 3000])
+def test_json_that_is_nested_too_deep_is_damaged(nested: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(nested)
+    with pytest.raises(ArtifactError, match="a.json is damaged"):
+        read_json(tmp_path / "a.json")
+
+
+def test_what_may_never_end_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("pipe", "zero"):
+        for read in (sha256, read_json, read_bytes):
+            with pytest.raises(ArtifactError, match=f"{name} is a pipe, a socket or a device"):
+                read(tmp_path / name)
+    with pytest.raises(ArtifactError, match="is a folder: expected a file"):
+        sha256(tmp_path)
 
 
 def test_sha256_of_known_bytes(tmp_path: Path) -> None:

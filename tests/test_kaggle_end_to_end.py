@@ -94,6 +94,28 @@ def test_digits_submits_once_and_shows_the_score_even_offline(
     assert known.status == 1 and "none were found" in known.stderr
 
 
+def test_ctrl_c_while_submitting_tells_whether_the_file_was_sent(
+    kaggle: Kaggle, kaggle_tls_shell: Shell
+) -> None:
+    shell = kaggle_tls_shell
+    place_submission(shell.folder)
+    kaggle.inject("CreateSubmission", Fault(stalls=True))
+
+    def asked() -> None:
+        wait_until(lambda: kaggle.counts["CreateSubmission"] > 0, seconds=60)
+
+    interrupted = shell.interrupt("digits", "submit", when=asked, **GOOD_KEY)
+    assert (interrupted.status, interrupted.stderr) == (
+        130,
+        "interrupted: submissions/submission.csv may have been sent. Look in some minutes with: "
+        "digits scores",
+    )
+    kaggle.heal()
+    again = shell.run("digits", "submit", **GOOD_KEY)
+    assert again.status == 1 and "may have been submitted on 20" in again.stderr
+    assert kaggle.counts["CreateSubmission"] == 1
+
+
 def test_ctrl_c_while_downloading_locks_nothing(
     kaggle: Kaggle, kaggle_shell: Shell, project: Path
 ) -> None:

@@ -18,14 +18,19 @@ EXEMPT = {
     "errors": "messages change no result",
     "git": "which commit is recorded changes no result",
     "files": "how bytes reach the disk",
+    "member": "names; params.yaml lists what they are made of",
     "networks.backend": "how Keras is imported; its version is in each member's conditions",
     "networks.cpu": "what the processor has; it is in each member's conditions",
+    "networks.devices": "which device is there; it is in each member's conditions",
+    "networks.machine": "how the machine is described in each member's conditions",
     "parallel": "which process does the work changes no result",
-    "params": "its values are declared as params",
+    "params": "its values are declared as params, or are in data/networks/ (sample_epochs)",
     "plots": "chooses a backend without windows",
     "progress": "messages change no result",
     "project": "paths",
     "stages": "paths",
+    "stored": "how bytes are read and checked; the files themselves are dependencies",
+    "wording": "messages change no result",
 }
 """Modules that no stage declares, and why."""
 
@@ -183,6 +188,21 @@ def test_stage_declares_the_code_that_shapes_its_result(stage: str) -> None:
     assert not unneeded
 
 
+COMPARISON = ("cli", "evaluation.changes", "evaluation.comparison", "plots.comparison")
+"""What only `digits compare` uses."""
+
+
+@pytest.mark.parametrize("stage", stages())
+def test_what_compares_runs_makes_no_stage_run(stage: str) -> None:
+    """But report, whose page is in the same folder as that of the comparison."""
+    used = {name for name in MODULES if name.startswith(COMPARISON)}
+    assert len(used) > len(COMPARISON)
+    pages = {name for name in MODULES if name.startswith("report")} if stage != "report" else set()
+    assert not [
+        (name, each) for name in declared(stage) for each in used | pages if covers(name, each)
+    ]
+
+
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("architectures.")])
 def test_architecture_is_decided_by_the_files_that_train_declares(name: str) -> None:
     """Otherwise a network would keep its weights when a file that it imports changes."""
@@ -202,6 +222,16 @@ def test_resumed_training_and_dvc_agree_on_what_code_matters() -> None:
 
 def test_train_never_depends_on_the_list_of_members() -> None:
     assert "ensemble" not in stages()["train"]["params"]
+
+
+def test_only_training_sees_corrected_labels() -> None:
+    """Whoever scores or names rows of train.csv has to read every row with its label as given."""
+    trained_on = {
+        name
+        for name, path in MODULES.items()
+        if "load_training(" in path.read_text(encoding="utf-8") and name != "data.dataset"
+    }
+    assert trained_on == {"cli.own_digits", "stages.train"}
 
 
 def test_exemptions_are_still_needed() -> None:

@@ -8,16 +8,27 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from pipeline import environment, project
-from pipeline.cli import browser, errors, networks, own_digits, runs, status, submissions
-from pipeline.errors import exit_status
+from pipeline.cli import (
+    browser,
+    compare,
+    errors,
+    kaggle,
+    networks,
+    own_digits,
+    runs,
+    status,
+    submissions,
+)
+from pipeline.errors import exit_status, report_interruption
 
-COMMANDS: dict[str, dict[str, Callable[..., object]]] = {
+COMMANDS: dict[str, dict[str, Callable[..., object] | typer.Typer]] = {
     "Results": {
         "status": status.status,
         "errors": errors.errors,
+        "compare": compare.compare,
         "runs": runs.runs,
         "open": browser.open_report,
     },
@@ -25,6 +36,7 @@ COMMANDS: dict[str, dict[str, Callable[..., object]]] = {
         "check": submissions.check,
         "submit": submissions.submit,
         "scores": submissions.scores,
+        "kaggle": kaggle.app,
     },
     "Handwriting": {"predict": own_digits.predict, "draw": own_digits.draw},
     "Settings": {
@@ -33,11 +45,35 @@ COMMANDS: dict[str, dict[str, Callable[..., object]]] = {
         "export": networks.export,
     },
 }
-"""The commands by their names, in the groups of the help."""
+"""The commands by their names, in the groups of the help; some have commands of their own."""
+
+
+class _Plain(TyperCommand):
+    """Its help names arguments without the types of Python that typer adds."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        for title, kind in (("Arguments", "argument"), ("Options", "option")):
+            of_kind = (each for each in self.get_params(ctx) if each.param_type_name == kind)
+            records = [record for each in of_kind if (record := each.get_help_record(ctx))]
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl([(without_type(name), about) for name, about in records])
+
+
+def without_type(name: str) -> str:
+    """What a help calls a parameter, without a type: ``file``, not ``file <path>``."""
+    return name.partition(" <")[0]
 
 
 class _Grouped(TyperGroup):
-    """Its help lists the commands group by group."""
+    """Its help lists the commands group by group, and Ctrl-C is told."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; typer alone would end without a word after Ctrl-C."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interruption:
+            sys.exit(report_interruption(interruption))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         widest = max(map(len, self.commands))
@@ -58,7 +94,10 @@ app = typer.Typer(
 )
 for _commands in COMMANDS.values():
     for _name, _command in _commands.items():
-        app.command(_name)(_command)
+        if isinstance(_command, typer.Typer):
+            app.add_typer(_command, name=_name)
+        else:
+            app.command(_name, cls=_Plain)(_command)
 
 
 def _print_version(asked: bool) -> None:
@@ -93,5 +132,9 @@ def digits(
 
 def main() -> None:
     """Entry point of the console script."""
+    sys.exit(exit_status(_run))
+
+
+def _run() -> None:
     environment.adapt()
-    sys.exit(exit_status(lambda: app(prog_name="digits")))
+    app(prog_name="digits")

@@ -31,7 +31,7 @@ _NARROWEST_TEXT = 12
 _GAP = 2
 """Columns between two columns of a table."""
 
-_NUMBER = re.compile(r"[-+−±]?[\d.,:%×±()/ –+−-]*(?:[\d ](?:s|min|h|k|M))?")
+_NUMBER = re.compile(r"(?:[<>] ?)?[-+−±]?[\d.,:%×±()/ –+−-]*(?:[\d ](?:s|min|h|k|M))?")
 """Figures: counts, shares, intervals, sizes, dates, durations."""
 
 _RULE = Box("    \n    \n ── \n    \n    \n    \n    \n    \n")

@@ -1,17 +1,15 @@
-"""The command that shows the errors on held-out images, and how they differ from an earlier run."""
+"""The command that shows the errors on held-out images."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline import stages
-from pipeline.cli.console import print_line, print_table
-from pipeline.cli.standing import find_changed
-from pipeline.errors import ArtifactError
+from pipeline.cli.console import print_json, print_line, print_table
+from pipeline.cli.standing import describe_difference
+from pipeline.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,155 +18,181 @@ if TYPE_CHECKING:
 
 PATH = stages.EVALUATION / "out_of_fold.npz"
 
+_FEW = 20
+"""So many are listed in a terminal if no limit is given."""
+
+
+def _parse_digit(text: str) -> int:
+    if text not in tuple("0123456789"):
+        raise typer.BadParameter(f"expected a digit, 0 to 9, found {text!r}")
+    return int(text)
+
 
 def errors(
+    true: Annotated[
+        int | None,
+        typer.Option(parser=_parse_digit, metavar="DIGIT", help="List errors of this digit."),
+    ] = None,
+    predicted: Annotated[
+        int | None,
+        typer.Option(parser=_parse_digit, metavar="DIGIT", help="List errors as this digit."),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help=f"List so many, the highest loss first. [default: {_FEW}; with --json all]",
+            show_default=False,
+        ),
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Show their images.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     against: Annotated[
         str | None,
-        typer.Option(metavar="REV", help="Compare with this commit or experiment."),
+        typer.Option(
+            metavar="REV",
+            help="What digits compare REV prints, without its page.",
+        ),
     ] = None,
 ) -> None:
-    """Show the errors per digit on held-out images."""
-    from pipeline.evaluation import metrics, predictions
+    """Show the errors per digit on held-out images, or list them.
 
-    current = predictions.load(PATH)
+    Keys of --json: accuracy, accuracy_low, accuracy_high, errors, n (images), per_digit, found (how
+    many errors fit), listed (of each its row of train.csv, true, predicted, runner_up, their
+    probabilities, loss, and p_0 to p_9), note.
+    """
+    from pipeline.evaluation import predictions
+
+    filtered = any(option is not None for option in (true, predicted, limit)) or show
     if against is not None:
-        _compare(current, _read_revision(against), against)
+        if filtered or as_json:
+            raise typer.BadParameter(
+                "--against takes no other option. digits compare has --json, and a page with "
+                "filters and images."
+            )
+        _compare_with(against)
         return
+    if as_json and show:
+        raise typer.BadParameter("only one of --json and --show can be printed.")
+    if true is not None and true == predicted:
+        raise typer.BadParameter(
+            f"an error has two digits, --true and --predicted are both {true}."
+        )
+    current = predictions.load(PATH)
+    fitting = _filter(current, true, predicted)
+    if as_json:
+        print_json(_describe(current, fitting, limit))
+        return
+    if filtered:
+        _list(current, fitting, limit or _FEW, show=show, wanted=_in_words(true, predicted))
+    else:
+        _print_digits(current)
+    if note := describe_difference(current.members):
+        print_line(note)
+
+
+def _print_digits(current: OutOfFoldPredictions) -> None:
+    from pipeline.evaluation import metrics
+
     confusions = metrics.count_confusions(current.predicted, current.labels)
     summary = metrics.summarize(current.probabilities, current.labels)
     title = (
-        f"{summary['errors']:,} errors in {summary['n']:,} held-out images: accuracy "
+        f"{counted(summary['errors'], 'error')} in "
+        f"{counted(summary['n'], 'held-out image')}: accuracy "
         f"{summary['accuracy']:.2%}, 95 % interval {summary['accuracy_low']:.2%} – "
         f"{summary['accuracy_high']:.2%}"
     )
     print_table(metrics.describe_digits(metrics.tabulate_digits(confusions)), title)
-    if note := _describe_difference(current.members):
-        print_line(note)
 
 
-def _describe_difference(evaluated: dict[str, str]) -> str:
-    """How the networks in params.yaml and models/ differ from the evaluated ones, if they do."""
-    from pipeline import params
+def _filter(current: OutOfFoldPredictions, true: int | None, predicted: int | None) -> pd.DataFrame:
+    """The errors of some digits, as of `examples.tabulate_errors`."""
+    from pipeline.evaluation.examples import tabulate_errors
 
-    listed = {member.name for member in params.load().evaluated_members()}
-    if listed != set(evaluated):
-        return "params.yaml lists other networks than were evaluated. Run: dvc repro"
-    if changed := find_changed(evaluated):
-        return f"Not evaluated yet as they are now: {', '.join(changed)}. Run: dvc repro"
-    return ""
+    table = tabulate_errors(current)
+    for name, digit in (("true", true), ("predicted", predicted)):
+        if digit is not None:
+            table = table[table[name] == digit]
+    return table
 
 
-def _compare(current: OutOfFoldPredictions, earlier: OutOfFoldPredictions, revision: str) -> None:
-    """Print how the predictions differ from earlier ones, image by image."""
-    from pipeline.data.dataset import NUM_CLASSES
-    from pipeline.evaluation.paired import compare_paired
+def _in_words(true: int | None, predicted: int | None) -> str:
+    words = [
+        f"{name} {digit}"
+        for name, digit in (("true", true), ("predicted", predicted))
+        if digit is not None
+    ]
+    return f" ({', '.join(words)})" if words else ""
 
-    both = _tabulate(current).merge(
-        _tabulate(earlier).drop(columns="true"), on=["row", "data"], suffixes=("", "_before")
-    )
-    if both.empty:
-        raise ArtifactError(
-            f"No image was held out both now and in {revision}: nothing can be compared. Compare "
-            "runs on the same data with the same seed and folds (the sample is other data)."
-        )
-    correct, correct_before = (
-        both[name] == both["true"] for name in ("predicted", "predicted_before")
-    )
-    comparison = compare_paired(correct.to_numpy(), correct_before.to_numpy())
-    title = (
-        f"accuracy {correct.mean():.2%} now, {correct_before.mean():.2%} in {revision}, on the "
-        f"{len(both):,} images held out in both"
-    )
-    corrected, new = both[correct & ~correct_before], both[~correct & correct_before]
+
+def _list(
+    current: OutOfFoldPredictions, fitting: pd.DataFrame, limit: int, *, show: bool, wanted: str
+) -> None:
+    """Print errors in a table, or as pictures."""
+    from pipeline.report import percent
+
+    if fitting.empty:
+        print_line(f"No errors{wanted} in {len(current.rows):,} held-out images", "bold")
+        return
+    listed = fitting.head(limit)
+    word = "error" if len(fitting) == 1 else "errors"
+    title = f"{len(fitting):,} {word}{wanted} in {len(current.rows):,} held-out images"
+    if len(listed) < len(fitting):
+        title += f"; the {len(listed):,} with the highest loss"
+    if show:
+        print_line(title, "bold")
+        _draw(current, listed)
+        return
     rows = [
         {
-            "digit": str(digit),
-            "corrected": str((corrected["true"] == digit).sum()),
-            "new errors": str((new["true"] == digit).sum()),
-            "errors before": str((~correct_before & (both["true"] == digit)).sum()),
-            "errors now": str((~correct & (both["true"] == digit)).sum()),
+            "row of train.csv": str(error.row),
+            "true": str(error.true),
+            "predicted": str(error.predicted),
+            "p (true)": percent(error.p_true),
+            "p (predicted)": percent(error.p_predicted),
+            "runner-up": f"{error.runner_up} ({percent(error.p_runner_up)})",
         }
-        for digit in range(NUM_CLASSES)
+        for error in listed.itertuples()
     ]
     print_table(rows, title)
-    lines = [
-        f"difference {100 * comparison.difference:+.2f} percentage points (95 % interval "
-        f"{100 * comparison.low:+.2f} to {100 * comparison.high:+.2f}); {comparison.gained} "
-        f"corrected, {comparison.lost} new errors; McNemar's exact test: p = "
-        f"{comparison.p_value:.2g}: "
-        f"{'could be chance' if comparison.could_be_chance else 'unlikely to be chance'}"
-    ]
-    for name, changed in (("corrected", corrected), ("new errors", new)):
-        listed = ", ".join(
-            f"{image.row} ({image.true}: {image.predicted_before} → {image.predicted})"
-            for image in changed.itertuples()
-        )
-        lines.append(f"{name}, by row of train.csv (true: before → now): {listed or 'none'}")
-    for line in lines:
-        print_line(line)
 
 
-def _tabulate(predictions: OutOfFoldPredictions) -> pd.DataFrame:
-    import pandas as pd
+def _draw(current: OutOfFoldPredictions, listed: pd.DataFrame) -> None:
+    from pipeline.cli.digit_pictures import print_side_by_side
+    from pipeline.data import dataset
+    from pipeline.errors import ArtifactError
 
-    return pd.DataFrame(
-        {
-            "data": predictions.train_sha256,
-            "row": predictions.rows,
-            "true": predictions.labels,
-            "predicted": predictions.predicted,
-        }
-    )
-
-
-def _read_revision(revision: str) -> OutOfFoldPredictions:
-    """The predictions of a commit or an experiment, from DVC's cache.
-
-    Raises:
-        ArtifactError: they are not at hand; with the cure.
-    """
-    from contextlib import closing
-
-    import dvc.api
-    from dvc.exceptions import DvcException
-    from dvc.scm import RevError, resolve_rev
-    from pygit2 import GitError
-    from scmrepo.exceptions import SCMError
-    from scmrepo.git import Git
-
-    from pipeline.evaluation import predictions
-
-    try:
-        git = Git(".")
-    except SCMError:
+    digits = dataset.load_labelled(stages.TRAIN)
+    if digits.provenance.train_sha256 != current.train_sha256:
         raise ArtifactError(
-            "--against compares with a commit, but this folder is in no Git repository. Put the "
-            "project under Git before the next run: git init && git add . && git commit"
-        ) from None
-    with closing(git):
-        if git.no_commits:
-            raise ArtifactError(
-                "There is no commit yet to compare with. Commit this run, then compare the next "
-                "one with it: git add . && git commit"
-            )
-        try:
-            resolve_rev(git, revision)
-            place = os.path.relpath(PATH, git.root_dir)
-            content = dvc.api.read(Path(place).as_posix(), rev=revision, mode="rb")
-        except GitError:
-            raise ArtifactError(
-                f"Git does not read {git.root_dir}, because another user owns it. Allow it with: "
-                f"git config --global --add safe.directory {git.root_dir}"
-            ) from None
-        except (SCMError, RevError):
-            raise ArtifactError(
-                f"{revision} is no commit, branch, tag or experiment. See: git log --oneline, "
-                "dvc exp show"
-            ) from None
-        except (DvcException, FileNotFoundError):
-            raise ArtifactError(
-                f"The predictions of {revision} are not at hand: expected a commit made after dvc "
-                "repro, with its dvc.lock, and its results in DVC's cache (from a remote: dvc "
-                "fetch --all-commits)."
-            ) from None
-    return predictions.parse(content, name=f"{PATH} of {revision}")
+            f"{stages.TRAIN} holds other images than were evaluated. Run: dvc repro"
+        )
+    captions = [
+        f"row {error.row}: {error.true} → {error.predicted} ({error.p_predicted:.1%})"
+        for error in listed.itertuples()
+    ]
+    print_side_by_side(digits.images[listed["row"].to_numpy()], captions)
+
+
+def _describe(
+    current: OutOfFoldPredictions, fitting: pd.DataFrame, limit: int | None
+) -> dict[str, Any]:
+    from pipeline.evaluation import metrics
+    from pipeline.report import as_rows
+
+    confusions = metrics.count_confusions(current.predicted, current.labels)
+    return metrics.summarize(current.probabilities, current.labels) | {
+        "per_digit": as_rows(metrics.tabulate_digits(confusions)),
+        "found": len(fitting),
+        "listed": as_rows(fitting if limit is None else fitting.head(limit)),
+        "note": describe_difference(current.members),
+    }
+
+
+def _compare_with(revision: str) -> None:
+    """What ``digits compare`` prints, without its page."""
+    from pipeline.cli import compare, evaluated_runs
+    from pipeline.evaluation import comparison
+
+    found = evaluated_runs.find(compare.complete([revision]), with_images=False)
+    compare.print_comparison(comparison.compare(found.runs, found.code, found.notes))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import stages
 from pipeline.errors import DvcBusyError, DvcError, ParamsError, PipelineError
+from pipeline.files import is_running
 from pipeline.project import FOLDER
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def find_outdated(settings: Params) -> dict[str, list[str]]:
         for address, changes in found.items()
     }
     reasons.pop("source", None)  # it runs each time; what it would find is asked here
-    for stage, change in (_describe_source(settings) | _describe_networks(settings)).items():
+    found_here = _describe_networks(settings) | _describe_labels() | _describe_source(settings)
+    for stage, change in found_here.items():
         if reasons.get(stage) != []:
             reasons.setdefault(stage, []).insert(0, change)
     return reasons
@@ -88,22 +89,12 @@ def find_running() -> str:
         locks = json.loads((FOLDER / ".dvc/tmp/rwlock").read_text(encoding="utf-8"))
         holders = locks["write"].values()
         for pid, command in {holder["pid"]: holder["cmd"] for holder in holders}.items():
-            if _is_alive(pid):
+            if is_running(pid):
                 program, _, arguments = command.partition(" ")
                 return f"{Path(program).name} {arguments} (process {pid})".replace("  ", " ")
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         pass  # nothing has locked anything, or in a way that only DVC knows
     return ""
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # of another user
-        pass
-    return True
 
 
 def _describe_source(settings: Params) -> dict[str, str]:
@@ -121,12 +112,33 @@ def _describe_source(settings: Params) -> dict[str, str]:
     return {} if source == earlier else {"download": f"the data comes from {describe(source)}"}
 
 
+def _describe_labels() -> dict[str, str]:
+    """Whether ``labels.csv`` differs from what the source stage last made of it."""
+    from pipeline.data import label_corrections
+    from pipeline.files import sha256
+    from pipeline.stages.source import find_labels
+
+    if not stages.LABEL_CORRECTIONS.exists():
+        return {}
+    used = label_corrections.read(stages.LABEL_CORRECTIONS)
+    path = find_labels()
+    if path is None:
+        return {"prepare": f"{stages.LABELS} is gone"} if used else {}
+    if not path.is_file() or used is None or sha256(path) != used.sha256:
+        return {"prepare": f"{stages.LABELS} is {'another' if used else 'new'}"}
+    return {}
+
+
 def _describe_networks(settings: Params) -> dict[str, str]:
     """Members whose network differs from what the source stage last wrote down of it."""
+    from pipeline.data.sources import decision
+    from pipeline.data.sources.decision import SampleSource
     from pipeline.files import read_json
     from pipeline.networks.definition import check_network, describe_network
 
     changes = {}
+    on_sample = stages.SOURCE.exists() and isinstance(decision.read(stages.SOURCE), SampleSource)
+    sample_epochs = settings.source.sample_epochs if on_sample else None
     for member in settings.members():
         written = stages.NETWORKS / f"{member.network}.json"
         network = settings.networks[member.network]
@@ -134,7 +146,8 @@ def _describe_networks(settings: Params) -> dict[str, str]:
             check_network(member.network, network)
         except ParamsError as error:
             return {"source": str(error)}
-        if not written.exists() or read_json(written) != describe_network(network):
+        described = read_json(written) if written.exists() else None
+        if described != describe_network(network, sample_epochs):
             changes[f"train@{member.name}"] = f"network {member.network} changed"
     return changes
 
@@ -167,6 +180,11 @@ def readable_dvc_errors() -> Iterator[None]:
         yield
     except LockError:
         raise DvcBusyError(f"DVC is running: {find_running() or 'another process'}") from None
+    except RecursionError:
+        raise DvcError(
+            "A file of DVC's is damaged, probably dvc.lock: it is nested too deep. Bring it back "
+            "with: git checkout dvc.lock"
+        ) from None
     except (DvcException, SCMError) as error:
         raise DvcError(" ".join(str(error).split())) from None
     finally:

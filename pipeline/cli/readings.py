@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from pipeline.cli.console import console, print_line, print_table
+from pipeline.cli.console import print_line, print_table
+from pipeline.cli.digit_pictures import to_text
 
 if TYPE_CHECKING:
     from pipeline.handwriting.batch import Outcome
@@ -96,21 +97,12 @@ def _describe_outcome(outcome: Outcome, *, labelled: bool) -> dict[str, str | Te
 
 
 def _show_seen(outcome: Outcome) -> None:
-    """Draw what the networks saw, two rows of pixels per line of text."""
-    from pipeline.handwriting import output
-
+    """Draw what the networks saw."""
     if outcome.reading is None:
         return
     print_line(outcome.item.name, "bold")
-    if console.color_system is None:
-        for shades in output.to_shades(outcome.reading.image):
-            print_line(f"  |{shades}|")
-        return
-    for pairs in output.to_blocks(outcome.reading.image):
-        line = Text("  ")
-        for upper, lower in pairs:
-            line.append("▀", f"rgb({upper},{upper},{upper}) on rgb({lower},{lower},{lower})")
-        print_line(line)
+    for line in to_text(outcome.reading.image):
+        print_line(Text("  ") + line)
 
 
 def _print_accuracy(labelled: Sequence[Outcome]) -> None:

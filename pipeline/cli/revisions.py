@@ -186,13 +186,14 @@ def _metrics(state: ExpState) -> dict[str, Any]:
 def _params(state: ExpState | None) -> dict[str, Any]:
     """Values by their dotted keys."""
     files = state.data.params if state and state.data else {}
-    return dict(_flatten(files.get("params.yaml", {}).get("data") or {}))
+    return dict(flatten(files.get("params.yaml", {}).get("data") or {}))
 
 
-def _flatten(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of a section by their dotted keys."""
     for key, value in section.items():
         if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
+            yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 

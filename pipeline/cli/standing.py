@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import stages
+from pipeline.errors import ArtifactError
 from pipeline.project import FOLDER
 
 if TYPE_CHECKING:
+    from pipeline.data.label_corrections import CorrectionSummary
     from pipeline.params import Params
     from pipeline.submissions.log import Entry
 
@@ -23,12 +27,15 @@ class Data:
         sample: whether it is the embedded sample.
         training_images: how many are labelled; None before they were read.
         test_images: how many are to be labelled; None before they were read.
+        label_corrections: how the labels were corrected that networks train on; None: they were
+            not.
     """
 
     source: str
     sample: bool
     training_images: int | None
     test_images: int | None
+    label_corrections: CorrectionSummary | None = None
 
 
 @dataclass(frozen=True)
@@ -134,9 +141,10 @@ def collect(settings: Params) -> Status:
 
 
 def _read_data() -> Data | None:
+    from pipeline.data import label_corrections
     from pipeline.data.sources import decision
     from pipeline.data.sources.decision import ArchiveSource, SampleSource
-    from pipeline.files import read_json
+    from pipeline.files import corruption_as, read_json
 
     if not stages.SOURCE.exists():
         return None
@@ -146,10 +154,25 @@ def _read_data() -> Data | None:
     if isinstance(decided, ArchiveSource):
         source = str(FOLDER / decided.path)
     summary = stages.DATA_REPORT / "summary.json"
-    counts = read_json(summary) if summary.exists() else None
-    if counts is None or counts["sample"] != sample:
+    if not summary.exists():
         return Data(source, sample, None, None)
-    return Data(source, sample, counts["training_images"], counts["test_images"])
+    with corruption_as(partial(_describe_damage, summary, "prepare")):
+        counts = read_json(summary)
+        images, test_images = int(counts["training_images"]), int(counts["test_images"])
+        if counts["sample"] != sample:
+            return Data(source, sample, None, None)
+    path = stages.LABEL_CORRECTIONS
+    corrections = label_corrections.read(path) if path.exists() else None
+    return Data(
+        source, sample, images, test_images, corrections.summarize() if corrections else None
+    )
+
+
+def _describe_damage(path: Path, stage: str, reason: str) -> ArtifactError:
+    return ArtifactError(
+        f"{path} is damaged: expected what the {stage} stage writes, but {reason} is wrong. Write "
+        f"it again with: dvc repro --force {stage}"
+    )
 
 
 def read_score(settings: Params) -> tuple[Score | None, str]:
@@ -157,26 +180,35 @@ def read_score(settings: Params) -> tuple[Score | None, str]:
 
     ``metrics.json`` may be of other networks: it is committed, and survives a failed run.
     """
-    from pipeline.files import read_json
+    from pipeline.files import corruption_as, read_json, sha256
 
     path = stages.EVALUATION / "metrics.json"
     if not path.exists():
         return None, "nothing was evaluated yet"
-    content = read_json(path)
-    evaluated = content.get("members")
+    with corruption_as(partial(_describe_damage, path, "evaluate")):
+        content = read_json(path)
+        evaluated = dict(content.get("members") or {})  # pairs; before version 1.1 a mapping
+        predictions_sha256 = dict(content.get("predictions") or {}).get("out_of_fold.npz")
+        score = Score(
+            **{key: float(content[key]) for key in ("accuracy", "accuracy_low", "accuracy_high")},
+            errors=int(content["errors"]),
+            images=int(content["n"]),
+        )
     models = {
         member.name: stages.MODELS / member.name / "model.keras"
         for member in settings.evaluated_members()
     }
     absent = [name for name, model in models.items() if not model.exists()]
-    if evaluated is None or set(evaluated) != set(models):
+    if set(evaluated) != set(models):
         return None, f"{path} is of other networks than params.yaml lists"
     if absent:
         return None, f"{path} is of networks that are not here: {', '.join(absent)}"
     if find_changed(evaluated):
         return None, f"{path} is of earlier weights of these networks"
-    names = ("accuracy", "accuracy_low", "accuracy_high", "errors")
-    return Score(**{name: content[name] for name in names}, images=content["n"]), ""
+    predictions = stages.EVALUATION / "out_of_fold.npz"
+    if predictions_sha256 and predictions.exists() and sha256(predictions) != predictions_sha256:
+        return None, f"{path} is of other predictions than {predictions}"
+    return score, ""
 
 
 def find_changed(evaluated: Mapping[str, str]) -> list[str]:
@@ -193,6 +225,18 @@ def find_changed(evaluated: Mapping[str, str]) -> list[str]:
         for name, path in models.items()
         if not path.exists() or sha256(path) != evaluated[name]
     ]
+
+
+def describe_difference(evaluated: dict[str, str]) -> str:
+    """How the networks in params.yaml and models/ differ from the evaluated ones, if they do."""
+    from pipeline import params
+
+    listed = {member.name for member in params.load().evaluated_members()}
+    if listed != set(evaluated):
+        return "params.yaml lists other networks than were evaluated. Run: dvc repro"
+    if changed := find_changed(evaluated):
+        return f"Not evaluated yet as they are now: {', '.join(changed)}. Run: dvc repro"
+    return ""
 
 
 def _decide_next(

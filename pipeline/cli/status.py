@@ -11,6 +11,7 @@ from rich.text import Text
 from pipeline import stages
 from pipeline.cli.console import print_items, print_json, print_line
 from pipeline.cli.standing import Data, Status, collect
+from pipeline.wording import counted
 
 
 def status(
@@ -18,7 +19,8 @@ def status(
 ) -> None:
     """Show where the project stands, and what to do next.
 
-    Keys of --json: data (source, sample, training_images, test_images), trained and untrained
+    Keys of --json: data (source, sample, training_images, test_images, label_corrections: sha256,
+    right, corrected, left_out), trained and untrained
     (names of networks), score (accuracy, accuracy_low, accuracy_high, errors, images),
     no_score_because, submission_sha256, submission_uploaded, last_upload (a line of
     submissions/log.csv), outdated (stage: what changed), dvc_error, next (command, reason). What
@@ -41,6 +43,7 @@ def _show(found: Status) -> None:
     networks = f"{len(found.trained)} of {listed} trained"
     items: list[tuple[str, str | Text]] = [
         ("data", _describe_data(found.data)),
+        *_describe_corrections(found.data),
         ("networks", ": ".join(filter(None, [networks, ", ".join(found.trained)]))),
     ]
     if found.trained and found.untrained:
@@ -71,6 +74,13 @@ def _describe_data(data: Data | None) -> str:
     return f"{data.source}: {data.training_images:,} labelled images, {data.test_images:,} to label"
 
 
+def _describe_corrections(data: Data | None) -> list[tuple[str, str | Text]]:
+    corrections = data.label_corrections if data else None
+    if corrections is None:
+        return []
+    return [("labels", f"{corrections} ({stages.LABELS}); scores are against the labels as given")]
+
+
 def _describe_submission(found: Status) -> str:
     upload = found.last_upload
     said = [] if found.submission_sha256 is None else [str(stages.SUBMISSION)]
@@ -99,7 +109,7 @@ def _show_score(found: Status) -> None:
         print_line(f"{score.accuracy:.2%} accuracy on {on}", "bold green")
         print_line(
             f"95 % interval {score.accuracy_low:.2%} – {score.accuracy_high:.2%}; "
-            f"{score.errors:,} errors in {score.images:,} images"
+            f"{counted(score.errors, 'error')} in {counted(score.images, 'image')}"
         )
         if found.outdated and decides_score(found.outdated):
             print_line("of before the changes that are out of date below", "yellow")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,8 @@ from pipeline.cli.console import console, print_line, print_table
 from pipeline.errors import KaggleError
 
 if TYPE_CHECKING:
+    from pipeline.kaggle.client import Client
+    from pipeline.submissions.file import SubmissionRecord
     from pipeline.submissions.log import Entry
     from pipeline.submissions.submit import SubmissionPaths
 
@@ -39,23 +42,64 @@ def check(
 def submit(
     file: Annotated[Path, typer.Argument(help="A submission CSV.")] = stages.SUBMISSION,
     message: Annotated[
-        str, typer.Option("--message", "-m", help="What to remember about it.")
+        str, typer.Option("--message", "-m", metavar="TEXT", help="What was tried.")
     ] = "",
+    again: Annotated[
+        bool, typer.Option("--again", help="Send it even if it was, or may have been, sent before.")
+    ] = False,
 ) -> None:
     """Check a CSV, send it to Kaggle once, log its score."""
+    from pipeline.kaggle.client import Client
+    from pipeline.submissions import submit as submitting
+    from pipeline.submissions.checks import check as check_all
+
+    paths = _paths()
+    record = check_all(file, paths.provenance)
+    client = Client()
+    message = " ".join(message.splitlines()).strip()
+    entry = submitting.submit(file, record, message, paths, client, again=again)
+    _report_upload(file, entry)
+    _report_score(entry, paths, client)
+
+
+def send_once(file: Path, record: SubmissionRecord, message: str, metrics: Path) -> None:
+    """Send a checked CSV to Kaggle unless it was sent; log and show its score.
+
+    Args:
+        file: the CSV.
+        record: what it came from.
+        message: what to remember about it.
+        metrics: the JSON that tells the out-of-fold accuracy of its networks; may be missing.
+    """
+    from pipeline.kaggle.client import Client
+    from pipeline.submissions import submit as submitting
+    from pipeline.submissions.checks import AlreadySubmittedError
+
+    paths = replace(_paths(), metrics=metrics)
+    client = Client()
+    try:
+        entry = submitting.submit(file, record, message, paths, client)
+        _report_upload(file, entry)
+    except AlreadySubmittedError as error:
+        entry = error.entry
+        print_line(f"{file}: already submitted as number {entry.reference}, and not sent again")
+    _report_score(entry, paths, client)
+
+
+def _report_upload(file: Path, entry: Entry) -> None:
+    from pipeline.submissions.submit import describe_left
+
+    print_line(f"{file}: submitted as number {entry.reference}{describe_left(entry)}")
+
+
+def _report_score(entry: Entry, paths: SubmissionPaths, client: Client) -> None:
+    """Wait for the score of an upload, and show it."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from pipeline.kaggle.client import Client
     from pipeline.kaggle.session import DEFAULT_TIMEOUTS
     from pipeline.submissions import log as submission_log
     from pipeline.submissions import submit as submitting
 
-    paths = _paths()
-    record = submitting.check(file, paths.provenance)
-    client = Client()
-    entry = submitting.submit(file, record, " ".join(message.splitlines()).strip(), paths, client)
-    left = f"; {entry.submissions_left} left today" if entry.submissions_left else ""
-    print_line(f"{file}: submitted as number {entry.reference}{left}")
     columns = TextColumn("waiting for the score"), BarColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True) as progress:
         progress.add_task("", total=None)

@@ -4,19 +4,24 @@ Images are uint8 ``(n, 28, 28)`` with 0 = background, labels uint8 ``(n,)``. The
 arrays, never pickles. What is not here: how the arrays come out of the CSVs (`tables`).
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ArtifactError
-from pipeline.files import atomic_path, corruption_as, missing_artifact, read_json
+from pipeline.files import atomic_path, corruption_as, missing_artifact, open_file, read_json
+from pipeline.stored import Arrays, Form, check_arrays, read_arrays
 
 IMAGE_SIZE = 28
 """Height and width of an image in pixels."""
 
 NUM_CLASSES = 10
+
+LEFT_OUT = 255
+"""Stands in `TrainingDigits.corrected_labels` for a row that no network trains on."""
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.uint8]
@@ -67,12 +72,31 @@ class TrainingDigits:
         labels: uint8 ``(n,)``, 0 to 9.
         folds: uint8 ``(n,)``, the fold that holds each row back.
         provenance: which data this is.
+        corrected_labels: uint8 ``(n,)``, what networks train on instead of ``labels``: a digit, or
+            `LEFT_OUT`. None: nothing was corrected.
     """
 
     images: Images
     labels: Labels
     folds: NDArray[np.uint8]
     provenance: Provenance
+    corrected_labels: Labels | None = None
+
+    def to_train_on(self) -> "TrainingDigits":
+        """The digits with their corrected labels as ``labels``, without the rows that are left out.
+
+        Where rows are left out, the place of a digit is no longer its row in ``train.csv``.
+        """
+        if self.corrected_labels is None:
+            return self
+        kept = self.corrected_labels != LEFT_OUT
+        return replace(
+            self,
+            images=self.images[kept],
+            labels=self.corrected_labels[kept],
+            folds=self.folds[kept],
+            corrected_labels=None,
+        )
 
 
 @dataclass(frozen=True)
@@ -90,20 +114,38 @@ class UnlabelledDigits:
 
 def save(path: Path, digits: TrainingDigits | UnlabelledDigits) -> None:
     """Write either kind as an uncompressed npz; equal digits give equal bytes."""
-    arrays = {name: value for name, value in vars(digits).items() if name != "provenance"}
+    content = vars(digits).items()
+    arrays: dict[str, Any] = {
+        name: value for name, value in content if isinstance(value, np.ndarray)
+    }
     arrays |= {name: np.array(value) for name, value in asdict(digits.provenance).items()}
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
 
 
 def load_training(path: Path) -> TrainingDigits:
-    """Read what `save` wrote.
+    """What networks train on, of what `save` wrote: see `TrainingDigits.to_train_on`.
 
     Raises:
         ArtifactError: the file is missing or damaged.
     """
-    arrays = _load(path, "images", "labels", "folds")
-    return TrainingDigits(arrays["images"], arrays["labels"], arrays["folds"], _provenance(arrays))
+    return load_labelled(path).to_train_on()
+
+
+def load_labelled(path: Path) -> TrainingDigits:
+    """Read what `save` wrote: every row of ``train.csv``, with the label as given there.
+
+    Raises:
+        ArtifactError: the file is missing or damaged.
+    """
+    arrays = _load(path, _LABELLED)
+    return TrainingDigits(
+        arrays["images"],
+        arrays["labels"],
+        arrays["folds"],
+        _provenance(arrays),
+        arrays.get("corrected_labels"),
+    )
 
 
 def load_test(path: Path) -> UnlabelledDigits:
@@ -112,16 +154,26 @@ def load_test(path: Path) -> UnlabelledDigits:
     Raises:
         ArtifactError: the file is missing or damaged.
     """
-    arrays = _load(path, "images")
+    arrays = _load(path, {})
     return UnlabelledDigits(arrays["images"], _provenance(arrays))
 
 
-_PROVENANCE = tuple(field.name for field in fields(Provenance))
+_FORMS: dict[str, Form] = {
+    "images": ("uint8", ("n", IMAGE_SIZE, IMAGE_SIZE)),
+    "sample": ("bool", ()),
+    "train_sha256": ("U", ()),
+    "test_sha256": ("U", ()),
+}
+"""The arrays of both files."""
+
+_LABELLED: dict[str, Form] = {"labels": ("uint8", ("n",)), "folds": ("uint8", ("n",))}
+_OPTIONAL: dict[str, Form] = {"corrected_labels": ("uint8", ("n",))}
 
 
-def _load(path: Path, *names: str) -> dict[str, NDArray[np.uint8]]:
+def _load(path: Path, further: dict[str, Form]) -> Arrays:
     if not path.exists():
         raise missing_artifact(path)
+    forms = _FORMS | further
     with (
         corruption_as(
             lambda reason: ArtifactError(
@@ -129,13 +181,25 @@ def _load(path: Path, *names: str) -> dict[str, NDArray[np.uint8]]:
                 f"{reason}. Delete it and run: dvc repro"
             )
         ),
-        path.open("rb") as file,
-        np.load(file, allow_pickle=False) as arrays,
+        open_file(path) as file,
     ):
-        return {name: arrays[name] for name in (*names, *_PROVENANCE)}
+        arrays = read_arrays(file)
+        check_arrays(arrays, forms, optional=_OPTIONAL)
+        _check_values(arrays)
+        return arrays
 
 
-def _provenance(arrays: dict[str, NDArray[np.uint8]]) -> Provenance:
+def _check_values(arrays: Arrays) -> None:
+    if not len(arrays["images"]):
+        raise ValueError("there is no image")
+    if "labels" in arrays and arrays["labels"].max() >= NUM_CLASSES:
+        raise ValueError("a label is no digit")
+    corrected = arrays.get("corrected_labels", np.zeros(1, np.uint8))
+    if (corrected[corrected != LEFT_OUT] >= NUM_CLASSES).any():
+        raise ValueError("a corrected label is no digit")
+
+
+def _provenance(arrays: Arrays) -> Provenance:
     return Provenance(
         sample=bool(arrays["sample"]),
         train_sha256=str(arrays["train_sha256"]),

@@ -18,6 +18,7 @@ from pipeline.data.dataset import IMAGE_SIZE, NUM_CLASSES, Images, Labels
 from pipeline.data.table_cells import REMEDY
 from pipeline.errors import TableError
 from pipeline.files import atomic_path, missing_artifact
+from pipeline.wording import counted
 
 PIXELS = tuple(f"pixel{index}" for index in range(IMAGE_SIZE * IMAGE_SIZE))
 TEST_COLUMNS = PIXELS
@@ -29,11 +30,13 @@ TRAIN_ROWS = 42_000
 TEST_ROWS = 28_000
 """Rows of the competition's ``test.csv``."""
 
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ":": "colons", " ": "spaces"}
+"""What other programs put between cells where commas belong, and its name."""
+
 LFS_REMEDY = "Fetch the file itself with: git lfs pull; then run: dvc repro"
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _EVERY_OTHER = ([True, False] * 2, [False, True] * 2)
-_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ":": "colons", " ": "spaces"}
 
 
 def read_train(path: Path, *, expected_rows: int | None) -> tuple[Images, Labels]:
@@ -49,8 +52,8 @@ def read_train(path: Path, *, expected_rows: int | None) -> tuple[Images, Labels
     if wrong.size:
         row = int(wrong[0])
         raise TableError(
-            f"{path} has {wrong.size} label(s) that are no digit: expected 0 to 9, found "
-            f"{labels[row]} first, on line {row + 2}.",
+            f"{path} has {counted(wrong.size, 'label that is', 'labels that are')} no digit: "
+            f"expected 0 to 9, found {labels[row]} first, on line {row + 2}.",
             REMEDY,
         )
     return _to_images(pixels), labels
@@ -98,7 +101,7 @@ def check_header(path: Path, first_line: bytes, columns: tuple[str, ...]) -> Non
     if foreign:
         problem = foreign
     elif separator := _find_separator(text):
-        name = _SEPARATORS.get(separator, repr(separator))
+        name = SEPARATORS.get(separator, repr(separator))
         problem = f"its cells are separated by {name}, where commas belong"
     elif not found or not text.isprintable() or "\N{REPLACEMENT CHARACTER}" in text:
         problem = f"it begins with {reprlib.repr(first_line)}, which is no line of a CSV"
@@ -142,7 +145,8 @@ def _compare(found: tuple[str, ...], columns: tuple[str, ...]) -> str:
     if swapped:
         return f"its header is that of {swapped}: train and test seem to be swapped"
     if missing_names := [name for name in columns if name not in found]:
-        return f"{len(missing_names)} column(s) are missing, {missing_names[0]!r} first"
+        missing = counted(len(missing_names), "column is", "columns are")
+        return f"{missing} missing, {missing_names[0]!r} first"
     if len(found) > len(columns):
         extra = next(name for name in found if name not in columns or found.count(name) > 1)
         return f"it has {len(found)} columns, {reprlib.repr(extra)} among them"

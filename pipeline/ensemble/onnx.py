@@ -6,6 +6,7 @@ ONNX Runtime starts in a fraction of the time that Keras takes. No file here imp
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,11 +14,18 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from pipeline.data.dataset import Images, Probabilities
+from pipeline.data.dataset import IMAGE_SIZE, NUM_CLASSES, Images, Probabilities
 from pipeline.data.preprocessing import Views, are_views
 from pipeline.ensemble.averaging import average_probabilities, predict_probabilities
 from pipeline.errors import ArtifactError
-from pipeline.files import missing_artifact, read_json, sha256, write_json
+from pipeline.files import (
+    corruption_as,
+    missing_artifact,
+    read_bytes,
+    read_json,
+    sha256,
+    write_json,
+)
 from pipeline.parallel import count_processors
 
 RECORD = "ensemble.json"
@@ -34,11 +42,13 @@ class ExportedMember:
         name: of the member.
         model_sha256: hash of the trained network's ``model.keras``.
         views: in which the network knows images.
+        onnx_sha256: hash of the exported network.
     """
 
     name: str
     model_sha256: str
     views: Views
+    onnx_sha256: str
 
     def check_fresh(self, models: Path) -> None:
         """Compare with the trained network, where there is one.
@@ -94,7 +104,13 @@ class ExportRecord:
 
 def _is_member(entry: Any) -> bool:
     match entry:
-        case {"name": str(name), "model_sha256": str(), "views": views, **rest}:
+        case {
+            "name": str(name),
+            "model_sha256": str(),
+            "views": views,
+            "onnx_sha256": str(),
+            **rest,
+        }:
             return not rest and name != "" and name == Path(name).name and are_views(views)
     return False
 
@@ -113,15 +129,14 @@ class ExportedNetwork:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = 1  # `ExportedEnsemble` runs batches in parallel
-        try:
+        with corruption_as(partial(_describe_damage, path)):
             self._session = onnxruntime.InferenceSession(
-                path, options, providers=["CPUExecutionProvider"]
+                read_bytes(path),
+                options,
+                providers=["CPUExecutionProvider"],
+                enable_fallback=False,  # which prints its attempts
             )
-        except Exception as error:
-            raise ArtifactError(
-                f"{path} is damaged: ONNX Runtime cannot load it ({str(error).splitlines()[0]}). "
-                "Bring it back with: dvc checkout --force export"
-            ) from None
+            _check_form(self._session)
         self.name = path.stem
         self.views = views
 
@@ -130,6 +145,22 @@ class ExportedNetwork:
         (name,) = (argument.name for argument in self._session.get_inputs())
         (logits,) = self._session.run(None, {name: images})
         return np.asarray(logits, dtype=np.float32)
+
+
+def _describe_damage(path: Path, reason: str) -> ArtifactError:
+    return ArtifactError(
+        f"{path} is damaged: {reason}. Bring it back with: dvc checkout --force export"
+    )
+
+
+def _check_form(session: onnxruntime.InferenceSession) -> None:
+    """Refuse a network of other images or other answers."""
+    arguments = [(each.type, each.shape[1:]) for each in session.get_inputs()]
+    results = [(each.type, each.shape[1:]) for each in session.get_outputs()]
+    if arguments != [("tensor(uint8)", [IMAGE_SIZE, IMAGE_SIZE])] or results != [
+        ("tensor(float)", [NUM_CLASSES])
+    ]:
+        raise ValueError(f"it is a network of another form, {arguments} to {results}")
 
 
 class ExportedEnsemble:
@@ -142,7 +173,7 @@ class ExportedEnsemble:
 
     @classmethod
     def load(cls, folder: Path, models: Path) -> Self:
-        """Load what the export stage wrote.
+        """Load what the export stage wrote; nothing else is parsed.
 
         Args:
             folder: the folder that the stage wrote.
@@ -155,7 +186,10 @@ class ExportedEnsemble:
         networks = []
         for member in record.members:
             member.check_fresh(models)
-            networks.append(ExportedNetwork(folder / f"{member.name}.onnx", member.views))
+            path = folder / f"{member.name}.onnx"
+            if path.exists() and sha256(path) != member.onnx_sha256:
+                raise _describe_damage(path, "it is not what the export stage wrote")
+            networks.append(ExportedNetwork(path, member.views))
         return cls(networks, sample=record.sample)
 
     @property

@@ -1,15 +1,15 @@
 """Out-of-fold predictions, and the file that keeps them."""
 
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.dataset import Labels, Probabilities
+from pipeline.data.dataset import NUM_CLASSES, Labels, Probabilities
 from pipeline.errors import ArtifactError
-from pipeline.files import atomic_path, corruption_as, missing_artifact
+from pipeline.files import atomic_path, corruption_as, missing_artifact, read_bytes
+from pipeline.stored import Arrays, Form, check_arrays, read_arrays
 
 Rows = NDArray[np.intp]
 
@@ -71,9 +71,21 @@ def load(path: Path) -> OutOfFoldPredictions:
     Raises:
         ArtifactError: the file is missing or damaged.
     """
-    if not path.exists():
-        raise missing_artifact(path)
-    return parse(path.read_bytes(), name=str(path))
+    try:
+        content = read_bytes(path)
+    except FileNotFoundError:
+        raise missing_artifact(path) from None
+    return parse(content, name=str(path))
+
+
+_FORMS: dict[str, Form] = {
+    "rows": ("i", ("n",)),
+    "labels": ("uint8", ("n",)),
+    "averages": ("float64", ("n", NUM_CLASSES)),
+    "probabilities": ("float64", ("n", NUM_CLASSES)),
+    "train_sha256": ("U", ()),
+}
+_MEMBERS: dict[str, Form] = {"members": ("U", ("m",)), "members_sha256": ("U", ("m",))}
 
 
 def parse(content: bytes, *, name: str) -> OutOfFoldPredictions:
@@ -87,13 +99,11 @@ def parse(content: bytes, *, name: str) -> OutOfFoldPredictions:
         ArtifactError: the file is damaged.
     """
     damaged = "{} is damaged: {}. Bring it back with: dvc checkout --force {}".format
-    with (
-        corruption_as(lambda reason: ArtifactError(damaged(name, reason, name))),
-        np.load(BytesIO(content), allow_pickle=False) as arrays,
-    ):
-        names, digests = (
-            arrays[key].tolist() if key in arrays else [] for key in ("members", "members_sha256")
-        )
+    with corruption_as(lambda reason: ArtifactError(damaged(name, reason, name))):
+        arrays = read_arrays(content)
+        check_arrays(arrays, _FORMS | (_MEMBERS if "members" in arrays else {}))
+        _check_values(arrays)
+        names, digests = (arrays[key].tolist() if key in arrays else [] for key in _MEMBERS)
         return OutOfFoldPredictions(
             rows=arrays["rows"],
             labels=arrays["labels"],
@@ -102,3 +112,14 @@ def parse(content: bytes, *, name: str) -> OutOfFoldPredictions:
             members=dict(zip(names, digests, strict=True)),
             train_sha256=str(arrays["train_sha256"]),
         )
+
+
+def _check_values(arrays: Arrays) -> None:
+    rows = arrays["rows"]
+    if not len(rows) or rows[0] < 0 or (np.diff(rows) <= 0).any():
+        raise ValueError("its rows do not rise from 0 or more")
+    if arrays["labels"].max() >= NUM_CLASSES:
+        raise ValueError("a label is no digit")
+    for name in ("averages", "probabilities"):
+        if not np.allclose(arrays[name].sum(axis=1), 1) or (arrays[name] < 0).any():
+            raise ValueError(f"{name} are none")

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Labels, Probabilities, TrainingDigits
+from pipeline.data.label_corrections import CorrectionSummary, LabelCorrections
 from pipeline.evaluation import calibration, metrics
 from pipeline.evaluation.examples import tabulate_correct, tabulate_errors
 from pipeline.evaluation.label_errors import suspect_labels
@@ -47,8 +48,11 @@ class Metrics:
         suspected_label_errors: see `label_errors.suspect_labels`.
         near_duplicates_across_folds: pairs of nearly equal images in different folds.
         evaluated_near_duplicates: held-out images in such a pair.
-        predictions_sha256: of ``out_of_fold.npz``, which all of this follows from.
-        members: SHA-256 of each evaluated member's model, by the member's name.
+        label_corrections: how the labels were corrected that networks train on; None: they were
+            not. All scores are against the labels as given.
+        predictions: the file that all of this follows from, and its SHA-256. This and the next are
+            lists of pairs, which DVC does not take for figures to show.
+        members: each evaluated member, and the SHA-256 of its model.
     """
 
     accuracy: float
@@ -73,8 +77,9 @@ class Metrics:
     suspected_label_errors: int
     near_duplicates_across_folds: int
     evaluated_near_duplicates: int
-    predictions_sha256: str
-    members: dict[str, str]
+    label_corrections: CorrectionSummary | None
+    predictions: list[tuple[str, str]]
+    members: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,7 @@ def evaluate(
     members: pd.DataFrame,
     histories: Mapping[str, pd.DataFrame],
     settings: Evaluate,
+    corrections: LabelCorrections | None = None,
 ) -> Results:
     """Compute everything that is known about predictions.
 
@@ -120,6 +126,7 @@ def evaluate(
             `score_member`; the latter are missing for a member that holds out no fold.
         histories: of the members, as `learning_curves.join_histories` takes them.
         settings: the section ``evaluate`` of params.yaml.
+        corrections: of the labels that networks train on, if there are any.
     """
     probabilities, labels = predictions.probabilities, predictions.labels
     num_bins = settings.calibration_bins
@@ -152,8 +159,9 @@ def evaluate(
         evaluated_near_duplicates=len(
             np.intersect1d(across[["first", "second"]], predictions.rows)
         ),
-        predictions_sha256=predictions_sha256,
-        members=predictions.members,
+        label_corrections=corrections.summarize() if corrections else None,
+        predictions=[("out_of_fold.npz", predictions_sha256)],
+        members=list(predictions.members.items()),
     )
     tables = {
         "calibration": calibration.compare_calibration(

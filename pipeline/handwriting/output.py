@@ -1,14 +1,12 @@
-"""Readings as CSV, as a picture, and as blocks or characters for a terminal."""
+"""Readings as CSV, and as a picture."""
 
 import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageDraw
 
-from pipeline.data.dataset import IMAGE_SIZE, Images
 from pipeline.errors import printable
 from pipeline.files import atomic_path
 from pipeline.handwriting.batch import FIELDS, Outcome
@@ -57,19 +55,3 @@ def draw_seen(path: Path, outcomes: Sequence[Outcome]) -> tuple[int, int]:
     with atomic_path(path) as temporary:
         sheet.save(temporary, "PNG")
     return len(shown), len(read)
-
-
-def to_blocks(image: Images) -> list[list[tuple[int, int]]]:
-    """Pairs of grey levels, upper and lower, for a terminal's half blocks: 14 lines of 28."""
-    return [
-        [(int(upper), int(lower)) for upper, lower in zip(image[y], image[y + 1], strict=True)]
-        for y in range(0, IMAGE_SIZE, 2)
-    ]
-
-
-def to_shades(image: Images) -> list[str]:
-    """The image in characters, for a terminal without colours: 14 lines of 28."""
-    pairs = image.reshape(IMAGE_SIZE // 2, 2, IMAGE_SIZE).mean(axis=1)
-    shades = " .:-=+*#%@"
-    levels = np.minimum((pairs / 256 * len(shades)).astype(int), len(shades) - 1)
-    return ["".join(shades[level] for level in row) for row in levels]

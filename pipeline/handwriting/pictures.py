@@ -77,10 +77,15 @@ def read(path: Path) -> Pixels:
     return decode(path.read_bytes(), name)
 
 
-def decode(content: bytes, name: str) -> Pixels:
-    """Decode the bytes of a picture; ``name`` is for messages.
+def decode(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Decode the bytes of a picture.
 
     The picture is turned as its EXIF data say. Sixteen bits become eight, CMYK and palettes RGB.
+
+    Args:
+        content: of the file.
+        name: for messages.
+        max_pixels: that are decoded; see `MAX_JPEG_PIXELS`, too.
 
     Raises:
         PictureError: saying what the bytes are instead.
@@ -91,7 +96,7 @@ def decode(content: bytes, name: str) -> Pixels:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # doubts about metadata
             with _open(BytesIO(content)) as picture:
-                _bound_size(picture, name)
+                _bound_size(picture, name, max_pixels)
                 ImageOps.exif_transpose(picture, in_place=True)
                 return np.asarray(_reduce(_to_eight_bits(picture)).convert("RGBA"))
     except PictureError:
@@ -122,16 +127,16 @@ def _open(file: IO[bytes]) -> Image.Image:
         return Image.open(file, formats=RARER_FORMATS)
 
 
-def _bound_size(picture: Image.Image, name: str) -> None:
+def _bound_size(picture: Image.Image, name: str, max_pixels: int) -> None:
     """Have a JPEG decoded at a fraction of its size; refuse what is too large."""
     width, height = picture.size
     decoded = width * height
     if picture.format in ("JPEG", "MPO") and not picture.info.get("progressive"):
         picture.draft(None, (_ENOUGH_PIXELS, _ENOUGH_PIXELS))
         decoded = picture.width * picture.height
-    if decoded > MAX_PIXELS or width * height > MAX_JPEG_PIXELS:
+    if decoded > max_pixels or width * height > MAX_JPEG_PIXELS:
         raise PictureError(
-            f"{name} has too many pixels: expected at most {MAX_PIXELS // 10**6} million, or "
+            f"{name} has too many pixels: expected at most {max_pixels // 10**6} million, or "
             f"{MAX_JPEG_PIXELS // 10**6} as JPEG, found {width:,} × {height:,}. "
             "Crop it, or save it smaller."
         )

@@ -15,7 +15,7 @@ from pipeline.handwriting.crossings import is_unlike_digit
 from pipeline.handwriting.find_digit import Glyph, Problem, find_digit
 from pipeline.handwriting.pictures import Pixels
 
-SURE_FROM = 0.8
+SURE_FROM = 0.9
 """Probability from which a reading counts as sure. docs/experiments/handwriting.md tells how
 often readings above and below it are correct."""
 

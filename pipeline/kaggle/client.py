@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from json import JSONDecodeError
 from pathlib import Path
@@ -92,7 +93,9 @@ class Client:
             )
         return int(limits.num_allowed_now)
 
-    def submit(self, path: Path, description: str, earlier: set[int]) -> int:
+    def submit(
+        self, path: Path, description: str, earlier: set[int], *, before: Callable[[], object]
+    ) -> int:
         """Upload a CSV and submit it, once; its reference.
 
         When Kaggle's answer is lost, the submission is looked for among those listed, and not made
@@ -102,6 +105,7 @@ class Client:
             path: the CSV.
             description: the message, which must tell this file from others.
             earlier: references of all submissions made before.
+            before: is called when the bytes are at Kaggle, right before the submission is made.
 
         Raises:
             KaggleError: it was not submitted.
@@ -116,7 +120,7 @@ class Client:
             return None if failed else int(response.ref)
 
         try:
-            reference = self._session.ask(send, only_once="CreateSubmission")
+            reference = self._session.ask(send, only_once="CreateSubmission", before=before)
         except AnswerLostError:
             reference = 0
         if reference is None:
@@ -127,22 +131,22 @@ class Client:
         return reference or self._find_lost(description, earlier)
 
     def _find_lost(self, description: str, earlier: set[int]) -> int:
-        problem = "it is not among the submissions that Kaggle lists"
+        problem = "Kaggle does not list it"
         for delay in [0, *self._session.delays()]:
             time.sleep(delay)
             try:
                 listed = self.submissions(newest=True)
             except KaggleError as error:
-                problem = f"the list of submissions could not be read. {error}"
+                problem = f"Kaggle's list could not be read: {error}"
                 break
             for submission in listed:
                 if submission.description == description and submission.reference not in earlier:
                     return submission.reference
         raise OutcomeUnknownError(
-            "The connection was lost while Kaggle was taking the submission, and whether it did is "
-            f"unknown: {problem.rstrip('.')}. It was not sent again, as a second one would count "
-            "towards the day's quota. Look in a few minutes with: digits scores. If it is not "
-            "listed then, submit again."
+            "The connection was lost while Kaggle was taking the submission. Whether it did is "
+            "unknown; it was not sent again, as a second one would count towards the day's quota. "
+            "Look in some minutes with: digits scores\n"
+            f"Why it is unknown: {problem}"
         )
 
     def _list_page(self, page: int) -> list[Submission]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import KaggleError
+from pipeline.files import expand_user
 from pipeline.kaggle import pasted
 from pipeline.kaggle.pasted import UnusableError
 from pipeline.kaggle.redaction import remember
@@ -133,7 +134,7 @@ def _find_all() -> Iterator[Credentials]:
             cure = "Log in again with: kaggle auth login" if read is _read_login else NEW_TOKEN
             raise KaggleError(
                 f"The Kaggle credentials in {place} cannot be used: expected {expected}, "
-                f"{error.problem}. Correct or remove them. {cure}."
+                f"{error.problem}. Correct or remove them. {cure}"
             ) from None
         if found:
             remember(*found.secrets)
@@ -143,7 +144,7 @@ def _find_all() -> Iterator[Credentials]:
 def _read_notebook_token() -> Credentials | None:
     in_notebook = {"KAGGLE_KERNEL_RUN_TYPE", "KAGGLE_DATA_PROXY_URL"} <= os.environ.keys()
     path = pasted.variable("KAGGLE_API_V1_TOKEN") if in_notebook else ""
-    return _read_token(Path(path).expanduser()) if path else None
+    return _read_token(expand_user(path)) if path else None
 
 
 def _read_token_variable() -> Credentials | None:
@@ -215,16 +216,16 @@ def _lasts(content: dict[str, Any]) -> bool:
 
 
 def _home() -> Path:
-    return Path.home() / ".kaggle"
+    return expand_user("~") / ".kaggle"
 
 
 def _shorten(path: Path | str) -> str:
-    return str(path).replace(f"{Path.home()}{os.sep}", f"~{os.sep}", 1)
+    return str(path).replace(f"{expand_user('~')}{os.sep}", f"~{os.sep}", 1)
 
 
 def _configuration_folder() -> Path:
     if named := pasted.variable("KAGGLE_CONFIG_DIR"):
-        return Path(named).expanduser()
+        return expand_user(named)
     if _home().exists() or not sys.platform.startswith("linux"):
         return _home()
-    return Path(pasted.variable("XDG_CONFIG_HOME") or Path.home() / ".config") / "kaggle"
+    return Path(pasted.variable("XDG_CONFIG_HOME") or expand_user("~") / ".config") / "kaggle"

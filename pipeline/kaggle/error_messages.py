@@ -8,6 +8,7 @@ import traceback
 from email.utils import parsedate_to_datetime
 from json import JSONDecodeError
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import ReadTimeoutError
@@ -92,6 +93,16 @@ def is_refusal(error: BaseException) -> bool:
     return response is not None and 400 <= response.status_code < 500
 
 
+def quote(response: requests.Response) -> str:
+    """Kaggle's own words, if there are any, without secrets."""
+    try:
+        message = response.json()["message"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    words = redact(" ".join(str(message).split()))[:_QUOTED_CHARACTERS]
+    return f": {words.rstrip('.')}" if words else ""
+
+
 def is_of_disk(error: OSError) -> bool:
     """Whether a file could not be written or read."""
     network = isinstance(error, requests.RequestException)
@@ -99,7 +110,13 @@ def is_of_disk(error: OSError) -> bool:
 
 
 def _explain_status(response: requests.Response, used: Credentials) -> str:
-    answer = f"{response.status_code}{_quote(response)}"
+    answer = f"{response.status_code}{quote(response)}"
+    if 400 <= response.status_code < 429 and not _is_of_api(response):
+        return (
+            f"Kaggle's storage did not accept the link that Kaggle gave out ({answer}). Such a "
+            "link is good for some minutes: try again. If it is refused again, look at this "
+            "machine's clock, and at proxies that change addresses."
+        )
     match response.status_code:
         case 401:
             return _explain_unknown_user(answer, used)
@@ -144,9 +161,17 @@ def _explain_unknown_user(answer: str, used: Credentials) -> str:
     )
 
 
-def _is_timeout(error: OSError) -> bool:
-    fell_silent_midway = any(isinstance(reason, ReadTimeoutError) for reason in error.args)
-    return isinstance(error, requests.Timeout | TimeoutError) or fell_silent_midway
+def _is_of_api(response: requests.Response) -> bool:
+    """Whether Kaggle itself answered, and not the storage that its links lead to."""
+    return not response.url or urlsplit(response.url).path.startswith(("/v1/", "/api/v1/"))
+
+
+def _is_timeout(error: BaseException) -> bool:
+    """Whether an exception, or one that it wraps, says that nothing came for too long."""
+    wrapped = [*error.args, getattr(error, "reason", None)]
+    return isinstance(error, requests.Timeout | TimeoutError | ReadTimeoutError) or any(
+        _is_timeout(each) for each in wrapped if isinstance(each, BaseException)
+    )
 
 
 def _is_of_tls(error: OSError) -> bool:
@@ -215,16 +240,6 @@ def _describe(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f", in {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{f' ({message})' if message else ''}{place}"
-
-
-def _quote(response: requests.Response) -> str:
-    """Kaggle's own words, if there are any, without secrets."""
-    try:
-        message = response.json()["message"]
-    except (ValueError, KeyError, TypeError):
-        return ""
-    words = redact(" ".join(str(message).split()))[:_QUOTED_CHARACTERS]
-    return f": {words.rstrip('.')}" if words else ""
 
 
 def _retry_after(response: requests.Response) -> float:

@@ -63,6 +63,8 @@ def read(path: Path) -> str:
     Raises:
         UnusableError: it is a folder or cannot be read.
     """
+    if path.is_fifo() or path.is_char_device():
+        raise UnusableError(str(path), "found a pipe or a device")
     try:
         with path.open("rb") as file:
             content = file.read(_SUFFICIENT_BYTES)

@@ -1,4 +1,4 @@
-"""Kaggle's official client, contained: the one module that imports it.
+"""Kaggle's official client, contained: nothing calls it but through this.
 
 The client logs in when it is imported, reads credentials as they were pasted, prints help to stdout
 and exits where others raise, waits forever for a silent server, shows whole tokens in tracebacks,
@@ -80,7 +80,13 @@ class Session:
         self._credentials = found
         self.api = self.ask(self._open)
 
-    def ask(self, action: Callable[[], Result], *, only_once: str | None = None) -> Result:
+    def ask(
+        self,
+        action: Callable[[], Result],
+        *,
+        only_once: str | None = None,
+        before: Callable[[], object] = lambda: None,
+    ) -> Result:
         """Call the client, again after a failure that may pass.
 
         Nothing that the client raises leaves this method, nor hangs on to what does.
@@ -88,6 +94,7 @@ class Session:
         Args:
             action: the call.
             only_once: a method of Kaggle's that must not be asked for again, once it was.
+            before: is called right before that method is asked for.
 
         Raises:
             KaggleError: with the cause and its cure.
@@ -100,7 +107,7 @@ class Session:
             reraise=True,
         )
         try:
-            result: Result = retrying(self._call, action)
+            result: Result = retrying(self._call, action, only_once, before)
         except (Exception, SystemExit) as error:
             failure = self._translate(error, only_once)
         else:
@@ -111,12 +118,20 @@ class Session:
         """The seconds to wait before each further try."""
         return (self.timeouts.delay_seconds * 2**n for n in range(self.timeouts.tries - 1))
 
-    def _call(self, action: Callable[[], Result]) -> Result:
+    def _call(
+        self, action: Callable[[], Result], only_once: str | None, before: Callable[[], object]
+    ) -> Result:
         self._requested.clear()
+
+        def note(method: str) -> None:
+            if method == only_once:
+                before()
+            self._requested.append(method)
+
         try:
-            with _contained(self.timeouts, self._requested):
+            with _contained(self.timeouts, note):
                 return action()
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             _release(error)
             raise
 
@@ -177,7 +192,7 @@ def _ask_for_token(api: Any, refresh_token: str) -> str:
 
 
 @contextlib.contextmanager
-def _contained(timeouts: Timeouts, requested: list[str]) -> Iterator[None]:
+def _contained(timeouts: Timeouts, note: Callable[[str], object]) -> Iterator[None]:
     """Bound every request, note its method, and let the client print, log and find nothing.
 
     The client sets no timeout and repeats an upload for minutes.
@@ -187,7 +202,7 @@ def _contained(timeouts: Timeouts, requested: list[str]) -> Iterator[None]:
     def send_bounded(
         adapter: HTTPAdapter, request: requests.PreparedRequest, **options: Any
     ) -> requests.Response:
-        requested.append(str(request.url).rsplit("/", 1)[-1])
+        note(str(request.url).rsplit("/", 1)[-1])
         retries = adapter.max_retries
         adapter.max_retries = retries.new(
             total=min(int(retries.total or 0), timeouts.tries - 1),

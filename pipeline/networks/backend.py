@@ -9,18 +9,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
-from typing import Any, Literal
-
-import numpy as np
+from typing import Literal
 
 from pipeline import environment
-from pipeline.networks.cpu import cpu_model, has_bfloat16
 
 ComputeDtype = Literal["bfloat16", "float32"]
 WantedDtype = Literal["auto", "bfloat16", "float32"]
 
-_USES_ONEDNN = platform.machine() in ("x86_64", "AMD64")
+USES_ONEDNN = platform.machine() in ("x86_64", "AMD64")
 """TensorFlow leaves oneDNN off on x86 processors without AVX-512, where networks train 1.7 to 1.9
 times as fast with it (docs/results.md)."""
 
@@ -77,7 +73,8 @@ def _own_settings() -> Iterator[None]:
     for name in _CHANGE_RESULTS:
         os.environ.pop(name, None)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if _USES_ONEDNN:
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # as much as is needed
+    if USES_ONEDNN:
         os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
     os.environ["KERAS_BACKEND"] = os.environ.get(BACKEND_FOR_TESTS, "tensorflow")
     home = os.environ.pop("KERAS_HOME", None)
@@ -94,11 +91,14 @@ with _own_settings(), suppress_stderr():
     import keras
     import tensorflow as tf
 
+    tf.config.set_visible_devices([], "GPU")  # `devices.take_device` may show one
+
 
 def make_repeatable(seed: int) -> None:
     """Seed every generator and allow only operations that give the same bits each time.
 
-    The promise holds for one type of CPU, whatever the number of its cores; GPUs are not covered.
+    The promise holds for one type of CPU, whatever the number of its cores, and for one type of GPU
+    (docs/reproducibility.md).
     """
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
@@ -113,35 +113,10 @@ def use_threads(count: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(count)
 
 
-def choose_compute_dtype(wanted: WantedDtype) -> ComputeDtype:
-    """What is wanted; for "auto", bfloat16 where the processor has it."""
-    if wanted != "auto":
-        return wanted
-    return "bfloat16" if has_bfloat16() else "float32"
-
-
-def describe_backend(wanted: WantedDtype) -> dict[str, Any]:
-    """Versions of the libraries, the processor and the type: they decide how sums are rounded.
-
-    Args:
-        wanted: as `choose_compute_dtype` takes it.
-    """
-    return {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "scikit_learn": version("scikit-learn"),
-        "keras": keras.__version__,
-        "tensorflow": tf.__version__,
-        "onednn": _USES_ONEDNN,
-        "cpu": cpu_model(),
-        "compute_dtype": choose_compute_dtype(wanted),
-    }
-
-
 __all__ = [
+    "USES_ONEDNN",
     "ComputeDtype",
-    "choose_compute_dtype",
-    "describe_backend",
+    "WantedDtype",
     "keras",
     "make_repeatable",
     "suppress_stderr",

@@ -8,7 +8,8 @@ from pipeline.data.dataset import Provenance
 from pipeline.data.preprocessing import are_views
 from pipeline.data.transforms import TRANSFORMS
 from pipeline.errors import ArtifactError
-from pipeline.files import read_json, write_json
+from pipeline.files import write_json
+from pipeline.stored import read_record as read_record_file
 
 RECORD = "member.json"
 
@@ -92,21 +93,16 @@ def read_record(folder: Path) -> MemberRecord:
         ArtifactError: it is missing, damaged, or of another version of the pipeline.
     """
     path = folder / RECORD
-    content = read_json(path)
-    try:
-        record = MemberRecord(
-            **content
-            | {
-                "provenance": Provenance(**content["provenance"]),
-                "conditions": Conditions(**content["conditions"]),
-            }
-        )
-    except (KeyError, TypeError):  # another structure
-        record = None
-    if record is None or not are_views(record.preprocessing):
-        raise ArtifactError(
+
+    def describe(reason: str) -> ArtifactError:
+        return ArtifactError(
             f"{path} does not tell what the network came from: expected the record that the train "
-            f"stage writes, with views made of {', '.join(TRANSFORMS)}. Another version of the "
-            f"pipeline may have written it. Delete {folder}, then train it again with: dvc repro"
+            f"stage writes, with views made of {', '.join(TRANSFORMS)}, but {reason}. Another "
+            f"version of the pipeline may have written it. Delete {folder}, then train it again "
+            "with: dvc repro"
         )
+
+    record = read_record_file(path, MemberRecord, describe)
+    if not are_views(record.preprocessing):
+        raise describe(f"its views are {record.preprocessing}")
     return record

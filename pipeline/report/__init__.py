@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
@@ -21,7 +22,7 @@ from pipeline.files import write_text
 _SPRITE_COLUMNS = 40
 
 
-def _percent(fraction: float) -> str:
+def percent(fraction: float) -> str:
     """Two decimals, but 0 % and 100 % only for exactly 0 and 1."""
     if 0 < fraction < 0.00005:
         return "<0.01%"
@@ -32,8 +33,12 @@ def _percent(fraction: float) -> str:
 
 _FORMATS: dict[str, Callable[[float], str]] = {
     "count": "{:,.0f}".format,
-    "percent": _percent,
+    "percent": percent,
     "seconds": "{:,.0f} s".format,
+    "change": lambda value: f"{value:+,.0f}".replace("-", "−") if value else "0",
+    "points": lambda value: f"{_FORMATS['points_alone'](value)} points",
+    "points_alone": lambda value: f"{100 * value:+.2f}".replace("-", "−"),
+    "minutes": lambda seconds: f"{seconds / 60:.1f} min",
     "signed": lambda value: f"{value:+.1f}".replace("-", "−"),
     "two": "{:.2f}".format,
     "four": "{:.4f}".format,
@@ -47,6 +52,14 @@ _TEMPLATES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+
+def _name_score(name: str) -> str:
+    """A score of ``metrics.json`` as people write it: ``macro F1``."""
+    return re.sub(r"\bf(?=\d)", "F", name.replace("_", " "))
+
+
+_TEMPLATES.filters["name_score"] = _name_score
 
 
 class Findings:
@@ -84,6 +97,13 @@ class Findings:
         for key in keys:
             value = value[key]
         return value
+
+
+def as_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of plain Python values, None where one is missing."""
+    plain = table.astype(object)
+    rows: list[dict[str, Any]] = plain.where(plain.notna(), None).to_dict("records")
+    return rows
 
 
 def render(path: Path, template: str, **content: Any) -> None:

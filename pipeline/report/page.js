@@ -49,7 +49,7 @@ function probabilityRows({ p, predicted, true: truth }) {
 
 function leaf(dialog, shown, i, show) {
   const step = (by) => show(shown, (i + by + shown.length) % shown.length);
-  dialog.querySelectorAll("button").forEach((button) => {
+  dialog.querySelectorAll(".buttons button").forEach((button) => {
     button.onclick = () => (button.value === "0" ? dialog.close() : step(Number(button.value)));
   });
   dialog.onkeydown = ({ key }) => { if (key === "ArrowLeft") step(-1); if (key === "ArrowRight") step(1); };

@@ -10,7 +10,7 @@ function claims(prediction) {
   const known = prediction.true !== null;
   const correct = prediction.true === predicted;
   const digits = [["predicted", predicted, !known ? "other" : correct ? "true" : "error"]];
-  if (known && !correct) digits.push([prediction.kind === "suspected" ? "label" : "true", prediction.true, "true"]);
+  if (known && !correct) digits.push([["suspected", "contradicted"].includes(prediction.kind) ? "label" : "true", prediction.true, "true"]);
   if (runnerUp !== prediction.true) digits.push(["then", runnerUp, "other"]);
   return digits.map(([word, digit, look]) => ({ word, digit, look, probability: p[digit] }));
 }
@@ -69,8 +69,8 @@ function enlarge(shown, i) {
   closer.querySelector("tbody").replaceChildren(...probabilityRows(prediction));
   closer.querySelector(".note").textContent =
     (prediction.loss === null ? "" : `Loss ${prediction.loss.toFixed(3)}. `) + `${i + 1} of ${shown.length.toLocaleString("en")}`;
-  closer.dispatchEvent(new CustomEvent("enlarged", { detail: prediction }));
   leaf(closer, shown, i, enlarge);
+  closer.dispatchEvent(new CustomEvent("enlarged", { detail: shown[i] }));
 }
 
 // The confusion matrix and the filters choose what the gallery shows; the address holds the choice.

@@ -11,8 +11,40 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline import environment
-from pipeline.errors import INTERRUPTED, exit_status
+from pipeline.errors import INTERRUPTED, end_when_interrupted, exit_status
 from pipeline.project import FOLDER
+
+_STAGE = os.environ.get("DVC_STAGE", "")
+"""The stage that DVC runs; empty where a stage is run by hand."""
+
+
+def _describe_interruption() -> str:
+    """What Ctrl-C leaves of a stage."""
+    if _STAGE.startswith("train@"):
+        return "the next run continues after the last finished epoch."
+    again = "the next run begins this stage again."
+    if not _has_run_before(_STAGE):
+        return again
+    return f"{again} {_describe_removal('Its')}"
+
+
+def _describe_removal(whose: str) -> str:
+    return (
+        f"{whose} earlier results, which DVC removed before it ran, come back with: "
+        f"dvc checkout --force {_STAGE}"
+    )
+
+
+def _has_run_before(stage: str) -> bool:
+    """Whether DVC removes results of an earlier run before it runs this stage."""
+    lock = Path("dvc.lock")
+    if stage in ("", "source") or not lock.is_file():
+        return False
+    return f"\n  {stage}:\n" in lock.read_text(encoding="utf-8", errors="replace")
+
+
+if any(word.startswith("pipeline.stages.") for word in sys.orig_argv):
+    end_when_interrupted(_describe_interruption)
 
 if importlib.util.find_spec("keras") is None:
     sys.exit(
@@ -25,6 +57,8 @@ environment.use_own_matplotlib()
 
 SOURCE = FOLDER / "data/source.json"
 NETWORKS = FOLDER / "data/networks"
+LABELS = FOLDER / "data/labels.csv"
+LABEL_CORRECTIONS = FOLDER / "data/label_corrections.json"
 RAW = FOLDER / "data/raw"
 TRAIN = FOLDER / "data/prepared/train.npz"
 TEST = FOLDER / "data/prepared/test.npz"
@@ -66,18 +100,6 @@ def run(main: Callable[[], object]) -> None:
     """
     environment.adapt()
     status = exit_status(main)
-    stage = os.environ.get("DVC_STAGE")
-    if status == INTERRUPTED and stage and stage.startswith("train@"):
-        print("The next run continues after the last finished epoch.", file=sys.stderr)
-    elif status and stage and stage != "source" and _has_run_before(stage):
-        print(
-            f"DVC removed the earlier results of this stage before it ran. They come back with: "
-            f"dvc checkout --force {stage}",
-            file=sys.stderr,
-        )
+    if status not in (0, INTERRUPTED) and _has_run_before(_STAGE):
+        print(_describe_removal("The stage's"), file=sys.stderr)
     sys.exit(status)
-
-
-def _has_run_before(stage: str) -> bool:
-    lock = Path("dvc.lock")
-    return lock.exists() and f"\n  {stage}:\n" in lock.read_text(encoding="utf-8")

@@ -43,7 +43,7 @@ def main() -> None:
     """Entry point of the stage."""
     use_threads(count_processors())
     settings = params.load()
-    images = dataset.load_training(stages.TRAIN).images
+    images = dataset.load_labelled(stages.TRAIN).images
     path = stages.EVALUATION / "out_of_fold.npz"
     found = predictions.load(path)
     members = first_members(settings)
@@ -86,7 +86,7 @@ def choose(
     settings: Params, found: OutOfFoldPredictions, members: list[Member]
 ) -> dict[str, Places]:
     """Which predictions are on the map of each member, by its name."""
-    folds = dataset.load_training(stages.TRAIN).folds[found.rows]
+    folds = dataset.load_labelled(stages.TRAIN).folds[found.rows]
     return {
         member.name: choose_images(
             found,
@@ -118,7 +118,7 @@ def write_map(
         How many images are on the maps.
     """
     chosen = choose(settings, found, members)
-    folds = dataset.load_training(stages.TRAIN).folds[found.rows]
+    folds = dataset.load_labelled(stages.TRAIN).folds[found.rows]
     tables, summaries = [], {}
     for member in members:
         places, own = chosen[member.name], folds == member.fold

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import params, stages
-from pipeline.data import dataset
+from pipeline.data import dataset, label_corrections
 from pipeline.data.dataset import NUM_CLASSES, Probabilities, TrainingDigits
 from pipeline.ensemble.averaging import average_probabilities, predict_probabilities
 from pipeline.ensemble.neighbours import refine_with_neighbours
@@ -17,14 +17,17 @@ from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics, results
 from pipeline.evaluation.predictions import OutOfFoldPredictions
 from pipeline.evaluation.results import Metrics, score_member
-from pipeline.files import atomic_path, missing_artifact, sha256, write_json, write_text
+from pipeline.files import atomic_path, sha256, write_json, write_text
 from pipeline.networks.backend import keras, tf, use_threads
+from pipeline.networks.devices import CPU, Device, take_device
 from pipeline.networks.record import read_record
 from pipeline.networks.summary import describe_layers, tabulate_layers
 from pipeline.networks.trained import load_model, load_network
 from pipeline.parallel import count_processors
 from pipeline.params import Evaluate, Fold, Member, Neighbours, Params
 from pipeline.plots import diagrams, evaluation
+from pipeline.stored import read_table
+from pipeline.wording import counted
 
 FOLDER = stages.EVALUATION
 Scores = dict[Member, dict[str, float]]
@@ -32,21 +35,23 @@ Scores = dict[Member, dict[str, float]]
 
 def main() -> None:
     """Entry point of the stage."""
+    settings = params.load()
+    device, _ = take_device()
     use_threads(count_processors())
-    summary = evaluate_members(params.load())
+    summary = evaluate_members(settings, device)
     print(
-        f"{summary.errors} errors in {summary.n:,} held-out images: accuracy "
+        f"{counted(summary.errors, 'error')} in {counted(summary.n, 'held-out image')}: accuracy "
         f"{summary.accuracy:.2%} (95 % interval {summary.accuracy_low:.2%} to "
         f"{summary.accuracy_high:.2%}). Per digit: digits errors"
     )
 
 
-def evaluate_members(settings: Params) -> Metrics:
+def evaluate_members(settings: Params, device: Device = CPU) -> Metrics:
     """Predict every held-out image, and write the predictions and what follows from them."""
-    data = dataset.load_training(stages.TRAIN)
+    data = dataset.load_labelled(stages.TRAIN)
     evaluated = settings.evaluated_members()
     check_members(evaluated)
-    predictions, member_scores = predict_out_of_fold(evaluated, data, settings.neighbours)
+    predictions, member_scores = predict_out_of_fold(evaluated, data, settings.neighbours, device)
     write_architectures(FOLDER / "architectures", evaluated)
     return write_results(predictions, member_scores, settings.members(), data, settings.evaluate)
 
@@ -62,16 +67,19 @@ def check_members(members: list[Member]) -> None:
         folder = stages.MODELS / member.name
         if read_record(folder).conditions.data_sha256 != current:
             raise ArtifactError(
-                f"{folder} was trained with other images or folds than {stages.TRAIN} holds now: "
-                "expected a network that was not trained on the images of its fold. Train it again "
-                "with: dvc repro"
+                f"{folder} was trained with other images, labels or folds than {stages.TRAIN} "
+                "holds now: expected a network that was not trained on the images of its fold. "
+                "Train it again with: dvc repro"
             )
 
 
 def predict_out_of_fold(
-    members: list[Member], data: TrainingDigits, settings: Neighbours
+    members: list[Member], data: TrainingDigits, settings: Neighbours, device: Device = CPU
 ) -> tuple[OutOfFoldPredictions, Scores]:
     """Predict each fold by the average of its members, refined with neighbours of other folds.
+
+    Neighbours count by their corrected labels, as networks train; scores are against the labels as
+    given.
 
     Returns:
         The predictions, and the scores of each member alone.
@@ -79,7 +87,7 @@ def predict_out_of_fold(
     of_fold: dict[Fold, list[Probabilities]] = {}
     member_scores: Scores = {}
     for member in members:
-        network = load_network(stages.MODELS / member.name)
+        network = load_network(stages.MODELS / member.name, device)
         held_out = np.flatnonzero(data.folds == member.fold)
         others = np.flatnonzero(data.folds != member.fold)[: len(held_out)]
         rows = np.concatenate([held_out, others])
@@ -89,14 +97,15 @@ def predict_out_of_fold(
         member_scores[member] = score_member(
             own, data.labels[held_out], (of_others, data.labels[others])
         )
+    trained_on = data.to_train_on()
     averages, probabilities = np.zeros((2, len(data.labels), NUM_CLASSES))
     for fold, each in of_fold.items():
-        held_out = data.folds == fold
+        held_out, known = data.folds == fold, trained_on.folds != fold
         averages[held_out] = average_probabilities(each)
         probabilities[held_out] = refine_with_neighbours(
             averages[held_out],
             data.images[held_out],
-            (data.images[~held_out], data.labels[~held_out]),
+            (trained_on.images[known], trained_on.labels[known]),
             **settings.model_dump(),
         )
     rows = np.flatnonzero(np.isin(data.folds, list(of_fold)))
@@ -118,12 +127,18 @@ def write_results(
     data: TrainingDigits,
     settings: Evaluate,
 ) -> Metrics:
-    """Write the predictions and everything that follows from them, ``metrics.json`` last."""
+    """Write the predictions and everything that follows from them, ``metrics.json`` last.
+
+    That file also names the section ``neighbours`` of params.yaml, as pairs.
+    """
     path = FOLDER / "out_of_fold.npz"
     predictions.save(path)
     table = tabulate_members(members, member_scores)
     histories = {member.name: _read_history(member) for member in members}
-    found = results.evaluate(predictions, sha256(path), data, table, histories, settings)
+    corrections = label_corrections.read(stages.LABEL_CORRECTIONS)
+    found = results.evaluate(
+        predictions, sha256(path), data, table, histories, settings, corrections
+    )
     found.write_tables(FOLDER)
     digits = metrics.describe_digits(found.tables["per_digit"])
     write_text(FOLDER / "per_digit.md", _markdown(digits))
@@ -140,7 +155,8 @@ def write_results(
             "tensorflow": tf.__version__,
         },
     )
-    write_json(FOLDER / "metrics.json", asdict(found.metrics))
+    refined_with = list(params.load().neighbours.model_dump().items())
+    write_json(FOLDER / "metrics.json", asdict(found.metrics) | {"neighbours": refined_with})
     return found.metrics
 
 
@@ -149,7 +165,7 @@ def tabulate_members(members: list[Member], member_scores: Scores) -> pd.DataFra
 
     Returns:
         Columns member, fold, seed, network, architecture, views, parameters, epochs, best_epoch,
-        training_seconds, threads, cpu, compute_dtype and those of `score_member`; the latter are
+        training_seconds, threads, device, compute_dtype and those of `score_member`; the latter are
         missing for a member that holds out no fold.
     """
     rows = []
@@ -167,16 +183,15 @@ def tabulate_members(members: list[Member], member_scores: Scores) -> pd.DataFra
             name: getattr(record, name)
             for name in ("parameters", "epochs", "best_epoch", "training_seconds", "threads")
         }
-        row |= {name: record.conditions.machine[name] for name in ("cpu", "compute_dtype")}
+        machine = record.conditions.machine
+        row["device"] = machine.get("gpu") or machine["cpu"]
+        row["compute_dtype"] = machine["compute_dtype"]
         rows.append(row | member_scores.get(member, {}))
     return pd.DataFrame(rows).astype({"n": "Int64", "errors": "Int64"})
 
 
 def _read_history(member: Member) -> pd.DataFrame:
-    path = stages.MODELS / member.name / "history.csv"
-    if not path.exists():
-        raise missing_artifact(path)
-    return pd.read_csv(path)
+    return read_table(stages.MODELS / member.name / "history.csv", ["epoch", "loss", "accuracy"])
 
 
 def write_architectures(path: Path, members: list[Member]) -> None:

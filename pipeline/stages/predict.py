@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline import git, params, stages
-from pipeline.data import dataset
+from pipeline.data import dataset, label_corrections
 from pipeline.data.dataset import (
     NUM_CLASSES,
     Probabilities,
@@ -42,8 +42,9 @@ def main() -> None:
     hashes = hash_models(folders)
     train = load_neighbours(test.provenance)
     averages = load_exported(names).probabilities(test.images)
+    known = train.to_train_on()
     probabilities = refine_with_neighbours(
-        averages, test.images, (train.images, train.labels), **settings.neighbours.model_dump()
+        averages, test.images, (known.images, known.labels), **settings.neighbours.model_dump()
     )
     training_counts = np.bincount(train.labels, minlength=NUM_CLASSES)
     write_report(stages.TEST_REPORT, test, averages, probabilities, training_counts)
@@ -75,7 +76,7 @@ def load_neighbours(provenance: Provenance) -> TrainingDigits:
     Raises:
         ArtifactError: they belong to others, are missing or damaged.
     """
-    train = dataset.load_training(stages.TRAIN)
+    train = dataset.load_labelled(stages.TRAIN)
     if train.provenance != provenance:
         raise ArtifactError(
             f"{stages.TRAIN} holds {train.provenance}, but the test images belong to {provenance}: "
@@ -130,6 +131,7 @@ def write_submission(
     with atomic_path(path) as temporary:
         submission.write(temporary, probabilities.argmax(axis=1).astype(np.uint8))
         submission.read(temporary, expected_rows=len(probabilities))
+    corrections = label_corrections.read(stages.LABEL_CORRECTIONS)
     submission.write_record(
         path,
         SubmissionRecord(
@@ -139,6 +141,8 @@ def write_submission(
             members=hashes,
             params_sha256=sha256(Path("params.yaml")),
             commit=git.describe_commit(),
+            label_corrections=corrections.summarize() if corrections else None,
+            neighbours=params.load().neighbours.model_dump(),
         ),
     )
 

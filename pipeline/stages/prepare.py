@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from pipeline import params, stages
-from pipeline.data import dataset, tables
+from pipeline.data import dataset, label_corrections, tables
 from pipeline.data.dataset import NUM_CLASSES, Provenance, TrainingDigits, UnlabelledDigits
 from pipeline.data.folds import assign_folds, find_duplicates
+from pipeline.data.label_corrections import LabelCorrections
 from pipeline.data.preprocessing import preprocess
 from pipeline.data.transforms import TRANSFORMS
 from pipeline.files import atomic_path, write_json
@@ -23,7 +24,8 @@ def main() -> None:
     """Entry point of the stage."""
     settings = params.load()
     provenance = dataset.read_provenance(stages.RAW / "provenance.json")
-    training, test, summary = prepare(stages.RAW, settings, provenance)
+    corrections = label_corrections.read(stages.LABEL_CORRECTIONS)
+    training, test, summary = prepare(stages.RAW, settings, provenance, corrections)
     dataset.save(stages.TRAIN, training)
     dataset.save(stages.TEST, test)
     with atomic_path(stages.DATA_REPORT) as folder:
@@ -34,19 +36,30 @@ def main() -> None:
         f"{summary['training_images']:,} labelled images ({summary['duplicates_in_training']} of "
         f"them duplicates) in {settings.prepare.folds} folds, {summary['test_images']:,} to label"
     )
+    if corrections:
+        print(f"{corrections.summarize()}, as {stages.LABELS} says")
 
 
 def prepare(
-    raw: Path, settings: params.Params, provenance: Provenance
+    raw: Path,
+    settings: params.Params,
+    provenance: Provenance,
+    corrections: LabelCorrections | None = None,
 ) -> tuple[TrainingDigits, UnlabelledDigits, dict[str, Any]]:
     """Read both CSVs in ``raw`` and assign the folds; also a summary of what was found.
 
+    Labels as given decide the folds, so that corrections move no image to another fold.
+
     Raises:
-        TableError: a row, a header or the number of rows is wrong.
+        TableError: a row, a header or the number of rows is wrong, or the corrections are of other
+            data.
     """
     rows = (None, None) if provenance.sample else (tables.TRAIN_ROWS, tables.TEST_ROWS)
     images, labels = tables.read_train(raw / "train.csv", expected_rows=rows[0])
     test_images = tables.read_test(raw / "test.csv", expected_rows=rows[1])
+    if corrections:
+        label_corrections.check(stages.LABELS, corrections, labels, provenance)
+    corrected_labels = label_corrections.apply(corrections, labels)
     first_rows = find_duplicates(images)
     folds = assign_folds(labels, first_rows, num_folds=settings.prepare.folds, seed=settings.seed)
     repeated = np.flatnonzero(first_rows != np.arange(len(labels)))
@@ -70,7 +83,7 @@ def prepare(
         ),
     }
     return (
-        TrainingDigits(images, labels, folds, provenance),
+        TrainingDigits(images, labels, folds, provenance, corrected_labels),
         UnlabelledDigits(test_images, provenance),
         summary,
     )

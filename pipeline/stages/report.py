@@ -6,15 +6,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline import params, stages
-from pipeline.data import dataset
-from pipeline.data.dataset import NUM_CLASSES
+from pipeline import params, stages, stored
+from pipeline.data import dataset, label_corrections
+from pipeline.data.dataset import NUM_CLASSES, Provenance
 from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics
-from pipeline.evaluation.examples import SUSPECTED_SHOWN, choose_errors, choose_suspected
+from pipeline.evaluation.examples import (
+    SUGGESTIONS_SHOWN,
+    choose_contradicted,
+    choose_errors,
+    choose_suspected,
+)
 from pipeline.evaluation.image_properties import PROPERTIES
 from pipeline.files import missing_artifact, read_json, sha256
-from pipeline.report import Findings, draw_sprite, render, sprite_geometry
+from pipeline.report import Findings, as_rows, draw_sprite, render, sprite_geometry
 from pipeline.submissions import log as submission_log
 
 FILES = {
@@ -95,7 +100,7 @@ def main() -> None:
     sprite, pairs = place_images(predictions, pairs, nearest)
     attach_nearest(predictions, nearest)
     predictions["mapped"] = (predictions["kind"] != "test") & predictions["row"].isin(points["row"])
-    findings = Findings({name: _as_rows(table) for name, table in tables.items()} | records)
+    findings = Findings({name: as_rows(table) for name, table in tables.items()} | records)
     record = records["submission.json"]
     content = {
         "findings": findings,
@@ -106,7 +111,7 @@ def main() -> None:
         "digit_table": digit_table.read_text(encoding="utf-8"),
         "darkest_fraction": metrics.darkest_fraction(tables["confusion_matrix.csv"]),
         "near_duplicate_grey_levels": settings.evaluate.near_duplicate_grey_levels,
-        "pairs": _as_rows(pairs),
+        "pairs": as_rows(pairs),
         "predictions": {
             "columns": COLUMNS,
             "rows": predictions[list(COLUMNS)].to_numpy(object).tolist(),
@@ -114,8 +119,9 @@ def main() -> None:
         }
         | sprite_geometry(),
         "sprite": sprite,
+        "labels_given": describe_labels(Provenance(**record["provenance"])),
         "costliest_shown": COSTLIEST_SHOWN,
-        "suspected_shown": SUSPECTED_SHOWN,
+        "suspected_shown": SUGGESTIONS_SHOWN,
         "properties": PROPERTIES,
         "pairs_of_slices_shown": PAIRS_OF_SLICES_SHOWN,
         "confidence_threshold": settings.neighbours.confidence_threshold,
@@ -137,13 +143,11 @@ def read_table(path: Path) -> pd.DataFrame:
     """Read a CSV that a stage wrote; missing values stay missing, integers stay integers.
 
     Raises:
-        ArtifactError: it is missing.
+        ArtifactError: it is missing or damaged.
     """
-    if not path.exists():
-        raise missing_artifact(path)
     whole = dict.fromkeys(("confused_times", "errors", "n"), "Int64")
     text = dict.fromkeys(("confused_with", "neighbours"), "string")
-    return pd.read_csv(path, dtype=text | whole)
+    return stored.read_table(path, dtype=text | whole)
 
 
 def check_scores(records: dict[str, Any]) -> None:
@@ -159,15 +163,13 @@ def check_scores(records: dict[str, Any]) -> None:
     predictions = stages.EVALUATION / "out_of_fold.npz"
     if not predictions.exists():
         raise missing_artifact(predictions)
-    if scores["predictions_sha256"] != sha256(predictions):
+    if scores.get("predictions") != [[predictions.name, sha256(predictions)]]:
         raise ArtifactError(
             f"{FILES['metrics.json']} holds the scores of other predictions than {predictions}: "
             "evaluate was interrupted. Run: dvc repro"
         )
     others = [
-        name
-        for name, digest in scores["members"].items()
-        if submission["members"].get(name) != digest
+        name for name, digest in scores["members"] if submission["members"].get(name) != digest
     ]
     if others:
         raise ArtifactError(
@@ -175,7 +177,7 @@ def check_scores(records: dict[str, Any]) -> None:
             f"{', '.join(others)}. Run: dvc repro"
         )
     for name in ("explanation/summary.json", "map/summary.json"):
-        if records[name]["predictions_sha256"] != scores["predictions_sha256"]:
+        if records[name]["predictions_sha256"] != sha256(predictions):
             raise ArtifactError(
                 f"{FILES[name]} is about other predictions than {predictions}: a stage was "
                 "interrupted. Run: dvc repro"
@@ -186,17 +188,19 @@ def collect_predictions(tables: dict[str, pd.DataFrame], most_errors: int) -> pd
     """The predictions that the page shows: `COLUMNS` but for sprite, and p_0 to p_9.
 
     The kind tells the gallery: error, low_confidence and typical (both correct), suspected (the
-    label) and test.
+    label), contradicted (other labels, by confident predictions) and test.
     """
     errors = tables["errors.csv"]
     shown = choose_errors(errors, most_errors)
     suspected = choose_suspected(errors, tables["label_errors.csv"])
+    contradicted = choose_contradicted(errors, tables["label_errors.csv"])
     test = tables["test/low_confidence.csv"].rename(columns={"image_id": "row"})
     predictions = pd.concat(
         [
             shown.assign(kind="error"),
             tables["correct.csv"].assign(label_suspected=False),
             suspected.assign(kind="suspected"),
+            contradicted.assign(kind="contradicted"),
             test.assign(kind="test", true=None, loss=None, label_suspected=False),
         ],
         ignore_index=True,
@@ -207,6 +211,25 @@ def collect_predictions(tables: dict[str, pd.DataFrame], most_errors: int) -> pd
         p=probabilities.to_numpy().tolist(),
         **missing_values.where(missing_values.notna(), None),
     )
+
+
+def describe_labels(provenance: Provenance) -> dict[str, Any]:
+    """What ``labels.csv`` holds, for the page to go on with.
+
+    Args:
+        provenance: of the data.
+
+    Returns:
+        data (`label_corrections.name_data`), sha256 of the file (None without one), and verdicts,
+        each with row, label, verdict and correction.
+    """
+    corrections = label_corrections.read(stages.LABEL_CORRECTIONS)
+    verdicts = corrections.verdicts if corrections else ()
+    return {
+        "data": label_corrections.name_data(provenance),
+        "sha256": corrections.sha256 if corrections else None,
+        "verdicts": [[each.row, each.label, each.verdict, each.correction] for each in verdicts],
+    }
 
 
 def place_images(
@@ -234,7 +257,7 @@ def place_images(
     predictions.loc[is_test, "sprite"] = len(shown) + test_places
     images = np.concatenate(
         [
-            dataset.load_training(stages.TRAIN).images[shown],
+            dataset.load_labelled(stages.TRAIN).images[shown],
             dataset.load_test(stages.TEST).images[ids - 1],
         ]
     )
@@ -274,19 +297,12 @@ def lay_out_map(points: pd.DataFrame) -> dict[str, Any]:
     ]
     columns = {name: points[name].tolist() for name in POINT_COLUMNS}
     probabilities = points[[f"p_{digit}" for digit in range(NUM_CLASSES)]].to_numpy().tolist()
-    images = dataset.load_training(stages.TRAIN).images[points["row"].to_numpy(np.intp)]
+    images = dataset.load_labelled(stages.TRAIN).images[points["row"].to_numpy(np.intp)]
     return {
         "sprite": draw_sprite(images),
         "predictions": {"points": columns | {"p": probabilities, "neighbours": neighbours}}
         | sprite_geometry(),
     }
-
-
-def _as_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of plain Python values, None where one is missing."""
-    plain = table.astype(object)
-    rows: list[dict[str, Any]] = plain.where(plain.notna(), None).to_dict("records")
-    return rows
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Check every parameter and decide where the data comes from; write ``data/source.json``.
 
+What ``data/labels.csv`` holds goes to ``data/label_corrections.json``, which is always there.
+
 Runs on every ``dvc repro``, before DVC deletes any output of a later stage. Downloads nothing.
 What was decided once stays decided while nothing better is at hand: a missing archive or credential
 does not turn a run on the competition's data into one on the sample.
@@ -10,12 +12,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline import environment, params, stages
+from pipeline.data import dataset, label_corrections, label_table
+from pipeline.data.label_corrections import LabelCorrections
 from pipeline.data.sources import archive, decision, search
 from pipeline.data.sources.decision import ArchiveSource, DataSource, KaggleSource, SampleSource
 from pipeline.errors import SourceError
-from pipeline.files import read_json, sha256, write_json
+from pipeline.files import clear_leftovers, expand_user, read_json, sha256, write_json
 from pipeline.kaggle import credentials
 from pipeline.networks.definition import check_network, describe_network
+from pipeline.project import FOLDER
+from pipeline.wording import counted
 
 SEARCHED = [
     Path("data"),
@@ -26,17 +32,34 @@ SEARCHED = [
 def main(attached: Path = search.ATTACHED) -> None:
     """Entry point of the stage."""
     environment.check_folders()
-    settings = params.load()
-    write_networks(settings.networks)
+    clear_leftovers(Path())
+    for folder in environment.OUTPUT_FOLDERS:
+        clear_leftovers(Path(folder), recursive=True)
+    settings = params.load_file()
+    check_networks(settings.networks)
     check_raw_folder(stages.RAW)
     source = decide(settings.source, read_earlier(), attached)
+    corrections = read_label_corrections(source)
+    on_sample = isinstance(source, SampleSource)
+    write_networks(settings.networks, settings.source.sample_epochs if on_sample else None)
     if not stages.SOURCE.exists() or source != decision.read(stages.SOURCE):
         decision.write(stages.SOURCE, source)
-    print(f"data source: {describe(source)}")
+    write_label_corrections(corrections)
+    print(f"data source: {describe(source)}{describe_epochs(settings) if on_sample else ''}")
+    if corrections:
+        print(f"{stages.LABELS}: {corrections.summarize()}")
     if former := describe_former_models():
         print(former)
-    if isinstance(source, SampleSource):
+    if on_sample:
         print(stages.SAMPLE_NOTICE, file=sys.stderr)
+
+
+def describe_epochs(settings: params.Params) -> str:
+    """That training on the sample is shorter, if it is."""
+    epochs, usual = settings.source.sample_epochs, settings.train.max_epochs
+    if epochs >= usual:
+        return ""
+    return f"; it gets {counted(epochs, 'epoch')} (source.sample_epochs), other data up to {usual}"
 
 
 def read_earlier() -> DataSource | None:
@@ -51,16 +74,27 @@ def read_earlier() -> DataSource | None:
     return None
 
 
-def write_networks(networks: Mapping[str, params.Network]) -> None:
-    """Check every network, and describe each in ``data/networks/``, where DVC sees it change.
+def check_networks(networks: Mapping[str, params.Network]) -> None:
+    """Check that every network's architecture and transforms exist.
 
     Raises:
-        ParamsError: an architecture or a transform does not exist; nothing was written.
+        ParamsError: one does not.
     """
     for name, network in networks.items():
         check_network(name, network)
+
+
+def write_networks(
+    networks: Mapping[str, params.Network], sample_epochs: int | None = None
+) -> None:
+    """Describe each network in ``data/networks/``, where DVC sees it change.
+
+    Args:
+        networks: by name, checked.
+        sample_epochs: of params.yaml, where the data is the sample.
+    """
     described = {
-        stages.NETWORKS / f"{name}.json": describe_network(network)
+        stages.NETWORKS / f"{name}.json": describe_network(network, sample_epochs)
         for name, network in networks.items()
     }
     for path, description in described.items():
@@ -71,6 +105,45 @@ def write_networks(networks: Mapping[str, params.Network]) -> None:
             path.unlink()
 
 
+def find_labels() -> Path | None:
+    """Where ``labels.csv`` lies; in DVC's copy for an experiment, also in the project's folder."""
+    candidates = [stages.LABELS]
+    if stages.workspace() != FOLDER:
+        candidates.append(stages.workspace() / stages.LABELS)
+    return next((path for path in candidates if path.exists() or path.is_symlink()), None)
+
+
+def read_label_corrections(source: DataSource) -> LabelCorrections | None:
+    """Read and check ``labels.csv``; None if there is none.
+
+    Args:
+        source: where the data comes from. If it is that of the last run, labels are compared with
+            those of ``train.csv``; if not, the prepare stage does so.
+
+    Raises:
+        TableError: the file is wrong, or of other data.
+    """
+    path = find_labels()
+    if path is None:
+        return None
+    corrections = label_table.read(path)
+    label_corrections.check_kind(path, corrections, sample=isinstance(source, SampleSource))
+    provenance = stages.RAW / "provenance.json"
+    known = all(each.exists() for each in (stages.SOURCE, stages.TRAIN, provenance))
+    if known and decision.read(stages.SOURCE) == source:
+        data = dataset.load_labelled(stages.TRAIN)
+        if data.provenance == dataset.read_provenance(provenance):
+            label_corrections.check(path, corrections, data.labels, data.provenance)
+    return corrections
+
+
+def write_label_corrections(corrections: LabelCorrections | None) -> None:
+    """Write ``data/label_corrections.json``, where DVC sees it change, if it does."""
+    path = stages.LABEL_CORRECTIONS
+    if not path.exists() or label_corrections.read(path) != corrections:
+        label_corrections.write(path, corrections)
+
+
 def describe_former_models() -> str | None:
     """One line about networks of a version before 1.0, whose folders tell what they are."""
     if not stages.MODELS.exists():
@@ -79,8 +152,8 @@ def describe_former_models() -> str | None:
     if not former:
         return None
     return (
-        f"{stages.MODELS}/ holds {len(former)} network(s) of a version before 1.0, which are not "
-        f"used: each network trains once more. Delete {former[0]} when you like."
+        f"{stages.MODELS}/ holds {counted(len(former), 'network')} of a version before 1.0, not "
+        f"used any more: each network trains once more. Delete {former[0]} when you like."
     )
 
 
@@ -128,7 +201,7 @@ def decide(
     if kind == "sample":
         return SampleSource()
     if kind in ("auto", "archive"):
-        asked = stages.workspace() / Path(source.path).expanduser() if source.path else None
+        asked = stages.workspace() / expand_user(source.path) if source.path else None
         if asked and (asked.exists() or not _is_of_archive(earlier, asked)):
             return _record(search.open_path(asked), earlier)
         searched = [stages.workspace() / folder for folder in SEARCHED]
@@ -149,8 +222,7 @@ def decide(
     if names := search.describe_attached(attached):
         raise SourceError(
             f"{attached} holds no data of this competition: expected train.csv and test.csv with "
-            f"its columns, found {names}. Attach it to the notebook (Add input, Digit Recognizer), "
-            "name its folder as source.path in params.yaml, or set source.kind to sample."
+            f"its columns, found {names}. {search.ATTACH_IT}, or set source.kind to sample."
         )
     if kind == "auto":
         return SampleSource()

@@ -2,7 +2,8 @@
 
 Two networks side by side, each with one thread, are done sooner than one after the other with two.
 DVC runs one stage at a time, so the stage of one member has the other cores train other members,
-into the states that interrupted runs leave; their own stages continue from there.
+into the states that interrupted runs leave; their own stages continue from there. A GPU trains one
+network after another.
 """
 
 import argparse
@@ -14,8 +15,10 @@ from pipeline import architectures, parallel, params, progress, stages
 from pipeline.data import dataset
 from pipeline.errors import PipelineError
 from pipeline.files import atomic_path, sha256
-from pipeline.networks.backend import describe_backend, use_threads
+from pipeline.networks.backend import use_threads
 from pipeline.networks.definition import hash_code
+from pipeline.networks.devices import CPU, Device, take_device
+from pipeline.networks.machine import describe_machine
 from pipeline.networks.record import Conditions
 from pipeline.params import Member, Params
 from pipeline.training import network
@@ -39,7 +42,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="at most so many operations side by side")
     arguments = parser.parse_args()
     settings = params.load()
-    tasks = {task.name: task for task in list_tasks(settings)}
+    # Helpers are started where networks train on the CPU.
+    device, note = (CPU, "") if arguments.ahead else take_device()
+    tasks = {task.name: task for task in list_tasks(settings, device)}
     name = arguments.member
     if name not in tasks:
         parser.error(f"{name!r} is no member; params.yaml lists {', '.join(tasks)}")
@@ -51,7 +56,11 @@ def main() -> None:
         with suppress(PipelineError, OSError):  # its own stage will say what is wrong
             train_ahead(others)
         return
-    waiting = 0 if tasks[name].is_done else sum(not task.is_done for task in others)
+    is_done = tasks[name].is_done
+    if note and not is_done:
+        progress.print_line(note)
+    alone = is_done or device.gpu is not None
+    waiting = 0 if alone else sum(not task.is_done for task in others)
     helpers, threads = share_processors(parallel.count_processors(), 1 + waiting, settings)
     use_threads(threads)
     command = ["-m", "pipeline.stages.train", name, "--ahead", "--threads", str(threads)]
@@ -66,11 +75,12 @@ def share_processors(processors: int, waiting: int, settings: Params) -> tuple[i
     return processes - 1, min(settings.train.batch_parts, processors // processes)
 
 
-def list_tasks(settings: Params) -> list[Task]:
-    """All members, in the order of params.yaml; the data and the code are hashed once."""
+def list_tasks(settings: Params, device: Device = CPU) -> list[Task]:
+    """All members, in the order of params.yaml, to be trained on ``device``; the data and the code
+    are hashed once."""
     data_sha256 = sha256(stages.TRAIN) if stages.TRAIN.exists() else ""
     shared_code = hash_shared_code(CODE)
-    machine = describe_backend(settings.train.compute_dtype)
+    machine = describe_machine(settings.train.compute_dtype, device)
     return [
         Task(
             name=member.name,
@@ -79,6 +89,7 @@ def list_tasks(settings: Params) -> list[Task]:
             validation_fraction=settings.train.validation_fraction,
             seed=derive_seed(member, settings.seed),
             conditions=describe_conditions(member, settings, data_sha256, shared_code, machine),
+            device=device,
             folder=stages.MODELS / member.name,
             states=STATES,
         )

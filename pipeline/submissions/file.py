@@ -11,12 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
 
+from pipeline import stored
 from pipeline.data.dataset import NUM_CLASSES, Labels, Provenance
+from pipeline.data.label_corrections import CorrectionSummary
 from pipeline.data.tables import TEST_ROWS
 from pipeline.errors import ArtifactError, SubmissionError
-from pipeline.files import read_json, sha256, write_json, write_text
+from pipeline.files import read_bytes, sha256, write_json, write_text
 
 COLUMNS = ("ImageId", "Label")
 _HEADER = ",".join(COLUMNS)
@@ -33,6 +34,8 @@ class SubmissionRecord:
         members: hash of each network's model, by the network's name.
         params_sha256: hash of the params.yaml that was used.
         commit: of the code that ran, ``+dirty`` if it was changed since; None outside Git.
+        label_corrections: of the labels that the networks trained on; None: there were none.
+        neighbours: that section of params.yaml; None in a file of before version 1.1.
     """
 
     sha256: str
@@ -41,6 +44,8 @@ class SubmissionRecord:
     members: dict[str, str]
     params_sha256: str
     commit: str | None
+    label_corrections: CorrectionSummary | None = None
+    neighbours: dict[str, float] | None = None
 
 
 def write(path: Path, predicted: Labels) -> None:
@@ -58,14 +63,12 @@ def read(path: Path, *, expected_rows: int) -> Labels:
         SubmissionError: with the first thing that Kaggle would refuse, and its line.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_bytes(path).decode("utf-8-sig")
     except FileNotFoundError:
         raise SubmissionError(
             f"There is no {path}. The pipeline writes submissions/submission.csv; in the project's "
             "folder, run: dvc repro"
         ) from None
-    except IsADirectoryError:
-        raise SubmissionError(f"{path} is a folder; expected a CSV file.") from None
     except UnicodeDecodeError as error:
         raise SubmissionError(
             f"{path} is not text: expected a CSV with the header {_HEADER}, found the byte "
@@ -135,14 +138,14 @@ def read_record(path: Path) -> SubmissionRecord | None:
     record_path = path.with_suffix(".json")
     if not (path.is_file() and record_path.is_file()):
         return None
-    try:
-        record = TypeAdapter(SubmissionRecord).validate_python(read_json(record_path), strict=False)
-    except ValidationError as error:
-        field = ".".join(map(str, error.errors()[0]["loc"])) or "the whole"
-        raise ArtifactError(
-            f"{record_path} is damaged: expected what the predict stage writes, but {field} is "
-            "missing or of another kind. Write both files again with: dvc repro --force predict"
-        ) from None
+    record = stored.read_record(
+        record_path,
+        SubmissionRecord,
+        lambda reason: ArtifactError(
+            f"{record_path} is damaged: expected what the predict stage writes, but {reason}. "
+            "Write both files again with: dvc repro --force predict"
+        ),
+    )
     return record if record.sha256 == sha256(path) else None
 
 

@@ -7,15 +7,16 @@ are taken over from Kaggle's list.
 import csv
 import io
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.errors import ArtifactError
-from pipeline.files import write_text
+from pipeline.files import read_bytes, write_text
 from pipeline.kaggle.submission import Submission
 
-PENDING, COMPLETE, ERROR = "pending", "complete", "error"
+ATTEMPTED, PENDING, COMPLETE, ERROR = "attempted", "pending", "complete", "error"
 
 _TAG = re.compile(r"\[sha256 ([0-9a-f]{8})\]$")
 
@@ -26,8 +27,8 @@ class Entry:
 
     Attributes:
         time: when it was uploaded, UTC.
-        reference: Kaggle's number for it.
-        status: ``pending``, ``complete`` or ``error``.
+        reference: Kaggle's number for it; empty for an attempt.
+        status: ``attempted`` before Kaggle lists it; ``pending``, ``complete`` or ``error``.
         public_score: on the leaderboard, as Kaggle writes it.
         out_of_fold_accuracy: of exactly the networks that made the file.
         submissions_left: how many were still allowed that day.
@@ -74,12 +75,15 @@ def read(path: Path) -> list[Entry]:
         ArtifactError: it is not such a log any more.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bytes(path).decode("utf-8-sig")
     except FileNotFoundError:
         return []
     except UnicodeDecodeError as error:
         raise _damaged(path, f"byte {error.start:,} is not text") from None
-    header, *rows = csv.reader(io.StringIO(text, newline="")) if text else [[]]
+    try:
+        header, *rows = csv.reader(io.StringIO(text, newline="")) if text else [[]]
+    except csv.Error as error:
+        raise _damaged(path, str(error)) from None
     if header != _COLUMNS:
         raise _damaged(path, f"line 1 is {','.join(header)!r}, not {','.join(_COLUMNS)!r}")
     for number, row in enumerate(rows, start=2):
@@ -98,33 +102,50 @@ def write(path: Path, entries: list[Entry]) -> None:
 
 
 def merge(entries: list[Entry], submissions: list[Submission]) -> list[Entry]:
-    """Bring status and scores up to date, and add what only Kaggle knows of."""
-    known = {entry.reference: entry for entry in entries}
+    """Bring status and scores up to date, and add what only Kaggle knows of.
+
+    A submission that was not known yet and has the tag of an attempt is what came of that attempt.
+    """
+    known = {entry.reference: entry for entry in entries if entry.reference}
+    attempts = {entry.sha256[:8]: entry for entry in entries if not entry.reference}
     for submission in submissions:
         reference = str(submission.reference)
+        earlier = known.get(reference) or attempts.pop(read_tag(submission), None)
         known[reference] = replace(
-            known.get(reference) or _take_over(submission),
+            earlier or _take_over(submission),
+            reference=reference,
             status=submission.status,
             public_score=submission.public_score,
             error=submission.error,
         )
-    return list(known.values())
+    return [*known.values(), *attempts.values()]
 
 
 def find(entries: list[Entry], sha256: str) -> Entry | None:
     """The upload of a file that was scored or may still be; None if there is none."""
-    for entry in entries:
-        if entry.sha256 and sha256.startswith(entry.sha256) and entry.status != ERROR:
-            return entry
-    return None
+    return _find(entries, sha256, lambda entry: entry.status not in (ATTEMPTED, ERROR))
+
+
+def find_attempt(entries: list[Entry], sha256: str) -> Entry | None:
+    """The attempt to send a file of which nothing came yet; None if there is none."""
+    return _find(entries, sha256, lambda entry: entry.status == ATTEMPTED)
+
+
+def _find(entries: list[Entry], sha256: str, matches: Callable[[Entry], bool]) -> Entry | None:
+    same = (entry for entry in entries if entry.sha256 and sha256.startswith(entry.sha256))
+    return next(filter(matches, same), None)
+
+
+def read_tag(submission: Submission) -> str:
+    """The first eight digits of the hash of what was submitted; empty where nothing tells."""
+    tag = _TAG.search(submission.description)
+    return tag[1] if tag else ""
 
 
 def _take_over(submission: Submission) -> Entry:
-    tag = _TAG.search(submission.description)
     return Entry(
         time=timestamp(submission.time),
-        reference=str(submission.reference),
-        sha256=tag[1] if tag else "",
+        sha256=read_tag(submission),
         message=_TAG.sub("", submission.description).strip(),
     )
 

@@ -1,7 +1,8 @@
 """Send a submission to Kaggle, at most once, and keep account of it.
 
-Every step leaves the log such that, wherever the process ends, the next run knows what happened:
-Kaggle's own list is asked before anything is sent.
+Every step leaves the log such that, wherever the process ends, the next run knows what happened.
+Kaggle's own list is asked before anything is sent, but it may be late: an attempt is logged before
+it is made, and the same file waits until Kaggle lists it or some minutes have passed.
 """
 
 import shutil
@@ -12,19 +13,15 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pipeline.data import dataset
-from pipeline.errors import KaggleError, SubmissionError
-from pipeline.files import atomic_path, read_json, sha256
+from pipeline.errors import Interruption, KaggleError, SubmissionError
+from pipeline.files import atomic_path, sha256
 from pipeline.kaggle.client import Client, OutcomeUnknownError
 from pipeline.kaggle.session import Timeouts
 from pipeline.kaggle.submission import Submission
-from pipeline.submissions import file as submission
 from pipeline.submissions import log as submission_log
+from pipeline.submissions.checks import LISTED_WITHIN, find_accuracy, refuse_repetition
 from pipeline.submissions.file import SubmissionRecord
 from pipeline.submissions.log import Entry
-
-_FOR_ALL_ROWS = "all-"
-"""How the names of members begin that trained on every row, so that no image can evaluate them."""
 
 
 @dataclass(frozen=True)
@@ -47,63 +44,36 @@ class SubmissionPaths:
 
 
 def submit(
-    path: Path, record: SubmissionRecord, message: str, paths: SubmissionPaths, client: Client
+    path: Path,
+    record: SubmissionRecord,
+    message: str,
+    paths: SubmissionPaths,
+    client: Client,
+    *,
+    again: bool = False,
 ) -> Entry:
     """Upload a submission and log it.
 
     Args:
         path: the CSV.
-        record: what `check` said of it.
+        record: what `checks.check` gave.
         message: what to remember about it.
         paths: where the log and the accuracy lie.
         client: the login.
+        again: whether to send it even if it was, or may have been, sent before.
 
     Raises:
-        SubmissionError: it was sent before, or the day's quota is used up.
+        SubmissionError: it was, or may have been, sent before, or the day's quota is used up.
         KaggleError: Kaggle did not take it, or it is unknown whether it did.
+        Interruption: with what became of it.
     """
     with _alone(paths):
-        return _submit(path, record, message, paths, client)
-
-
-def check(path: Path, provenance: Path) -> SubmissionRecord:
-    """What a submission came from, after everything was checked.
-
-    Raises:
-        SubmissionError: Kaggle would refuse the file, or nothing vouches for it, or it was made
-            from the sample or from other data than is in use.
-    """
-    submission.check(path)
-    record = submission.read_record(path)
-    if record is None:
-        raise SubmissionError(
-            f"{path} has no {path.with_suffix('.json').name} next to it that belongs to it: "
-            "expected the two as dvc repro writes them, so that the log can tell what was sent. "
-            "Run: dvc repro"
-        )
-    in_use = dataset.read_provenance(provenance)
-    if record.provenance != in_use:
-        raise SubmissionError(
-            f"{path} was made from {record.provenance}, but the data in use is {in_use}: expected "
-            "the same. Run: dvc repro"
-        )
-    return record
-
-
-def find_accuracy(record: SubmissionRecord, metrics: Path) -> float | None:
-    """The out-of-fold accuracy of a submission; None unless its very members were evaluated."""
-    if not metrics.exists():
-        return None
-    content = read_json(metrics)
-    members = {
-        name: digest
-        for name, digest in record.members.items()
-        if not name.startswith(_FOR_ALL_ROWS)
-    }
-    match content:
-        case {"accuracy": float(accuracy), "members": dict(evaluated)}:
-            return accuracy if members and members == evaluated else None
-    return None
+        earlier = submission_log.read(paths.log)
+        try:
+            return _submit(path, record, message, paths, client, again=again)
+        except KeyboardInterrupt:
+            new = [entry for entry in submission_log.read(paths.log) if entry not in earlier]
+            raise Interruption(_describe_interrupted(path, record.sha256, new)) from None
 
 
 def wait_for_score(
@@ -116,18 +86,31 @@ def wait_for_score(
         KaggleError: Kaggle does not tell.
     """
     end = time.monotonic() + timeouts.scoring_seconds
-    while entry.status == submission_log.PENDING and time.monotonic() < end:
-        entries = _update(paths, client.submissions(newest=True))
-        entry = next(known for known in entries if known.reference == entry.reference)
-        if entry.status == submission_log.PENDING:
-            time.sleep(timeouts.polling_seconds)
+    taken = f"Kaggle took the upload (number {entry.reference}{describe_left(entry)})"
+    try:
+        while entry.status == submission_log.PENDING and time.monotonic() < end:
+            entries = _update(paths, client.submissions(newest=True))
+            entry = next(known for known in entries if known.reference == entry.reference)
+            if entry.status == submission_log.PENDING:
+                time.sleep(timeouts.polling_seconds)
+    except KaggleError as error:
+        raise KaggleError(
+            f"{taken}, but the score could not be asked for. Do not send it again; look later "
+            f"with: digits scores\nWhy there is no score: {error}"
+        ) from None
+    except KeyboardInterrupt:
+        raise Interruption(f"{taken}. See its score with: digits scores") from None
     if entry.status == submission_log.ERROR:
         raise SubmissionError(
-            f"Kaggle took the upload (number {entry.reference}), but could not score it: "
-            f"{entry.error or 'it gives no reason'}. Expected a file like sample_submission.csv; "
-            "check it with: digits check"
+            f"{taken}, but could not score it: {entry.error or 'it gives no reason'}. Expected a "
+            "file like sample_submission.csv; check it with: digits check"
         )
     return entry
+
+
+def describe_left(entry: Entry) -> str:
+    """How many submissions the day has left, as far as Kaggle said, to be added to a text."""
+    return f"; {entry.submissions_left} left today" if entry.submissions_left else ""
 
 
 def refresh(paths: SubmissionPaths, client: Client) -> list[Entry]:
@@ -141,63 +124,87 @@ def refresh(paths: SubmissionPaths, client: Client) -> list[Entry]:
 
 
 def _submit(
-    path: Path, record: SubmissionRecord, message: str, paths: SubmissionPaths, client: Client
+    path: Path,
+    record: SubmissionRecord,
+    message: str,
+    paths: SubmissionPaths,
+    client: Client,
+    *,
+    again: bool,
 ) -> Entry:
     accuracy = find_accuracy(record, paths.metrics)
     listed = client.submissions()
-    entries = submission_log.merge(submission_log.read(paths.log), listed)
-    if earlier := submission_log.find(entries, record.sha256):
-        if not earlier.params_sha256:  # its answer was lost, or it was sent from another copy
-            entries[entries.index(earlier)] = _complete(earlier, record, accuracy)
-        submission_log.write(paths.log, entries)
-        raise SubmissionError(
-            f"{path} was already submitted on {earlier.time} as number {earlier.reference} "
-            f"({earlier.status}, public score {earlier.public_score or 'not known yet'}). It was "
-            "not sent again: the score would be the same, and one of the day's submissions less. "
-            "See: digits scores"
-        )
+    entries = _merge(submission_log.read(paths.log), listed)
+    earlier = submission_log.find(entries, record.sha256)
+    if earlier and not earlier.params_sha256:  # it was sent from another copy
+        entries[entries.index(earlier)] = _complete(earlier, record, accuracy)
+    submission_log.write(paths.log, entries)
+    if not again:
+        refuse_repetition(path, record.sha256, entries, listed)
     if not client.submissions_left():
         raise SubmissionError(
             f"{path} was not sent: today's submissions are used up. Try again after midnight UTC, "
             "when Kaggle starts a new count."
         )
-    reference = _send(path, record.sha256, message, paths, client, listed)
-    entry = Entry(
+    attempt = Entry(
         time=submission_log.timestamp(datetime.now(UTC)),
-        reference=str(reference),
-        submissions_left=_count_left(client),
+        status=submission_log.ATTEMPTED,
         message=message,
     )
-    entry = _complete(entry, record, accuracy)
-    submission_log.write(paths.log, [*entries, entry])
+    attempt = _complete(attempt, record, accuracy)
+    others = [entry for entry in entries if entry.reference or entry.sha256 != record.sha256]
+    reference = _send(path, attempt, others, paths, client, listed)
+    entry = replace(attempt, reference=str(reference), status=submission_log.PENDING)
+    submission_log.write(paths.log, [*others, entry])
+    entry = replace(entry, submissions_left=_count_left(client))
+    submission_log.write(paths.log, [*others, entry])
     return entry
 
 
 def _send(
     path: Path,
-    digest: str,
-    message: str,
+    attempt: Entry,
+    others: list[Entry],
     paths: SubmissionPaths,
     client: Client,
     listed: list[Submission],
 ) -> int:
-    """Upload a copy that stays in ``sent``, unless Kaggle did not take it."""
-    sent = paths.sent(digest)
+    """Upload a copy that stays in ``sent``, unless Kaggle did not take it; its reference.
+
+    The log has the attempt from right before the submission is made until it is known what came of
+    it.
+    """
+    sent = paths.sent(attempt.sha256)
+    was_sent_before = sent.exists()
     with atomic_path(sent) as temporary:
         shutil.copyfile(path, temporary)
-        if sha256(temporary) != digest:
+        if sha256(temporary) != attempt.sha256:
             raise SubmissionError(f"{path} changed while it was checked. Nothing was sent.")
     try:
         return client.submit(
             sent,
-            submission_log.describe(message, digest),
+            submission_log.describe(attempt.message, attempt.sha256),
             {submission.reference for submission in listed},
+            before=lambda: submission_log.write(paths.log, [*others, attempt]),
         )
     except OutcomeUnknownError:
         raise
-    except KaggleError:
-        sent.unlink()
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and attempt in submission_log.read(paths.log):
+            raise  # Kaggle may have been asked
+        if not was_sent_before:
+            sent.unlink()
+        submission_log.write(paths.log, others)
         raise
+
+
+def _describe_interrupted(path: Path, digest: str, new: list[Entry]) -> str:
+    """What became of a submission during which Ctrl-C was pressed, as new lines of the log tell."""
+    if submission_log.find_attempt(new, digest):
+        return f"{path} may have been sent. Look in some minutes with: digits scores"
+    if found := submission_log.find(new, digest):
+        return f"{path} was sent as number {found.reference}. See: digits scores"
+    return f"{path} was not sent."
 
 
 def _complete(entry: Entry, record: SubmissionRecord, accuracy: float | None) -> Entry:
@@ -212,10 +219,20 @@ def _complete(entry: Entry, record: SubmissionRecord, accuracy: float | None) ->
     )
 
 
+def _merge(entries: list[Entry], listed: list[Submission]) -> list[Entry]:
+    """The log brought up to date, without attempts that came to nothing."""
+    oldest = submission_log.timestamp(datetime.now(UTC) - LISTED_WITHIN)
+    return [
+        entry
+        for entry in submission_log.merge(entries, listed)
+        if entry.status != submission_log.ATTEMPTED or entry.time > oldest
+    ]
+
+
 def _update(paths: SubmissionPaths, listed: list[Submission]) -> list[Entry]:
     with _alone(paths):
         earlier = submission_log.read(paths.log)
-        entries = submission_log.merge(earlier, listed)
+        entries = _merge(earlier, listed)
         if entries != earlier:
             submission_log.write(paths.log, entries)
         return entries

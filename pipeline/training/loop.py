@@ -17,6 +17,7 @@ import numpy as np
 from pipeline.data.dataset import Images, Labels
 from pipeline.errors import PipelineError
 from pipeline.networks.backend import ComputeDtype, keras
+from pipeline.networks.devices import Device
 from pipeline.progress import FinishedEpoch, ShownTraining
 from pipeline.training.epoch import EpochPlan
 from pipeline.training.recipe import Recipe
@@ -35,6 +36,7 @@ def fit(
     validation: tuple[Images, Labels] | None,
     recipe: Recipe,
     compute_dtype: ComputeDtype,
+    device: Device,
     seed: int,
     state_path: Path,
     show: Callable[[int], ShownTraining],
@@ -52,6 +54,7 @@ def fit(
             evaluated by itself: the average of their predictions, which counts later, errs less.
         recipe: how to fit.
         compute_dtype: of the layers while they train; ``model`` stays float32.
+        device: where they train.
         seed: the member's own; the model's initial weights must come from it as well.
         state_path: the npz where the state lives; it must belong to exactly these arguments, and
             the caller must keep other processes off it (`training_lock`).
@@ -64,7 +67,9 @@ def fit(
         PipelineError: the loss is not finite.
     """
     run = _Run(
-        TrainStep(model, images, labels, recipe.learning_rate, compute_dtype, recipe.batch_parts),
+        TrainStep(
+            model, images, labels, recipe.learning_rate, compute_dtype, recipe.batch_parts, device
+        ),
         len(images),
         len(labels),
         _stack_views(*validation) if validation is not None else None,
@@ -134,12 +139,12 @@ class _Run:
             losses.append(batch_losses)
             correct.append(batch_correct)
             advance(epoch + (number + 1) / plan.num_batches)
-        row_losses[plan.rows] = np.concatenate(losses)
+        row_losses[plan.rows] = np.concatenate([each.numpy() for each in losses])
         row = {
             "epoch": epoch + 1,
             "images": len(plan.rows),
             "loss": float(row_losses[plan.rows].mean(dtype=np.float64)),
-            "accuracy": float(np.concatenate(correct).mean()),
+            "accuracy": float(np.concatenate([each.numpy() for each in correct]).mean()),
         }
         if self.validation is not None:
             row["val_loss"], row["val_accuracy"] = self.step.evaluate(*self.validation)

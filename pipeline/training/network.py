@@ -17,7 +17,8 @@ from pipeline import progress
 from pipeline.data.dataset import Provenance, TrainingDigits
 from pipeline.data.folds import split_validation
 from pipeline.data.preprocessing import preprocess
-from pipeline.networks.backend import keras, make_repeatable
+from pipeline.networks.backend import keras, make_repeatable, tf
+from pipeline.networks.devices import CPU, gpu_errors
 from pipeline.networks.record import MemberRecord, write_record
 from pipeline.networks.trained import save_model
 from pipeline.progress import EpochDisplay
@@ -73,30 +74,39 @@ def select_rows(task: Task, data: TrainingDigits) -> Rows:
 def fit(task: Task, data: TrainingDigits, build: Build) -> FittedNetwork:
     """Fit a network, from where an interrupted run left it; the caller holds ``task.lock``.
 
-    A finished state is taken over as it is.
+    A finished state is taken over as it is. The first weights are drawn on the CPU, so that they
+    are the same on each device.
+
+    Raises:
+        PipelineError: the loss is not finite, or the GPU fails.
     """
     rows = select_rows(task, data)
     if TrainingState.is_finished(task.state):
         state = TrainingState.load(task.state)
-        model = build(task.member.architecture)
-        model.set_weights(state.best_weights)
+        with tf.device(CPU.placement):
+            model = build(task.member.architecture)
+            model.set_weights(state.best_weights)
         return FittedNetwork(model, state, rows)
     images = np.stack([preprocess(data.images, view) for view in task.member.views])
     validation = images[:, rows.validation], data.labels[rows.validation]
-    progress.print_line(f"{task.name}: {task.member.architecture} in {task.compute_dtype}")
+    where = f" on the GPU, {task.device.gpu.name}" if task.device.gpu else ""
+    progress.print_line(f"{task.name}: {task.member.architecture} in {task.compute_dtype}{where}")
     make_repeatable(task.seed)
-    model = build(task.member.architecture)
-    state = loop.fit(
-        model,
-        images[:, rows.training],
-        data.labels[rows.training],
-        validation=validation if rows.validation.size else None,
-        recipe=task.recipe,
-        compute_dtype=task.compute_dtype,
-        seed=task.seed,
-        state_path=task.state,
-        show=lambda finished: EpochDisplay(task.name, task.recipe.max_epochs, finished),
-    )
+    with tf.device(CPU.placement):
+        model = build(task.member.architecture)
+    with gpu_errors(task.device):
+        state = loop.fit(
+            model,
+            images[:, rows.training],
+            data.labels[rows.training],
+            validation=validation if rows.validation.size else None,
+            recipe=task.recipe,
+            compute_dtype=task.compute_dtype,
+            device=task.device,
+            seed=task.seed,
+            state_path=task.state,
+            show=lambda finished: EpochDisplay(task.name, task.recipe.max_epochs, finished),
+        )
     return FittedNetwork(model, state, rows)
 
 

@@ -12,8 +12,9 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from pipeline.errors import ArtifactError
-from pipeline.files import atomic_path, corruption_as
+from pipeline.files import atomic_path, corruption_as, open_file
 from pipeline.progress import print_line
+from pipeline.stored import Arrays, read_arrays
 
 Weights = list[NDArray[Any]]
 
@@ -74,12 +75,12 @@ class TrainingState:
         """Read what `save` wrote; a fresh state if there is nothing."""
         if not path.exists():
             return cls()
-        with _opened(path) as arrays:
+        with _read(path) as arrays:
             state = cls(**json.loads(str(arrays["scalars"])))
-            for name in arrays.files:
+            for name, array in arrays.items():
                 group, _, index = name.partition("/")
                 if index:
-                    state.groups()[group].append(arrays[name])
+                    state.groups()[group].append(array)
         return state
 
     @staticmethod
@@ -87,13 +88,13 @@ class TrainingState:
         """Whether the fit that `save` wrote down has ended; its weights are not read."""
         if not path.exists():
             return False
-        with _opened(path) as arrays:
+        with _read(path, "scalars") as arrays:
             return bool(json.loads(str(arrays["scalars"]))["finished"])
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """The arrays of a state's npz, each read when it is asked for."""
+def _read(path: Path, *names: str) -> Iterator[Arrays]:
+    """The arrays of a state's npz; all of them if none is named."""
     with (
         corruption_as(
             lambda reason: ArtifactError(
@@ -101,9 +102,9 @@ def _opened(path: Path) -> Iterator[Any]:
                 "Delete it to start that run over, then run: dvc repro"
             )
         ),
-        np.load(path, allow_pickle=False) as arrays,
+        open_file(path) as file,
     ):
-        yield arrays
+        yield read_arrays(file, names or None)
 
 
 @contextmanager

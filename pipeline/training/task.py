@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.errors import ArtifactError
 from pipeline.files import sha256
 from pipeline.networks.backend import ComputeDtype
+from pipeline.networks.devices import Device
 from pipeline.networks.record import Conditions, read_record
 from pipeline.params import Member, Params
 from pipeline.training.augmentation import WarpLimits
@@ -39,6 +40,7 @@ class Task:
         validation_fraction: of its training rows; 0: it has no validation set.
         seed: of its rows, weights, batches and warps.
         conditions: everything that its weights follow from.
+        device: where it trains.
         folder: where the trained network goes.
         states: the folder where interrupted runs wait to be continued.
     """
@@ -49,6 +51,7 @@ class Task:
     validation_fraction: float
     seed: int
     conditions: Conditions
+    device: Device
     folder: Path
     states: Path
 

@@ -117,6 +117,30 @@ def test_nothing_slow_is_imported_and_nothing_is_left_at_home(
     assert list(home.rglob("*")) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "out", "err"),
+    [
+        ("a.png <&-", "7", ""),
+        ("- <&-", "", "error: standard input is empty: expected a picture.\n"),
+        ("a.png >&-", "", ""),
+        ("--csv a.png 2>&-", "a.png,7,", ""),
+    ],
+)
+def test_closed_streams_are_empty_or_go_nowhere(
+    arguments: str, out: str, err: str, project: Path
+) -> None:
+    save_drawing(project / "a.png", 7)
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m pipeline.cli predict {arguments}"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert out in done.stdout
+    assert (done.returncode, done.stderr) == (bool(err), err)
+
+
 def test_table_names_digit_probability_and_runner_up(project: Path, predict: Predict) -> None:
     save_drawing(project / "a.png", 7)
     save_drawing(project / "b.png", 2)
@@ -201,7 +225,7 @@ def test_each_picture_of_a_folder_is_read_or_explained(project: Path, predict: P
     assert "error: 3 could not be read:" in errors
     assert "in/7/x.HEIC is HEIC" in errors and "in/7/y.pdf is a PDF" in errors
     assert "in/7/z.mov is a film" in errors
-    assert "Not read: 2 file(s) of other kinds (in/7/Thumbs.db)" in errors
+    assert "Not read: 2 files of other kinds (in/7/Thumbs.db)" in errors
     assert "hidden" not in output + errors
 
 
@@ -247,7 +271,7 @@ def test_unusable_arguments_do_not_stop_the_others(project: Path, predict: Predi
     assert [each["digit"] for each in readings] == [None, None, 7]
     assert "notes holds no picture: expected files that end in .apng" in readings[0]["problem"]
     assert "found 1 of other kinds, such as notes/a.txt" in readings[0]["problem"]
-    assert "784 column(s) are missing" in readings[1]["problem"]
+    assert "784 columns are missing" in readings[1]["problem"]
     assert "For pictures, name the files or their folder" in readings[1]["problem"]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.data import tables
+from pipeline.data import label_corrections, label_table, tables
 from pipeline.files import sha256
 from pipeline.submissions.log import Entry
 from tests.cli.recorded import (
@@ -26,6 +26,7 @@ from tests.cli.recorded import (
 from tests.cli.running import digits
 from tests.cli.terminal import run_in_terminal
 from tests.conftest import add_networks, run, set_params
+from tests.label_tables import GOOD
 
 
 def status(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -66,16 +67,20 @@ def test_json_has_the_keys_that_the_help_names(
 def test_score_of_other_networks_or_weights_is_not_shown(
     in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_metrics(in_project, errors=2, members={"0-0-other": "a" * 64})
+    write_metrics(in_project, errors=2, members=[["0-0-other", "a" * 64]])
     found = status(monkeypatch, capsys)
     assert found["score"] is None
     assert "is of other networks than params.yaml lists" in found["no_score_because"]
 
+    model = in_project / "models" / MEMBER / "model.keras"
+    write_metrics(in_project, errors=2, members={MEMBER: sha256(model)})  # as in version 1.0
+    assert status(monkeypatch, capsys)["score"]["errors"] == 2
+
     write_metrics(in_project, errors=2)
-    (in_project / "models" / MEMBER / "model.keras").write_text("trained again")
+    model.write_text("trained again")
     assert "earlier weights" in status(monkeypatch, capsys)["no_score_because"]
 
-    (in_project / "models" / MEMBER / "model.keras").unlink()
+    model.unlink()
     found = status(monkeypatch, capsys)
     assert f"networks that are not here: {MEMBER}" in found["no_score_because"]
     assert (found["trained"], found["untrained"]) == ([], [MEMBER])
@@ -206,6 +211,72 @@ def test_folder_that_is_no_project_of_dvc_is_told_so(
     assert found["score"]["errors"] == 2
 
 
+def test_what_a_killed_process_left_makes_nothing_out_of_date(
+    in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = in_project / f"models/.{MEMBER}.9999999999.partial/model.keras"
+    left.parent.mkdir()
+    left.write_text("half of it")
+    (in_project / ".params.9999999999.partial.yaml").write_text("seed: 1")
+    assert status(monkeypatch, capsys)["outdated"] == {}
+    assert run(in_project, "git", "status", "--porcelain") == ""
+
+
+def test_score_of_other_predictions_is_not_shown(
+    in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after evaluate was killed before it wrote metrics.json, which survives."""
+    predictions = METRICS.with_name("out_of_fold.npz")
+    write_metrics(in_project, errors=2, predictions=[["out_of_fold.npz", sha256(predictions)]])
+    assert status(monkeypatch, capsys)["score"]["errors"] == 2
+    predictions.unlink()
+    predictions.write_text("newer ones")
+    found = status(monkeypatch, capsys)
+    assert found["score"] is None
+    assert found["no_score_because"] == f"{METRICS} is of other predictions than {predictions}"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("reports/data/summary.json", "[]"),
+        ("reports/data/summary.json", '{"sample": true}'),
+        (str(METRICS), "[]"),
+        (str(METRICS), "5"),
+        (str(METRICS), '{"members": 5}'),
+        (str(METRICS), '{"members": {"0-0-small": "a"}, "accuracy": "high"}'),
+        ("data/source.json", '{"kind": 5}'),
+        ("submissions/submission.json", "[" * 3000),
+    ],
+)
+def test_json_of_another_form_is_named(
+    name: str,
+    content: str,
+    in_project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = in_project / name
+    path.unlink()
+    path.write_text(content)
+    assert digits(monkeypatch, "check" if "submission" in name else "status") == 1
+    *_, error = capsys.readouterr().err.splitlines()
+    assert error.startswith(f"error: {name} is damaged: expected ")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00\x01", b"[" * 3000, b"stages: 5\n", b"- 1\n"])
+def test_damaged_lock_file_of_dvc_is_told(
+    content: bytes,
+    in_project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (in_project / "dvc.lock").write_bytes(content)
+    found = status(monkeypatch, capsys)
+    assert "dvc.lock" in found["dvc_error"]
+    assert found["next"]["command"] == "dvc status"
+
+
 def test_it_works_in_a_subfolder_and_names_files_from_there(recorded_project: Path) -> None:
     folder = recorded_project / "reports/data"
     output = run(folder, "digits")
@@ -221,3 +292,36 @@ def test_terminal_of_80_columns_is_enough(recorded_project: Path) -> None:
     assert "\x1b[1;32m99.31% accuracy on the embedded sample" in output
     plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
     assert all(len(line) <= 80 for line in plain.splitlines())
+
+
+def test_corrected_labels_are_told_and_a_new_file_is_out_of_date(
+    in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = in_project / "data/labels.csv"
+    path.write_text(GOOD)
+    found = status(monkeypatch, capsys)
+    assert found["outdated"] == {"prepare": ["data/labels.csv is new"]}
+    assert found["data"]["label_corrections"] is None
+
+    corrections = label_table.read(path)
+    label_corrections.write(in_project / "data/label_corrections.json", corrections)
+    record(in_project)
+    found = status(monkeypatch, capsys)
+    assert found["outdated"] == {}
+    assert found["data"]["label_corrections"] == {
+        "sha256": sha256(path),
+        "right": 1,
+        "corrected": 1,
+        "left_out": 1,
+    }
+    assert digits(monkeypatch) == 0
+    expected = (
+        "labels       1 label corrected, 1 row left out (data/labels.csv); scores are against the "
+        "labels as given\n"
+    )
+    assert expected in capsys.readouterr().out
+
+    path.write_text(f"{GOOD}7,7,right,\n")
+    assert status(monkeypatch, capsys)["outdated"] == {"prepare": ["data/labels.csv is another"]}
+    path.unlink()
+    assert status(monkeypatch, capsys)["outdated"] == {"prepare": ["data/labels.csv is gone"]}

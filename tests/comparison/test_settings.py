@@ -4,8 +4,12 @@ import pytest
 
 from comparison import settings
 from comparison.references import REFERENCES
+from pipeline import stages
 from pipeline.architectures import ARCHITECTURES
-from pipeline.errors import ParamsError
+from pipeline.data import label_corrections
+from pipeline.data.label_corrections import LabelCorrections, LabelVerdict
+from pipeline.errors import ArtifactError, ParamsError
+from tests.conftest import ROOT
 
 TEXT = (settings.FOLDER / "params.yaml").read_text(encoding="utf-8")
 
@@ -55,3 +59,16 @@ def test_mistake_in_the_file_is_named(old: str, new: str, message: str, tmp_path
 def test_missing_file_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="Run the command in the project's folder"):
         settings.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.usefixtures("in_folder")
+def test_corrected_labels_are_refused() -> None:
+    path = ROOT / "comparison/params.yaml"
+    verdicts = LabelVerdict(2, 4, 4, "right", None), LabelVerdict(3, 5, 5, "unreadable", None)
+    for some in ((), verdicts[:1]):
+        corrections = LabelCorrections("e" * 64, None, some)
+        label_corrections.write(stages.LABEL_CORRECTIONS, corrections)
+        settings.load(path)
+    label_corrections.write(stages.LABEL_CORRECTIONS, LabelCorrections("e" * 64, None, verdicts))
+    with pytest.raises(ArtifactError, match="0 labels corrected, 1 row left out. Move the file"):
+        settings.load(path)

@@ -1,7 +1,7 @@
 """The npz files between the stages."""
 
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.data import dataset
-from pipeline.data.dataset import Provenance, TrainingDigits, UnlabelledDigits
+from pipeline.data.dataset import LEFT_OUT, Provenance, TrainingDigits, UnlabelledDigits
 from pipeline.errors import ArtifactError
 from pipeline.files import write_json
 
@@ -102,6 +102,32 @@ def test_every_flipped_byte_in_the_tables_of_the_file_is_noticed_or_harmless(
             assert "is damaged" in str(error)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"images": np.zeros((20, 28, 27), np.uint8)},
+        {"images": np.zeros((20, 784), np.uint8)},
+        {"images": np.zeros((20, 28, 28), np.float32)},
+        {"images": np.zeros((0, 28, 28), np.uint8)},
+        {"labels": np.zeros(19, np.uint8)},
+        {"labels": np.full(20, 10, np.uint8)},
+        {"labels": np.zeros((20, 1), np.uint8)},
+        {"folds": np.zeros(20, np.int64)},
+        {"sample": np.array("True")},
+        {"train_sha256": np.array(5)},
+    ],
+)
+def test_arrays_of_another_form_are_damaged(change: dict[str, Any], tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {"images": np.zeros((20, 28, 28), np.uint8)}
+    arrays |= {name: np.zeros(20, np.uint8) for name in ("labels", "folds")}
+    arrays |= {name: np.array("a" * 64) for name in ("train_sha256", "test_sha256")}
+    np.savez(tmp_path / "train.npz", sample=np.array(True), **arrays)
+    assert len(dataset.load_training(tmp_path / "train.npz").images) == 20
+    np.savez(tmp_path / "train.npz", **{"sample": np.array(True)} | arrays | change)
+    with pytest.raises(ArtifactError, match=r"train\.npz is damaged: expected the arrays"):
+        dataset.load_training(tmp_path / "train.npz")
+
+
 def test_pickles_are_never_loaded(tmp_path: Path) -> None:
     names = ("images", "sample", "train_sha256", "test_sha256")
     pickled: dict[str, Any] = {name: np.array([{}], dtype=object) for name in names}
@@ -121,3 +147,39 @@ def test_provenance_comes_back(tmp_path: Path) -> None:
     provenance = Provenance(False, "c" * 64, "d" * 64)
     write_json(tmp_path / "provenance.json", asdict(provenance))
     assert dataset.read_provenance(tmp_path / "provenance.json") == provenance
+
+
+def correct(digits: TrainingDigits) -> TrainingDigits:
+    """Row 3 is labelled as a 7, row 5 is left out."""
+    labels = digits.labels.copy()
+    labels[[3, 5]] = 7, LEFT_OUT
+    return replace(digits, corrected_labels=labels)
+
+
+def test_networks_train_on_corrected_labels_and_others_see_them_as_given(
+    tmp_path: Path, training_digits: TrainingDigits
+) -> None:
+    path = tmp_path / "train.npz"
+    dataset.save(path, correct(training_digits))
+    given, trained_on = dataset.load_labelled(path), dataset.load_training(path)
+    np.testing.assert_array_equal(given.labels, training_digits.labels)
+    np.testing.assert_array_equal(given.images, training_digits.images)
+    kept = np.delete(np.arange(60), 5)
+    np.testing.assert_array_equal(trained_on.images, training_digits.images[kept])
+    np.testing.assert_array_equal(trained_on.folds, training_digits.folds[kept])
+    assert trained_on.labels[3] == 7
+    np.testing.assert_array_equal(trained_on.labels[4:], training_digits.labels[kept][4:])
+    assert trained_on.corrected_labels is None
+
+
+def test_file_without_corrections_is_the_one_of_versions_that_knew_none(
+    tmp_path: Path, training_digits: TrainingDigits
+) -> None:
+    """A network is current as long as the bytes of train.npz are those that it trained on."""
+    dataset.save(tmp_path / "train.npz", training_digits)
+    arrays: dict[str, Any] = {
+        name: getattr(training_digits, name) for name in ("images", "labels", "folds")
+    }
+    arrays |= {name: np.array(each) for name, each in asdict(training_digits.provenance).items()}
+    np.savez(tmp_path / "expected.npz", **arrays)
+    assert (tmp_path / "train.npz").read_bytes() == (tmp_path / "expected.npz").read_bytes()

@@ -5,7 +5,9 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from pipeline.data.dataset import Images, Probabilities
 from pipeline.data.preprocessing import preprocess
@@ -84,8 +86,8 @@ def test_views_of_a_network_are_averaged(exported: Path) -> None:
 
 def test_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     members = (
-        ExportedMember("0-0-a", "a" * 64, [[]]),
-        ExportedMember("1-0-b", "b" * 64, [[], ["deskew", "normalize_width"]]),
+        ExportedMember("0-0-a", "a" * 64, [[]], "c" * 64),
+        ExportedMember("1-0-b", "b" * 64, [[], ["deskew", "normalize_width"]], "d" * 64),
     )
     record = ExportRecord(True, members)
     record.write(tmp_path)
@@ -111,8 +113,11 @@ def test_export_alone_is_enough(copy: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"no network", b"\x08\x09" * 5000])
 def test_damaged_network_is_named(content: bytes, copy: Path) -> None:
-    (copy / "exported" / f"{MEMBER}.onnx").write_bytes(content)
-    with pytest.raises(ArtifactError, match=rf"{MEMBER}.onnx is damaged: ONNX Runtime cannot"):
+    path = copy / "exported" / f"{MEMBER}.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match=rf"{MEMBER}.onnx is damaged: .*dvc checkout"):
+        ExportedNetwork(path, [[]])
+    with pytest.raises(ArtifactError, match="damaged: it is not what the export stage wrote"):
         load(copy)
 
 
@@ -146,3 +151,25 @@ def test_impossible_member_is_damage(changes: dict[str, object], copy: Path) -> 
     change(copy, **changes)
     with pytest.raises(ArtifactError, match=r"ensemble.json is damaged"):
         load(copy)
+
+
+@pytest.mark.parametrize(
+    ("images", "digits", "kind"),
+    [(27, 10, TensorProto.UINT8), (28, 9, TensorProto.UINT8), (28, 10, TensorProto.FLOAT)],
+)
+def test_network_of_another_form_is_refused(
+    images: int, digits: int, kind: int, tmp_path: Path
+) -> None:
+    first = helper.make_tensor_value_info("images", kind, [None, images, images])
+    last = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [None, digits])
+    weights = numpy_helper.from_array(np.zeros((images * images, digits), np.float32), "weights")
+    nodes = [
+        helper.make_node("Cast", ["images"], ["cast"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", ["cast"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+    ]
+    graph = helper.make_graph(nodes, "other", [first], [last], [weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, tmp_path / "other.onnx")
+    with pytest.raises(ArtifactError, match="other.onnx is damaged: .*a network of another form"):
+        ExportedNetwork(tmp_path / "other.onnx", [[]])

@@ -2,6 +2,7 @@
 
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,6 +62,29 @@ def test_predictions_without_members_are_saved(made: OutOfFoldPredictions, tmp_p
 def test_damaged_file_is_named(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "out_of_fold.npz"
     path.write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"out_of_fold.npz is damaged: .* dvc checkout"):
+        predictions.load(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rows": np.array([3, 9, 8])},
+        {"rows": np.array([-1, 8, 9])},
+        {"rows": np.array([3.0, 8.0, 9.0])},
+        {"labels": digits(1, 5)},
+        {"labels": digits(1, 5, 10)},
+        {"averages": one_hot([1, 3, 9], 0.6)[:, :9]},
+        {"probabilities": one_hot([1, 3, 9], 0.6) * np.nan},
+        {"probabilities": one_hot([1, 3, 9], 0.6) * 2},
+        {"train_sha256": np.array(5)},
+    ],
+)
+def test_values_that_cannot_be_are_damage(
+    change: dict[str, Any], made: OutOfFoldPredictions, tmp_path: Path
+) -> None:
+    path = tmp_path / "out_of_fold.npz"
+    replace(made, **change).save(path)
     with pytest.raises(ArtifactError, match=r"out_of_fold.npz is damaged: .* dvc checkout"):
         predictions.load(path)
 

@@ -6,7 +6,9 @@ import json
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, Literal
@@ -17,8 +19,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from pipeline.errors import PipelineError
-from pipeline.handwriting import drawing
-from pipeline.handwriting.drawing import MAX_UPLOAD_BYTES
+from pipeline.handwriting import drawing, pictures
+from pipeline.handwriting.drawing import MAX_UPLOAD_BYTES, connections
 from pipeline.handwriting.reader import Reader
 from tests.browser import NARROW, WIDE, accessibility_findings
 from tests.handdrawn import draw_ink, paint
@@ -34,14 +36,10 @@ def picture(digit: int) -> bytes:
 @pytest.fixture(scope="module")
 def port(reader: Reader) -> Iterator[int]:
     """The port of a server that runs in this process."""
-    import uvicorn
-
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
-        server = uvicorn.Server(
-            uvicorn.Config(drawing.make_app(reader), log_level="warning", access_log=False)
-        )
+        server = drawing.make_server(reader)
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         yield listening.getsockname()[1]
@@ -82,6 +80,7 @@ def test_picture_is_read(port: int) -> None:
         (SVG, "SVG drawing"),
         (PNG[:60], "is damaged"),
         (png(30_000, 30_000, b""), "too many pixels"),
+        (png(5_000, 4_000, b""), "too many pixels: expected at most 16 million"),
     ],
 )
 def test_hostile_picture_is_refused_and_the_server_goes_on(
@@ -95,6 +94,90 @@ def test_hostile_picture_is_refused_and_the_server_goes_on(
 def test_too_large_upload_is_refused(port: int) -> None:
     status, answer = read(port, bytes(MAX_UPLOAD_BYTES + 1))
     assert status == 413 and "expected at most 64 MiB" in answer["error"]
+
+
+def half_open(port: int, sent: bytes) -> socket.socket:
+    """A connection that has sent the beginning of a request."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=60)
+    connection.sendall(sent)
+    return connection
+
+
+HEAD = b"POST /read HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+
+
+def test_head_that_does_not_come_in_time_ends_the_connection(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
+    for beginning in (b"", HEAD):
+        with half_open(port, beginning) as connection:
+            assert connection.recv(1) == b""
+    with half_open(port, b"GET /page.css HTTP/1.1\r\nHost: localhost\r\n\r\n") as connection:
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+        connection.sendall(HEAD)
+        while connection.recv(1 << 16):
+            pass
+
+
+def test_body_that_does_not_come_in_time_is_refused(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "_BODY_SECONDS", 0.2)
+    with half_open(port, HEAD + b"Content-Length: 1000\r\n\r\nabc") as connection:
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 408 ")
+
+
+def test_half_open_connections_starve_nobody(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of slow heads only so many are waited for; bodies wait without a place."""
+    monkeypatch.setattr(connections, "SLOW_SECONDS", 0)
+    body = HEAD + b"Content-Length: 300000\r\n\r\n" + bytes(200_000)
+    waiting = [half_open(port, sent) for sent in [HEAD] * 100 + [body] * 20]
+    try:
+        began = time.monotonic()
+        assert read(port, picture(7))[1]["digit"] == 7
+        assert ask(port, "GET", "/")[0] == 200
+        assert time.monotonic() - began < 20  # on a loaded machine, too
+        first, last = waiting[0], waiting[99]
+        assert first.recv(1) == b""
+        last.sendall(b"Content-Length: 3\r\n\r\nabc")
+        assert last.recv(1 << 16).startswith(b"HTTP/1.1 422 ")
+    finally:
+        for connection in waiting:
+            connection.close()
+
+
+def test_flood_of_pictures_is_answered(port: int) -> None:
+    content = picture(7)
+    with ThreadPoolExecutor(60) as pool:
+        answers = list(pool.map(lambda _: read(port, content), range(180)))
+    assert {status for status, _ in answers} <= {200, 503}
+    assert [answer["digit"] for status, answer in answers if status == 200].count(7) >= 2
+    assert all("Try again" in answer["error"] for status, answer in answers if status == 503)
+    assert read(port, content)[0] == 200
+
+
+def test_no_more_than_two_pictures_are_decoded_at_once(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, most = [0], [0]
+    decode, lock = pictures.decode, threading.Lock()
+
+    def count(*arguments: Any) -> Any:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        try:
+            time.sleep(0.05)
+            return decode(*arguments)
+        finally:
+            with lock:
+                running[0] -= 1
+
+    monkeypatch.setattr(pictures, "decode", count)
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda _: read(port, picture(7)), range(12)))
+    assert most == [2]
 
 
 def test_other_pages_cannot_use_it(port: int) -> None:

@@ -35,10 +35,3 @@ def test_sheet_shows_what_was_seen(tmp_path: Path) -> None:
 def test_sheet_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output, "MOST_TILES", 2)
     assert output.draw_seen(tmp_path / "seen.png", [ONE] * 5) == (2, 5)
-
-
-def test_blocks_and_shades_have_fourteen_lines() -> None:
-    blocks, shades = output.to_blocks(IMAGE), output.to_shades(IMAGE)
-    assert len(blocks) == len(shades) == 14
-    assert blocks[2][13] == (255, 255) and blocks[1][13] == (0, 0)
-    assert shades[2] == f"{' ' * 13}@@{' ' * 13}"

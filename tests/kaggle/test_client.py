@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.data.sources.kaggle import download_archive
+from pipeline.errors import KaggleError
 from pipeline.kaggle.client import Client
 from pipeline.kaggle.session import Timeouts
 from pipeline.stages import download
@@ -45,7 +46,7 @@ FAULTS = {
     "429": ("DownloadDataFiles", Fault(429), "too many requests (429: injected). Wait for some m"),
     "500": ("DownloadDataFiles", Fault(500), "Kaggle is out of order at the moment (500: injecte"),
     "503": ("DownloadDataFiles", Fault(503), "Kaggle is out of order at the moment (503: injecte"),
-    "403 at storage": ("storage", Fault(403), "Kaggle refuses access to the competition digit-re"),
+    "403 at storage": ("storage", Fault(403), "Kaggle's storage did not accept the link"),
     "network gone": ("DownloadDataFiles", Fault(closes=True), "or lost the connection. Check"),
     "network gone midway": ("storage", Fault(closes=True), "or lost the connection. Check the"),
 }
@@ -134,6 +135,12 @@ def test_long_wait_is_reported_instead(
     assert failed.status == 1
     assert " seconds, then try again." in failed.stderr
     assert kaggle.counts["DownloadDataFiles"] == 1
+
+
+def test_command_to_copy_ends_its_line(kaggle: Kaggle, kaggle_project: Path) -> None:
+    kaggle.inject("DownloadDataFiles", Fault(404, "no"))
+    with pytest.raises(KaggleError, match=r"pip install --upgrade kaggle\nWithout Kaggle: "):
+        download_archive(Path("down"), QUICK)
 
 
 @pytest.mark.parametrize("step", ["DownloadDataFiles", "storage"])

@@ -1,5 +1,6 @@
 import pytest
 import requests
+from urllib3.exceptions import MaxRetryError, ProtocolError, ReadTimeoutError
 
 from pipeline.kaggle import error_messages
 from pipeline.kaggle.credentials import AccessToken
@@ -39,3 +40,34 @@ def test_unknown_error_is_told_in_one_line_with_type_and_place() -> None:
     assert ", in test_error_messages.py line " in message
     assert "\n" not in message
     assert error_messages.seconds_to_wait(caught.value) is None
+
+
+SILENCE = ReadTimeoutError(None, "/", "Read timed out.")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        requests.ReadTimeout(SILENCE),
+        requests.ConnectionError(SILENCE),
+        requests.ConnectionError(MaxRetryError(None, "/", SILENCE)),  # type: ignore[arg-type]
+        requests.ConnectionError(ProtocolError("Connection aborted.", TimeoutError("timed out"))),
+        requests.exceptions.ChunkedEncodingError(ProtocolError("Connection broken", SILENCE)),
+    ],
+)
+def test_silence_is_told_from_a_lost_connection(error: requests.RequestException) -> None:
+    assert error_messages.explain(error, USED).startswith("Kaggle does not answer: nothing came")
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_refusal_of_a_link_does_not_ask_to_accept_rules(status: int) -> None:
+    response = requests.Response()
+    response.status_code, response._content = status, b"<Error/>"
+    response.url = "https://storage.googleapis.com/kaggle-data/digit-recognizer.zip?X-Goog=5ecre7"
+    message = error_messages.explain(requests.HTTPError(response=response), USED)
+    assert message.startswith(
+        f"Kaggle's storage did not accept the link that Kaggle gave out ({status}"
+    )
+    assert "rules" not in message
+    response.url = "https://api.kaggle.com/v1/competitions.CompetitionApiService/DownloadDataFiles"
+    assert "storage" not in error_messages.explain(requests.HTTPError(response=response), USED)

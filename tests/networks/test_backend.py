@@ -12,9 +12,10 @@ import pytest
 from tests.conftest import ROOT
 
 USES_ONEDNN = """
-from pipeline.networks.backend import describe_backend, tf
+from pipeline.networks.devices import CPU
+from pipeline.networks.machine import describe_machine
 from tensorflow.python.util import _pywrap_util_port
-print(describe_backend("auto")["onednn"], _pywrap_util_port.IsMklEnabled())
+print(describe_machine("auto", CPU)["onednn"], _pywrap_util_port.IsMklEnabled())
 """
 
 

@@ -1,10 +1,9 @@
-"""What a processor says of itself decides the compute dtype; no clock does."""
+"""What a processor says of itself."""
 
 from pathlib import Path
 
 import pytest
 
-from pipeline.networks import backend
 from pipeline.networks.cpu import cpu_model, has_bfloat16
 
 ZEN_3 = "model name\t: AMD EPYC 7763\nflags\t\t: fpu sse4_1 avx avx2 fma bmi2\n"
@@ -42,13 +41,3 @@ def test_model_is_the_first_one_named(tmp_path: Path) -> None:
     path = tmp_path / "cpuinfo"
     path.write_text(f"processor\t: 0\n{ZEN_3}processor\t: 1\n{ZEN_4}")
     assert cpu_model(path) == "AMD EPYC 7763"
-
-
-@pytest.mark.parametrize("native", [True, False])
-def test_dtype_is_the_processors_unless_one_is_wanted(
-    native: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(backend, "has_bfloat16", lambda: native)
-    assert backend.choose_compute_dtype("auto") == ("bfloat16" if native else "float32")
-    assert backend.choose_compute_dtype("float32") == "float32"
-    assert backend.choose_compute_dtype("bfloat16") == "bfloat16"

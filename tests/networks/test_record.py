@@ -29,6 +29,9 @@ def test_record_comes_back_as_it_was(tmp_path: Path) -> None:
         {"conditions": None},
         {"provenance": {"sample": True}},
         {"surprise": 1},
+        {"epochs": "8"},
+        {"training_seconds": None},
+        {"fold": 1.5},
     ],
 )
 def test_record_of_another_kind_is_refused(change: dict[str, Any], tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
+import zipfile
+from datetime import datetime
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -71,9 +74,37 @@ def test_low_confidence_is_averaged_over_the_views_that_a_network_knows(
     np.testing.assert_allclose(probabilities, average_probabilities(each), rtol=1e-12)
 
 
+def test_equal_models_give_equal_bytes(model: keras.Model, tmp_path: Path) -> None:
+    """Keras notes the second of saving, in its metadata and in the archive's table."""
+    content = []
+    for moment in ("2026-01-02 03:04:05", "2027-02-03 04:05:06"):
+        keras.utils.set_random_seed(0)
+        with patch("keras.src.saving.saving_lib.datetime") as clock:
+            clock.datetime.now.return_value = datetime.fromisoformat(moment)
+            save_model(build("deep_cnn"), tmp_path / "model.keras")
+        content.append((tmp_path / "model.keras").read_bytes())
+    assert content[0] == content[1]
+    dates = {info.date_time for info in zipfile.ZipFile(tmp_path / "model.keras").infolist()}
+    assert dates == {(1980, 1, 1, 0, 0, 0)}
+    for mine, theirs in zip(
+        load_model(tmp_path / "model.keras").get_weights(), model.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+
+
 def test_missing_model_names_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="model.keras is missing.*dvc repro"):
         load_model(tmp_path / "model.keras")
+
+
+def test_model_of_another_form_is_refused(tmp_path: Path) -> None:
+    layers = keras.layers
+    for shape, dtype, digits in (((28, 27), "uint8", 10), ((28, 28), "uint8", 9)):
+        inputs = keras.Input(shape, dtype=dtype)
+        answer = layers.Dense(digits)(layers.Flatten()(layers.Rescaling(1.0)(inputs)))
+        save_model(keras.Model(inputs, answer), tmp_path / "model.keras")
+        with pytest.raises(ArtifactError, match="it is a network of another form"):
+            load_model(tmp_path / "model.keras")
 
 
 def test_damaged_model_names_what_brings_it_back(model: keras.Model, tmp_path: Path) -> None:

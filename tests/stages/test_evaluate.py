@@ -10,8 +10,8 @@ from ruamel.yaml import YAML
 
 from pipeline import params, stages
 from pipeline.architectures import build
-from pipeline.data import dataset
-from pipeline.data.dataset import TrainingDigits
+from pipeline.data import dataset, label_corrections
+from pipeline.data.dataset import LEFT_OUT, TrainingDigits
 from pipeline.ensemble.averaging import average_probabilities, predict_probabilities
 from pipeline.ensemble.neighbours import refine_with_neighbours
 from pipeline.errors import ArtifactError
@@ -53,6 +53,7 @@ def evaluated(
             ("seeds: [0]", "seeds: [0, 1]"),
         )
         dataset.save(stages.TRAIN, training_digits)
+        label_corrections.write(stages.LABEL_CORRECTIONS, None)
         for member in params.load().members():
             add_member(member, training_digits)
         evaluate.evaluate_members(params.load())
@@ -78,6 +79,27 @@ def test_an_image_is_predicted_by_members_and_neighbours_that_do_not_know_it(
         own = evaluated.folds[found.rows] == fold
         np.testing.assert_allclose(found.averages[own], average, rtol=1e-4)
         np.testing.assert_allclose(found.probabilities[own], expected, rtol=1e-4)
+
+
+def test_neighbours_count_by_their_corrected_labels_and_scores_by_those_given(
+    evaluated: TrainingDigits,
+) -> None:
+    corrected = (evaluated.labels + 1) % 10
+    corrected[20:30] = LEFT_OUT
+    data = replace(evaluated, corrected_labels=corrected.astype(np.uint8))
+    members = [each for each in params.load().evaluated_members() if each.name == EVALUATED[0]]
+    settings = params.load().neighbours
+    found, scores = evaluate.predict_out_of_fold(members, data, settings)
+    without, scores_without = evaluate.predict_out_of_fold(members, evaluated, settings)
+    np.testing.assert_array_equal(found.labels, evaluated.labels[evaluated.folds == 0])
+    np.testing.assert_array_equal(found.averages, without.averages)
+    assert scores == scores_without
+    known = evaluated.images[30:], corrected[30:]
+    expected = refine_with_neighbours(
+        found.averages, evaluated.images[:20], known, **settings.model_dump()
+    )
+    np.testing.assert_allclose(found.probabilities, expected)
+    assert not np.allclose(found.probabilities, without.probabilities)
 
 
 def test_tables_agree_with_the_metrics(evaluated: TrainingDigits) -> None:
@@ -109,9 +131,10 @@ def test_scores_name_the_networks_and_the_predictions_that_they_are_of(
 ) -> None:
     summary = read_json(stages.EVALUATION / "metrics.json")
     digests = {name: sha256(stages.MODELS / name / "model.keras") for name in EVALUATED}
-    assert summary["members"] == digests
+    assert dict(summary["members"]) == digests
     path = stages.EVALUATION / "out_of_fold.npz"
-    assert summary["predictions_sha256"] == sha256(path)
+    assert summary["predictions"] == [["out_of_fold.npz", sha256(path)]]
+    assert summary["neighbours"] == [["confidence_threshold", 0.7], ["power", 4]]
     assert predictions.load(path).members == digests
 
 
@@ -146,6 +169,6 @@ def test_each_member_is_evaluated_on_its_fold_alone(evaluated: TrainingDigits) -
 def test_member_that_held_out_other_images_is_refused(evaluated: TrainingDigits) -> None:
     before = stages.TRAIN.read_bytes()
     dataset.save(stages.TRAIN, replace(evaluated, folds=evaluated.folds[::-1].copy()))
-    with pytest.raises(ArtifactError, match="0-0-deskewed was trained with other images or folds"):
+    with pytest.raises(ArtifactError, match="0-0-deskewed was trained with other images, labels"):
         evaluate.evaluate_members(params.load())
     stages.TRAIN.write_bytes(before)

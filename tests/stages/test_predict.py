@@ -7,8 +7,9 @@ import pytest
 
 from pipeline import stages
 from pipeline.architectures import build
-from pipeline.data import dataset
-from pipeline.data.dataset import Provenance, TrainingDigits, UnlabelledDigits
+from pipeline.data import dataset, label_corrections
+from pipeline.data.dataset import LEFT_OUT, Provenance, TrainingDigits, UnlabelledDigits
+from pipeline.data.label_corrections import CorrectionSummary, LabelCorrections, LabelVerdict
 from pipeline.ensemble.averaging import average_probabilities, predict_probabilities
 from pipeline.ensemble.neighbours import refine_with_neighbours
 from pipeline.errors import ArtifactError
@@ -29,6 +30,7 @@ def member(in_folder: Path, training_digits: TrainingDigits, test_digits: Unlabe
     set_params(in_folder, SMALL_NETWORK)
     dataset.save(stages.TRAIN, training_digits)
     dataset.save(stages.TEST, test_digits)
+    label_corrections.write(stages.LABEL_CORRECTIONS, None)
     keras.utils.set_random_seed(0)
     folder = stages.MODELS / "0-0-small"
     save_model(build("pooled_cnn"), folder / "model.keras")
@@ -98,6 +100,31 @@ def test_low_confidence_is_refined_with_training_images(
     written = submission.read(stages.SUBMISSION, expected_rows=20)
     np.testing.assert_array_equal(written, expected.argmax(axis=1))
     assert (written != probabilities.argmax(axis=1)).any()
+
+
+def test_neighbours_count_by_their_corrected_labels_and_the_submission_says_so(
+    member: Path, training_digits: TrainingDigits, test_digits: UnlabelledDigits
+) -> None:
+    corrected = (training_digits.labels + 3) % 10
+    corrected[::7] = LEFT_OUT
+    dataset.save(stages.TRAIN, replace(training_digits, corrected_labels=corrected))
+    verdict = LabelVerdict(2, 0, 0, "unreadable", None)
+    corrections = LabelCorrections("e" * 64, None, (verdict,))
+    label_corrections.write(stages.LABEL_CORRECTIONS, corrections)
+    predict.main()
+    probabilities = predict_probabilities(load_network(member), test_digits.images)
+    kept = corrected != LEFT_OUT
+    known = training_digits.images[kept], corrected[kept]
+    expected = refine_with_neighbours(
+        probabilities, test_digits.images, known, confidence_threshold=0.7, power=4
+    )
+    written = submission.read(stages.SUBMISSION, expected_rows=20)
+    np.testing.assert_array_equal(written, expected.argmax(axis=1))
+    record = submission.read_record(stages.SUBMISSION)
+    assert record is not None
+    assert record.label_corrections == CorrectionSummary("e" * 64, 0, corrected=0, left_out=1)
+    counts = pd.read_csv(stages.TEST_REPORT / "class_counts.csv")
+    assert counts["training"].tolist() == [6] * 10, "labels as given"
 
 
 def test_members_are_averaged(in_folder: Path, member: Path, test_digits: UnlabelledDigits) -> None:

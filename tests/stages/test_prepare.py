@@ -5,7 +5,8 @@ import pytest
 
 from pipeline import params, stages
 from pipeline.data import tables
-from pipeline.data.dataset import Provenance, TrainingDigits
+from pipeline.data.dataset import LEFT_OUT, Provenance, TrainingDigits
+from pipeline.data.label_corrections import LabelCorrections, LabelVerdict
 from pipeline.errors import TableError
 from pipeline.plots import tiles
 from pipeline.stages import prepare
@@ -47,6 +48,29 @@ def test_competition_must_be_complete(raw: Path) -> None:
     competition = Provenance(False, "a" * 64, "b" * 64)
     with pytest.raises(TableError, match="expected 42,000 rows, found 60"):
         prepare.prepare(raw, params.load(), competition)
+
+
+def test_corrections_are_what_networks_train_on_and_move_no_image_to_another_fold(
+    raw: Path, training_digits: TrainingDigits
+) -> None:
+    given, _, summary = prepare.prepare(raw, params.load(), SAMPLE)
+    verdicts = LabelVerdict(2, 3, 3, "wrong", 8), LabelVerdict(3, 7, 7, "unreadable", None)
+    corrections = LabelCorrections("e" * 64, f"sample-{'a' * 12}", verdicts)
+    corrected, _, summary_of_corrected = prepare.prepare(raw, params.load(), SAMPLE, corrections)
+    np.testing.assert_array_equal(corrected.labels, training_digits.labels)
+    np.testing.assert_array_equal(corrected.folds, given.folds)
+    assert given.corrected_labels is None
+    expected = training_digits.labels.copy()
+    expected[[3, 7]] = 8, LEFT_OUT
+    np.testing.assert_array_equal(corrected.corrected_labels, expected)
+    assert summary == summary_of_corrected, "it counts labels as given"
+
+
+def test_corrections_of_other_labels_are_refused(raw: Path) -> None:
+    corrections = LabelCorrections("e" * 64, None, (LabelVerdict(9, 3, 4, "right", None),))
+    expected = r"^data/labels\.csv, line 9: row 3 has the label 3 in train\.csv of .*, found 4"
+    with pytest.raises(TableError, match=expected):
+        prepare.prepare(raw, params.load(), SAMPLE, corrections)
 
 
 def test_grid_shows_each_image_under_its_own_label(

@@ -4,8 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
-from html.parser import HTMLParser
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 
 from pipeline import stages
 from pipeline.data.dataset import Provenance, TrainingDigits, UnlabelledDigits
+from pipeline.data.label_corrections import LabelCorrections, LabelVerdict
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json, sha256, write_json
 from pipeline.report import Findings
@@ -22,61 +22,11 @@ from pipeline.stages import report
 from pipeline.submissions import log as submission_log
 from pipeline.submissions.log import Entry
 from tests.conftest import SMALL_NETWORK, set_params
+from tests.pages import Page, as_number
 from tests.results import Errors, predict_with, write_evaluation, write_results
 
 ERRORS = {4: (9, 0.99), 14: (9, 0.7), 7: (1, 0.6), 15: (3, 0.55)}
 """Two 4s, a 7 and a 5, all in fold 0."""
-
-
-class Page(HTMLParser):
-    """The numbers of a page with what it says of them, its addresses, and its words."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.numbers: list[tuple[list[str], float, str]] = []
-        self.addresses: list[str] = []
-        self.ids: list[str] = []
-        self.nameless: list[str] = []
-        self.words = ""
-        self.scripts: dict[str, str] = {}
-        self._number: tuple[list[str], float] | None = None
-        self._hidden: str | None = None
-        self.feed(text)
-        self.words = " ".join(self.words.split())
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        named = {name: value or "" for name, value in attributes}
-        self.addresses += [named[name] for name in ("src", "href") if name in named]
-        self.ids += [named["id"]] if "id" in named else []
-        if (tag == "svg" and not (named.get("role") == "img" and named.get("aria-label"))) or (
-            tag == "img" and not named.get("alt") and "hidden" not in named
-        ):
-            self.nameless.append(tag)
-        if tag in ("td", "th"):
-            self.words += " "
-        if tag == "data":
-            self._number = named["data-from"].split(" "), float(named["value"])
-        if tag in ("script", "style"):
-            self._hidden = named.get("id", tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("script", "style"):
-            self._hidden = None
-
-    def handle_data(self, data: str) -> None:
-        if self._hidden:
-            self.scripts[self._hidden] = self.scripts.get(self._hidden, "") + data
-            return
-        self.words += data
-        if self._number:
-            self.numbers.append((*self._number, data))
-            self._number = None
-
-    @property
-    def predictions(self) -> pd.DataFrame:
-        """What the page's script knows of predictions."""
-        content = json.loads(self.scripts["predictions"])
-        return pd.DataFrame(content["rows"], columns=content["columns"])
 
 
 MakeReport = Callable[..., Page]
@@ -103,13 +53,14 @@ def make_report(
         data: TrainingDigits = training_digits,
         wrong: Errors = ERRORS,
         alone: Errors | None = None,
+        corrections: LabelCorrections | None = None,
     ) -> Page:
         set_params(in_folder, *changes)
-        key = repr((changes, data, wrong, alone))
+        key = repr((changes, data, wrong, alone, corrections))
         if key not in written:
             test = replace(test_digits, provenance=data.provenance)
             averages = None if alone is None else predict_with(data.labels, alone)
-            write_results(data, test, predict_with(data.labels, wrong), averages)
+            write_results(data, test, predict_with(data.labels, wrong), averages, corrections)
             written[key] = written[""] / str(len(written))
             shutil.copytree(in_folder, written[key])
         shutil.copytree(written[key], in_folder, dirs_exist_ok=True)
@@ -143,15 +94,6 @@ def look_up(place: list[str]) -> float:
         return float(value)
     row, column = keys
     return float(pd.read_csv(path).loc[int(row), column])
-
-
-def as_number(text: str) -> tuple[float, float]:
-    """What a text on the page says, and by how much it may be off."""
-    digits_ = text.replace(",", "").replace("−", "-").removesuffix(" s").strip()
-    scale = 100 if digits_.endswith("%") else 1
-    plain = digits_.removesuffix("%")
-    decimals = len(plain.partition(".")[2])
-    return float(plain) / scale, 0.5 * 10.0**-decimals / scale
 
 
 @pytest.mark.parametrize(
@@ -495,6 +437,44 @@ def test_scores_of_other_networks_than_made_the_submission_are_not_shown(
         report.main()
 
 
+def test_page_and_card_say_that_labels_were_corrected(make_report: MakeReport) -> None:
+    verdicts = (
+        LabelVerdict(2, 4, 4, "wrong", 9),
+        LabelVerdict(3, 7, 7, "right", None),
+        LabelVerdict(4, 14, 4, "unreadable", None),
+        LabelVerdict(5, 15, 5, "wrong", 3),
+    )
+    corrections = LabelCorrections("e" * 64, f"sample-{'a' * 12}", verdicts)
+    page = make_report(corrections=corrections)
+    assert (
+        "The networks trained on corrected labels: 2 corrected, 1 row left out (labels.csv "
+        "eeeeeeeeeeee). All scores are against the labels as given." in page.words
+    )
+    assert "1 found right, 2 corrected, 1 left out" in page.words
+    counts = {place[2]: value for place, value, _ in page.numbers if "label_corrections" in place}
+    assert counts == {"right": 1, "corrected": 2, "left_out": 1}
+    assert "2 labels corrected, 1 row left out. All scores" in stages.MODEL_CARD.read_text()
+    content = json.loads(page.scripts["labels-given"])
+    assert content == {
+        "data": f"sample-{'a' * 12}",
+        "sha256": "e" * 64,
+        "verdicts": [
+            [4, 4, "wrong", 9],
+            [7, 7, "right", None],
+            [14, 4, "unreadable", None],
+            [15, 5, "wrong", 3],
+        ],
+    }
+    for path in (stages.EVALUATION / "metrics.json", stages.SUBMISSION.with_suffix(".json")):
+        assert read_json(path)["label_corrections"] == asdict(corrections.summarize())
+
+
+def test_without_corrections_nothing_is_said_of_them(make_report: MakeReport) -> None:
+    page = make_report()
+    assert "corrected labels:" not in page.words
+    assert "corrected" not in stages.MODEL_CARD.read_text()
+
+
 def test_model_card_has_the_standard_headings(make_report: MakeReport) -> None:
     make_report()
     headings = re.findall("^## (.*)", stages.MODEL_CARD.read_text(), re.MULTILINE)
@@ -509,3 +489,24 @@ def test_model_card_has_the_standard_headings(make_report: MakeReport) -> None:
         "Ethical considerations",
         "Caveats and recommendations",
     ]
+
+
+def test_words_agree_with_their_numbers(make_report: MakeReport) -> None:
+    page = make_report(wrong={4: (9, 0.99)})
+    card = stages.MODEL_CARD.read_text()
+    for words in (page.words, " ".join(card.split())):
+        assert not re.search(
+            r"(?<![\d.,])1 (errors|images|networks|labels|pairs|threads|rows|epochs)\b", words
+        )
+    assert re.search(r"error ?1 ?log loss", page.words)
+
+
+def test_networks_have_their_short_names_and_scores_the_names_of_people(
+    make_report: MakeReport,
+) -> None:
+    page = make_report()
+    card = stages.MODEL_CARD.read_text()
+    assert "1 network (small); code" in page.words
+    assert "1 neural network (`small`, architecture `pooled_cnn`)" in card
+    assert "| macro F1 |" in card
+    assert "macro F1" in page.words

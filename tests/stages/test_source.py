@@ -1,17 +1,20 @@
 """What decides where the data comes from, and that a typing mistake stops here."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline import params, stages
-from pipeline.data import tables
+from pipeline.data import dataset, label_corrections, tables
+from pipeline.data.dataset import Provenance, TrainingDigits
 from pipeline.data.sources import archive, decision
 from pipeline.data.sources.decision import ArchiveSource, DataSource, KaggleSource, SampleSource
 from pipeline.errors import (
@@ -23,14 +26,25 @@ from pipeline.errors import (
     SourceError,
     TableError,
 )
-from pipeline.files import sha256, write_json
+from pipeline.files import read_json, sha256, write_json
 from pipeline.stages import source
 from tests.conftest import modules_after, set_params
+from tests.label_tables import GOOD
 
 ARCHIVE = Path("data/digit-recognizer.zip")
 SAMPLE = SampleSource()
 KAGGLE = KaggleSource()
 GONE = ArchiveSource(ARCHIVE.as_posix(), {ARCHIVE.name: "f" * 64})
+
+LAYOUTS = [
+    "competitions/digit-recognizer",
+    "digit-recognizer",
+    "my-digits",
+    "datasets/someone/digits",
+    "datasets/someone/digits/versions/1",
+    ".",
+]
+"""Where the data may be mounted, below what is attached to a notebook."""
 
 COMMAND = (sys.executable, "-m", "pipeline.stages.source")
 
@@ -53,6 +67,37 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAGGLE_KEY", "secret")
 
 
+def test_what_killed_processes_left_is_removed(project: Path) -> None:
+    left = [
+        ".params.X.partial.yaml",
+        "models/.0-0-a.X.partial",
+        "submissions/sent/.b.X.partial.csv",
+    ]
+    for name in left:
+        path = project / name.replace("X", "9999999999")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half of it")
+    source.main()
+    assert not list(project.rglob("*.partial*"))
+
+
+def test_home_of_nobody_is_named(project: Path) -> None:
+    set_params(project, ("path: null", "path: ~nosuchuser/archive.zip"))
+    with pytest.raises(ProjectError, match="~nosuchuser/archive.zip begins with the home of"):
+        source.main()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_source_that_may_never_end_is_refused(kind: str, project: Path) -> None:
+    if kind == "pipe":
+        os.mkfifo(project / "pipe")
+    else:
+        (project / "device").symlink_to("/dev/zero")
+    set_params(project, ("path: null", f"path: {kind}"))
+    with pytest.raises(ArtifactError, match=f"{kind} is a pipe, a socket or a device"):
+        source.main()
+
+
 def put_tables(folder: Path) -> None:
     images = np.zeros((2, 28, 28), dtype=np.uint8)
     tables.write(folder / "train.csv", images, np.zeros(2, dtype=np.uint8))
@@ -69,10 +114,21 @@ def put_archive(path: Path = ARCHIVE) -> ArchiveSource:
     return ArchiveSource(path.as_posix(), {path.name: sha256(path)})
 
 
+def put_others() -> None:
+    """Attach a model, the notebook's wheels and another competition, as well."""
+    for name in ("models/keras/1/config.json", "wheels/keras-3-py3-none-any.whl", "wheels/a.zip"):
+        (Path("attached") / name).parent.mkdir(parents=True, exist_ok=True)
+        (Path("attached") / name).touch()
+    for name in archive.TABLES:
+        path = Path("attached/competitions/titanic") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("PassengerId,Survived\n1,0\n")
+
+
 def decide(
     kind: str = "auto", earlier: DataSource | None = None, path: str | None = None
 ) -> DataSource:
-    settings = params.Source.model_validate({"kind": kind, "path": path})
+    settings = params.Source.model_validate({"kind": kind, "path": path, "sample_epochs": 8})
     return source.decide(settings, earlier, Path("attached"))
 
 
@@ -195,11 +251,31 @@ def test_near_miss_does_not_lead_to_the_sample() -> None:
 
 @pytest.mark.parametrize("kind", ["auto", "archive"])
 @pytest.mark.parametrize("earlier", [None, SAMPLE])
-@pytest.mark.parametrize("folder", ["competitions/digit-recognizer", "digit-recognizer", "a/b/c"])
-def test_attached_data_is_taken(folder: str, earlier: DataSource | None, kind: str) -> None:
-    put_tables(Path("attached") / folder)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_attached_data_is_taken(layout: str, earlier: DataSource | None, kind: str) -> None:
+    put_others()
+    put_tables(Path("attached") / layout)
     found = decide(kind, earlier)
-    assert isinstance(found, ArchiveSource) and found.path == f"attached/{folder}"
+    assert isinstance(found, ArchiveSource) and Path(found.path) == Path("attached") / layout
+
+
+@pytest.mark.parametrize("half", ["train.csv", "test.csv", "digit-recognizer (1).zip", "other"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_attached_data_that_cannot_be_used_does_not_lead_to_the_sample(
+    layout: str, half: str
+) -> None:
+    put_others()
+    folder = Path("attached") / layout
+    put_tables(folder)
+    for name in archive.TABLES:
+        if half == "other":
+            (folder / name).write_text("id,digit\n1,0\n")
+        elif name != half:
+            (folder / name).unlink()
+    if half.endswith(".zip"):
+        (folder / half).touch()
+    with pytest.raises((SourceError, TableError), match="Attach the comp|not the competition's"):
+        decide("auto")
 
 
 @pytest.mark.parametrize("kind", ["auto", "archive"])
@@ -209,7 +285,7 @@ def test_something_else_attached_does_not_lead_to_the_sample(
 ) -> None:
     Path("attached/titanic").mkdir(parents=True)
     Path("attached/titanic/train.csv").write_text("PassengerId,Survived\n")
-    with pytest.raises(SourceError, match=r"holds no data .* found titanic/train\.csv\. Attach it"):
+    with pytest.raises(SourceError, match=r"holds no data .* found titanic/train\.csv\. Attach "):
         decide(kind, earlier)
     assert decide("sample", earlier) == SAMPLE
 
@@ -244,8 +320,29 @@ def test_networks_are_described_and_former_ones_removed() -> None:
 def test_architecture_must_exist(name: str) -> None:
     unknown = params.Network.model_construct(architecture=name, preprocessing=[[]])
     with pytest.raises(ParamsError, match="architecture"):
-        source.write_networks({"mine": unknown})
-    assert not stages.NETWORKS.exists()
+        source.check_networks({"mine": unknown})
+
+
+def test_networks_know_the_length_of_training_on_the_sample(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_params(project, ("kind: auto", "kind: sample"), ("sample_epochs: 8", "sample_epochs: 7"))
+    monkeypatch.setattr("pipeline.environment.check_folders", lambda: None)
+    source.main()
+    assert read_json(stages.NETWORKS / "pooled3.json")["sample_epochs"] == 7
+    assert (
+        "it gets 7 epochs (source.sample_epochs), other data up to 36\n" in capsys.readouterr().out
+    )
+
+    set_params(project, ("max_epochs: 36", "max_epochs: 7"), ("decay_epochs: 8", "decay_epochs: 6"))
+    source.main()
+    assert capsys.readouterr().out == "data source: the embedded sample\n"
+
+    set_params(project, ("kind: sample", "kind: kaggle"))
+    write_json(stages.SOURCE, {"kind": "kaggle", "competition": "digit-recognizer"})
+    source.main()
+    assert "sample_epochs" not in read_json(stages.NETWORKS / "pooled3.json")
+    assert "sample" not in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -288,7 +385,10 @@ def test_decision_is_written_and_the_sample_announced(capsys: pytest.CaptureFixt
     source.main()
     assert decision.read(stages.SOURCE) == SAMPLE
     output = capsys.readouterr()
-    assert output.out == "data source: the embedded sample\n"
+    assert output.out == (
+        "data source: the embedded sample; it gets 8 epochs (source.sample_epochs), other data up "
+        "to 36\n"
+    )
     assert "THIS RUN USES THE EMBEDDED SAMPLE" in output.err
 
 
@@ -366,3 +466,89 @@ def test_linked_folder_is_refused_before_anything_is_written(in_folder: Path) ->
     with pytest.raises(ProjectError, match="^models is a symbolic link to .*Nothing was run"):
         source.main()
     assert not list((in_folder / "data").iterdir())
+
+
+def read_corrections() -> label_corrections.LabelCorrections | None:
+    return label_corrections.read(stages.LABEL_CORRECTIONS)
+
+
+def put_prepared(data: TrainingDigits) -> None:
+    """What the stages leave that read this data."""
+    dataset.save(stages.TRAIN, data)
+    write_json(stages.RAW / "provenance.json", asdict(data.provenance))
+
+
+def test_labels_are_noted_where_dvc_sees_them_change(capsys: pytest.CaptureFixture[str]) -> None:
+    source.main()
+    assert read_corrections() is None
+    before = stages.LABEL_CORRECTIONS.stat().st_ino
+    source.main()
+    assert stages.LABEL_CORRECTIONS.stat().st_ino == before
+    stages.LABELS.write_text(GOOD)
+    capsys.readouterr()
+    source.main()
+    assert "data/labels.csv: 1 label corrected, 1 row left out\n" in capsys.readouterr().out
+    found = read_corrections()
+    assert found is not None
+    assert found.sha256 == sha256(stages.LABELS)
+    stages.LABELS.unlink()
+    source.main()
+    assert read_corrections() is None
+
+
+def test_wrong_labels_stop_before_anything_is_touched() -> None:
+    stages.LABELS.write_text(GOOD)
+    source.main()
+    before = stages.LABEL_CORRECTIONS.read_bytes()
+    stages.LABELS.write_text(GOOD.replace("right", "good"))
+    with pytest.raises(TableError, match=r"^data/labels\.csv, line 3: verdict must be one of"):
+        source.main()
+    assert stages.LABEL_CORRECTIONS.read_bytes() == before
+
+
+def test_labels_are_compared_with_the_data_of_the_last_run(training_digits: TrainingDigits) -> None:
+    source.main()
+    put_prepared(training_digits)
+    stages.LABELS.write_text(GOOD)
+    source.main()
+    stages.LABELS.write_text(GOOD.replace("14,4", "14,3"))
+    with pytest.raises(TableError, match="line 3: row 14 has the label 4 in train.csv of sample-a"):
+        source.main()
+
+
+def test_labels_of_data_that_comes_only_now_are_left_to_the_prepare_stage(
+    training_digits: TrainingDigits,
+) -> None:
+    source.main()
+    put_prepared(training_digits)
+    put_archive()
+    stages.LABELS.write_text(GOOD.replace("14,4", "14,3"))
+    source.main()
+    assert read_corrections() is not None
+    other = replace(training_digits, provenance=Provenance(False, "c" * 64, "d" * 64))
+    dataset.save(stages.TRAIN, other)
+    source.main()  # the download stage was interrupted: data/raw is not what was prepared
+
+
+def test_labels_of_the_sample_are_refused_for_the_competition(project: Path) -> None:
+    lines = [f"{GOOD.splitlines()[0]},data", "4,4,right,,sample-aaaaaaaaaaaa"]
+    stages.LABELS.write_text("\n".join(lines))
+    source.main()
+    put_archive()
+    with pytest.raises(TableError, match="is of other data: expected competition, .*sample-aaaa"):
+        source.main()
+    assert decision.read(stages.SOURCE) == SAMPLE
+
+
+def test_copy_for_an_experiment_reads_the_labels_of_the_project(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages.LABELS.write_text(GOOD)
+    copy = project / ".dvc/tmp/exps/tmp1"
+    shutil.copytree(project / "data", copy / "data")
+    (copy / "data/labels.csv").unlink()
+    shutil.copy("params.yaml", copy)
+    monkeypatch.chdir(copy)
+    source.main()
+    found = read_corrections()
+    assert found is not None and len(found.verdicts) == 3

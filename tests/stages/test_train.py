@@ -3,6 +3,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,12 +13,13 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from pipeline import params, stages
+from pipeline import parallel, params, stages
 from pipeline.data import dataset
 from pipeline.data.dataset import Images, Labels, TrainingDigits
 from pipeline.data.transforms import TRANSFORMS
-from pipeline.errors import ArtifactError
-from pipeline.networks.backend import keras
+from pipeline.errors import ArtifactError, PipelineError
+from pipeline.networks.backend import keras, tf
+from pipeline.networks.devices import CPU, Choice, Device
 from pipeline.networks.record import read_record
 from pipeline.networks.trained import load_model, load_network
 from pipeline.params import Params
@@ -26,6 +28,7 @@ from pipeline.training import loop, network
 from pipeline.training.state import TrainingState
 from pipeline.training.task import Task, derive_seed
 from tests.conftest import LISTED_NETWORK, ROOT, SMALL_NETWORK, list_networks, set_params
+from tests.devices import LIKE_GPU
 
 DEEP = list_networks(deep="deep_cnn, [[]]")
 
@@ -49,8 +52,8 @@ def load_params(*changes: tuple[str, str]) -> Params:
     return params.load(changed)
 
 
-def the_task(*changes: tuple[str, str]) -> Task:
-    (task,) = train.list_tasks(load_params(*changes))
+def the_task(*changes: tuple[str, str], device: Device = CPU) -> Task:
+    (task,) = train.list_tasks(load_params(*changes), device)
     return task
 
 
@@ -173,12 +176,14 @@ def test_weights_do_not_change_when_other_networks_are_listed(
 def test_weights_depend_on_neither_the_number_of_cores_nor_the_load(
     training_digits: TrainingDigits, tmp_path: Path
 ) -> None:
-    """On one core, and on all of them with busy processes; the two also load each other."""
+    """On one core beside a busy process, and on all of them; the two also load each other."""
     command = [sys.executable, "-m", "pipeline.stages.train", "0-0-small"]
-    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    one_core = partial(os.sched_setaffinity, 0, {min(os.sched_getaffinity(0))})
+    endless = [sys.executable, "-c", "while True: pass"]
+    busy = subprocess.Popen(endless, preexec_fn=one_core)
     trainers = []
     try:
-        for name, cores in (("one", {min(os.sched_getaffinity(0))}), ("all", None)):
+        for name, cores in (("one", one_core), ("all", None)):
             folder = tmp_path / name
             dataset.save(folder / stages.TRAIN, training_digits)
             shutil.copy(ROOT / "params.yaml", folder)
@@ -194,12 +199,12 @@ def test_weights_depend_on_neither_the_number_of_cores_nor_the_load(
                     command,
                     cwd=folder,
                     env=os.environ | {"PYTHONPATH": str(ROOT)},
-                    preexec_fn=partial(os.sched_setaffinity, 0, cores) if cores else None,
+                    preexec_fn=cores,
                 )
             )
         assert [trainer.wait() for trainer in trainers] == [0, 0]
     finally:
-        for process in (*busy, *trainers):
+        for process in (busy, *trainers):
             process.kill()
             process.wait()
     one, all_cores = (tmp_path / name / "models/0-0-small" for name in ("one", "all"))
@@ -267,6 +272,81 @@ def test_networks_share_the_processors(
 ) -> None:
     settings = load_params(("seeds: [0]", f"seeds: {list(range(seeds))}"))
     assert train.share_processors(processors, seeds, settings) == (helpers, threads)
+
+
+@pytest.mark.parametrize(
+    ("choice", "helpers", "told"),
+    [
+        (Choice(LIKE_GPU, ""), 0, ""),
+        (Choice(CPU, "The GPU is too old."), 2, "The GPU is too old.\n"),
+        (Choice(CPU, ""), 2, ""),
+    ],
+)
+def test_gpu_trains_one_network_after_another(
+    choice: Choice,
+    helpers: int,
+    told: str,
+    in_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    set_params(in_folder, SMALL_NETWORK, ("seeds: [0]", "seeds: [0, 1, 2]"))
+    started: list[int] = []
+    trained: list[Task] = []
+
+    def note_helpers(_: list[str], processes: int, **__: Any) -> nullcontext[None]:
+        started.append(processes)
+        return nullcontext()
+
+    monkeypatch.setattr(sys, "argv", ["train", "0-0-small"])
+    monkeypatch.setattr(train, "take_device", lambda: choice)
+    monkeypatch.setattr(train, "use_threads", lambda count: None)  # TensorFlow is at work already
+    monkeypatch.setattr(parallel, "count_processors", lambda: 4)
+    monkeypatch.setattr(parallel, "helper_processes", note_helpers)
+    monkeypatch.setattr(train, "train", lambda task, threads: trained.append(task))
+    train.main()
+    assert started == [helpers]
+    assert [(task.name, task.device) for task in trained] == [("0-0-small", choice.device)]
+    assert capsys.readouterr().out == told
+
+
+def test_member_trained_on_a_gpu_says_so(
+    trained: Path,
+    training_digits: TrainingDigits,
+    in_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its first weights are those of the CPU; it counts as current on every device."""
+    dataset.save(stages.TRAIN, training_digits)
+    task = the_task(device=LIKE_GPU)
+    train.train(task, threads=1)
+    record, usual = read_record(task.folder), read_record(trained)
+    assert record.conditions.machine["gpu"] == "NVIDIA A100-SXM4-40GB"
+    assert record.conditions.machine["compute_dtype"] == "bfloat16"
+    assert record.conditions.ask_for_the_same(usual.conditions)
+    assert the_task().is_current and the_task().state != task.state
+    assert (
+        "0-0-deep: deep_cnn in bfloat16 on the GPU, NVIDIA A100-SXM4-40GB\n"
+        in capsys.readouterr().out
+    )
+
+
+def test_gpu_without_memory_is_explained_and_the_state_stays(
+    training_digits: TrainingDigits, in_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset.save(stages.TRAIN, training_digits)
+    task = the_task(device=LIKE_GPU)
+    save = TrainingState.save
+
+    def save_and_run_out(state: TrainingState, path: Path) -> None:
+        save(state, path)
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(TrainingState, "save", save_and_run_out)
+    with pytest.raises(PipelineError, match="has no memory left.*CUDA_VISIBLE_DEVICES=-1"):
+        train.train(task, threads=1)
+    assert len(TrainingState.load(task.state).history) == 1
+    assert not task.folder.exists()
 
 
 def test_states_of_other_conditions_are_discarded(in_folder: Path) -> None:

@@ -153,7 +153,7 @@ def test_line_without_two_cells_is_named(path: Path, line: str, found: str) -> N
 
 def test_folder_is_refused(path: Path) -> None:
     path.mkdir()
-    with pytest.raises(SubmissionError, match="is a folder; expected a CSV file"):
+    with pytest.raises(ArtifactError, match="is a folder: expected a file"):
         submission.check(path)
 
 
@@ -181,6 +181,8 @@ def test_written_record_comes_back(path: Path) -> None:
         "members",
         "params_sha256",
         "commit",
+        "label_corrections",
+        "neighbours",
     ]
 
 
@@ -231,7 +233,7 @@ def test_submission_that_is_short_is_refused(path: Path) -> None:
 def test_damaged_record_is_named(path: Path, change: Any, field: str) -> None:
     whole = asdict(write_pair(path, sample=False))
     write_json(path.with_suffix(".json"), whole | change if change else change)
-    expected = rf"submission\.json is damaged: .* but {field} is missing or of another kind\. Write"
+    expected = rf"submission\.json is damaged: .* but {field} is wrong \(.+\)\. Write"
     with pytest.raises(ArtifactError, match=expected):
         submission.check(path)
 

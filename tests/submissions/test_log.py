@@ -35,6 +35,7 @@ def test_absent_log_is_empty(tmp_path: Path) -> None:
         (b"a,b\n1,2\n", r"line 1 is 'a,b', not 'time,"),
         (b"\xff\xfe", "byte 0 is not text"),
         (b"LOG2026,7\n", "entry 2 has 2 cells, not 12"),
+        (b"LOG2026," + b"7" * 131_073, "field larger than field limit"),
     ],
 )
 def test_damaged_log_is_named_and_kept(content: bytes, problem: str, tmp_path: Path) -> None:

@@ -1,21 +1,27 @@
+import os
+import re
+import signal
+import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline import stages
-from pipeline.errors import KaggleError, SubmissionError
+from pipeline.errors import Interruption, KaggleError, SubmissionError
 from pipeline.files import sha256, write_json
 from pipeline.kaggle.client import Client, OutcomeUnknownError
 from pipeline.kaggle.session import Timeouts
 from pipeline.submissions import log as submission_log
 from pipeline.submissions import submit as submitting
+from pipeline.submissions.checks import LISTED_WITHIN, check
 from pipeline.submissions.log import Entry
 from tests.kaggle_fixtures import QUICK, Outcome
 from tests.kaggle_server import KEY, Fault, Kaggle
-from tests.submission_files import MEMBERS, PROVENANCE, place_submission, write_metrics
+from tests.submission_files import MEMBERS, NEIGHBOURS, PROVENANCE, place_submission, write_metrics
 
 Run = Callable[[Callable[[], object]], Outcome]
 PLACES = submitting.SubmissionPaths(
@@ -33,11 +39,21 @@ def project(kaggle: Kaggle, kaggle_project: Path) -> Path:
     return kaggle_project
 
 
-def send(message: str = "first", timeouts: Timeouts = QUICK) -> Entry:
-    record = submitting.check(stages.SUBMISSION, PLACES.provenance)
+def send(message: str = "first", timeouts: Timeouts = QUICK, *, again: bool = False) -> Entry:
+    record = check(stages.SUBMISSION, PLACES.provenance)
     client = Client(timeouts)
-    entry = submitting.submit(stages.SUBMISSION, record, message, PLACES, client)
+    entry = submitting.submit(stages.SUBMISSION, record, message, PLACES, client, again=again)
     return submitting.wait_for_score(entry, PLACES, client, timeouts)
+
+
+def press_ctrl_c() -> None:
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+def age_attempts() -> None:
+    """Let so much time pass that an attempt of the log can be repeated."""
+    old = submission_log.timestamp(datetime.now(UTC) - LISTED_WITHIN - timedelta(seconds=1))
+    submission_log.write(PLACES.log, [replace(entry, time=old) for entry in log()])
 
 
 def log() -> list[Entry]:
@@ -67,19 +83,27 @@ def test_submission_is_sent_scored_kept_and_logged(project: Path, kaggle: Kaggle
     assert kaggle.submissions[0]["description"] == f"first [sha256 {digest[:8]}]"
 
 
+def pairs(mapping: dict[str, Any]) -> list[list[Any]]:
+    return [list(pair) for pair in mapping.items()]
+
+
 @pytest.mark.parametrize(
     ("evaluated", "quoted"),
     [
-        ({"members": MEMBERS}, "0.99331"),
-        ({"members": dict(reversed(MEMBERS.items()))}, "0.99331"),
-        ({"members": MEMBERS | {"0-0-pooled3": "0" * 64}}, ""),
-        ({"members": {"0-0-pooled3": MEMBERS["0-0-pooled3"]}}, ""),
-        ({"members": MEMBERS | {"2-0-pooled3": "0" * 64}}, ""),
-        ({"members": {}}, ""),
+        ({"members": pairs(MEMBERS)}, "0.99331"),
+        ({"members": pairs(MEMBERS), "neighbours": pairs(NEIGHBOURS)}, "0.99331"),
+        ({"members": pairs(MEMBERS), "neighbours": [["power", 5]]}, ""),
+        ({"members": pairs(MEMBERS)[::-1]}, "0.99331"),
+        ({"members": MEMBERS}, "0.99331"),  # of version 1.0
+        ({"members": pairs(MEMBERS | {"0-0-pooled3": "0" * 64})}, ""),
+        ({"members": pairs(MEMBERS)[:1]}, ""),
+        ({"members": pairs(MEMBERS | {"2-0-pooled3": "0" * 64})}, ""),
+        ({"members": [1, None]}, ""),
+        ({"members": []}, ""),
         ({"members": None}, ""),
         ({"members": 5}, ""),
         ({}, ""),
-        ({"members": MEMBERS, "accuracy": None}, ""),
+        ({"members": pairs(MEMBERS), "accuracy": None}, ""),
     ],
 )
 def test_accuracy_is_quoted_only_for_the_very_members(
@@ -201,21 +225,129 @@ def test_lost_answer_of_an_earlier_failed_upload_is_not_taken_for_the_new_one(
     with pytest.raises(OutcomeUnknownError):
         send()
     kaggle.heal()
-    assert send().reference == "41000002"
-    assert [entry.status for entry in log()] == ["error", "complete"]
+    assert send(again=True).reference == "41000002"
+    assert sorted(entry.status for entry in log()) == ["complete", "error"]
 
 
 @pytest.mark.parametrize("fault", [Fault(closes=True), Fault(500), Fault(503), Fault(html=True)])
-def test_unknown_outcome_is_not_repeated_and_the_next_run_heals(
+def test_unknown_outcome_is_repeated_when_kaggle_had_time_to_list_it(
     fault: Fault, project: Path, kaggle: Kaggle
 ) -> None:
     kaggle.inject("CreateSubmission", fault)
-    with pytest.raises(OutcomeUnknownError, match=r"unknown: it is not among .* digits scores"):
+    with pytest.raises(OutcomeUnknownError, match=r"digits scores\n.*Kaggle does not list it"):
+        send()
+    kaggle.heal()
+    with pytest.raises(SubmissionError, match="(?s)may have been submitted on 20.* --again$"):
         send()
     assert kaggle.counts["CreateSubmission"] == 1
-    kaggle.heal()
+    age_attempts()
     assert send().status == "complete"
+    assert len(kaggle.submissions) == 1 == len(log())
+
+
+def test_lost_answer_to_a_submission_that_is_listed_late(project: Path, kaggle: Kaggle) -> None:
+    kaggle.inject("CreateSubmission", Fault(loses_answer=True))
+    kaggle.unlisted = 1
+    with pytest.raises(OutcomeUnknownError):
+        send()
+    kaggle.heal()
+    with pytest.raises(SubmissionError, match=r"may have been submitted .*not sent again"):
+        send()
+    kaggle.unlisted = 0
+    with pytest.raises(SubmissionError, match=r"already submitted .* as number 41000001"):
+        send()
     assert len(kaggle.submissions) == 1
+    (entry,) = log()
+    assert (entry.reference, entry.params_sha256) == ("41000001", "e" * 64)
+
+
+def test_attempt_that_came_to_nothing_leaves_the_log(project: Path, kaggle: Kaggle) -> None:
+    kaggle.inject("CreateSubmission", Fault(closes=True))
+    with pytest.raises(OutcomeUnknownError):
+        send()
+    kaggle.heal()
+    (attempt,) = submitting.refresh(PLACES, Client(QUICK))
+    assert (attempt.status, attempt.reference, attempt.message) == ("attempted", "", "first")
+    age_attempts()
+    assert submitting.refresh(PLACES, Client(QUICK)) == []
+
+
+def test_same_file_is_sent_again_where_that_is_asked_for(project: Path, kaggle: Kaggle) -> None:
+    first, second = send(), send("second", again=True)
+    assert [entry.reference for entry in log()] == [first.reference, second.reference]
+    assert len(kaggle.submissions) == 2
+
+
+def test_process_killed_while_the_submission_is_made_leaves_the_attempt(
+    project: Path, kaggle: Kaggle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands in the log when Kaggle is asked is what a kill leaves."""
+    seen: list[list[Entry]] = []
+    create = kaggle._create
+
+    def look(request: dict[str, Any]) -> dict[str, Any]:
+        seen.append(log())
+        return create(request)
+
+    monkeypatch.setattr(kaggle, "_create", look)
+    entry = send()
+    assert seen == [
+        [replace(entry, reference="", status="attempted", public_score="", submissions_left="")]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("step", "told", "left"),
+    [
+        ("ListSubmissions", "submission.csv was not sent.", []),
+        ("upload", "submission.csv was not sent.", []),
+        ("CreateSubmission", "submission.csv may have been sent.", ["attempted"]),
+        ("GetSubmissionLimits", "submission.csv was sent as number 41000001.", ["pending"]),
+    ],
+)
+def test_ctrl_c_tells_whether_the_file_was_sent(
+    step: str,
+    told: str,
+    left: list[str],
+    project: Path,
+    kaggle: Kaggle,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(asked: str) -> Fault:
+        kaggle.counts[asked] += 1
+        if asked == step and (kaggle.submissions or step != "GetSubmissionLimits"):
+            press_ctrl_c()
+            return Fault(stalls=True)
+        return Fault()
+
+    monkeypatch.setattr(kaggle, "next_fault", interrupt)
+    with pytest.raises(Interruption, match=re.escape(told)):
+        send()
+    assert [entry.status for entry in log()] == left
+    assert bool(list(SENT.glob("*"))) == bool(left)
+
+
+def test_ctrl_c_while_waiting_for_the_score_tells_the_number(
+    project: Path, kaggle: Kaggle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kaggle.polls_until_scored = 10**6
+    monkeypatch.setattr("time.sleep", lambda _: press_ctrl_c())
+    with pytest.raises(Interruption, match=r"number 41000001; 4 left today\). See its score with"):
+        send()
+
+
+def test_file_sent_by_hand_after_it_was_written_is_probably_this_one(
+    project: Path, kaggle: Kaggle
+) -> None:
+    by_hand = {"ref": 7, "description": "by hand", "status": "COMPLETE", "publicScore": "0.9"}
+    by_hand |= {"date": "2026-01-02T03:04:05.000Z", "fileName": "submission.csv"}
+    kaggle.submissions.append(by_hand)
+    written = datetime(2026, 1, 2, 3, 4, 4, tzinfo=UTC).timestamp()
+    os.utime(stages.SUBMISSION, (written, written))
+    with pytest.raises(SubmissionError, match=r"probably submitted by other means.*number 7,"):
+        send()
+    os.utime(stages.SUBMISSION, (written + 2, written + 2))
+    assert send().status == "complete"
 
 
 def test_silence_while_the_submission_is_made_is_not_repeated(
@@ -269,7 +401,7 @@ def test_lost_answer_and_lost_list_are_recovered_by_the_next_run(
     project: Path, kaggle: Kaggle
 ) -> None:
     kaggle.last_step = "CreateSubmission"
-    with pytest.raises(OutcomeUnknownError, match="the list of submissions could not be read"):
+    with pytest.raises(OutcomeUnknownError, match="Kaggle's list could not be read"):
         send()
     kaggle.heal()
 
@@ -337,11 +469,13 @@ def test_network_lost_while_waiting_leaves_the_upload_in_the_log(
     project: Path, kaggle: Kaggle
 ) -> None:
     kaggle.polls_until_scored = 10**6
-    record = submitting.check(stages.SUBMISSION, PLACES.provenance)
+    record = check(stages.SUBMISSION, PLACES.provenance)
     client = Client(QUICK)
     entry = submitting.submit(stages.SUBMISSION, record, "first", PLACES, client)
     kaggle.inject("ListSubmissions", Fault(closes=True))
-    with pytest.raises(KaggleError, match="lost the connection"):
+    with pytest.raises(
+        KaggleError, match=r"took the upload \(number 41000001.*\n.*lost the connection"
+    ):
         submitting.wait_for_score(entry, PLACES, client, QUICK)
     assert [known.status for known in log()] == ["pending"]
 

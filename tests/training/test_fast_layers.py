@@ -6,13 +6,16 @@ import pytest
 
 from pipeline.data.dataset import TrainingDigits
 from pipeline.networks.backend import ComputeDtype, keras, make_repeatable, tf
+from pipeline.networks.devices import CPU, Device
 from pipeline.training import fast_layers
 from pipeline.training.fast_layers import (
     ByteDropout,
     FusedBatchNormalization,
     SmallMapConv2D,
+    divide_batch,
     with_fast_layers,
 )
+from tests.devices import LIKE_GPU
 
 
 def test_fused_normalisation_trains_like_the_stock_layer() -> None:
@@ -156,14 +159,15 @@ def model_of_maps() -> keras.Model:
     return keras.Sequential([keras.Input((28, 28, 1), dtype="uint8"), *inner])
 
 
+@pytest.mark.parametrize("device", [CPU, LIKE_GPU], ids=["cpu", "gpu"])
 @pytest.mark.parametrize(("compute_dtype", "tolerance"), [("float32", 1e-3), ("bfloat16", 0.05)])
 def test_fast_model_takes_the_steps_of_the_stock_one(
-    compute_dtype: ComputeDtype, tolerance: float, training_digits: TrainingDigits
+    compute_dtype: ComputeDtype, tolerance: float, device: Device, training_digits: TrainingDigits
 ) -> None:
     """Logits, gradients and moving statistics of a batch agree to ``tolerance`` of their size, root
     mean square; all variables are float32 and begin with the same values."""
     stock = model_of_maps()
-    fast = with_fast_layers(stock, compute_dtype)
+    fast = with_fast_layers(stock, compute_dtype, device)
     for one, other in zip(fast.get_weights(), stock.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     images, labels = training_digits.images[..., np.newaxis], training_digits.labels.astype(int)
@@ -180,5 +184,21 @@ def test_fast_model_takes_the_steps_of_the_stock_one(
         difference = np.sqrt(np.mean((np.array(found) - expected) ** 2))
         assert difference <= tolerance * np.sqrt(np.mean(np.square(expected)))
     kinds = {type(layer) for layer in fast.layers}
-    assert {SmallMapConv2D, FusedBatchNormalization, ByteDropout} <= kinds
+    assert {FusedBatchNormalization, ByteDropout} <= kinds
+    assert (SmallMapConv2D in kinds) == (device is CPU)
     assert {layer.compute_dtype for layer in fast.layers[:-1]} == {compute_dtype}
+
+
+@pytest.mark.parametrize("shape", [(7, 5, 5, 3), (8, 6)])
+def test_normalisation_by_parts_is_that_of_each_part_after_the_other(
+    shape: tuple[int, ...],
+) -> None:
+    features = tf.random.stateless_normal(shape, (1, 2), 2, 3)
+    whole, apart = FusedBatchNormalization(momentum=0.5), FusedBatchNormalization(momentum=0.5)
+    whole.batch_parts = 3
+    outputs = whole(features, training=True)
+    parts = [apart(part, training=True) for part in divide_batch(features, 3)]
+    np.testing.assert_array_equal(outputs, tf.concat(parts, axis=0))
+    for one, other in zip(whole.get_weights(), apart.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(whole(features, training=False), apart(features, training=False))

@@ -7,6 +7,7 @@ import pytest
 from pipeline.data.dataset import Images, TrainingDigits
 from pipeline.errors import ArtifactError, PipelineError
 from pipeline.networks.backend import ComputeDtype, keras, make_repeatable
+from pipeline.networks.devices import CPU, Device
 from pipeline.progress import EpochDisplay
 from pipeline.training import loop
 from pipeline.training.augmentation import WarpLimits
@@ -68,6 +69,7 @@ def fit(
     num_views: int = 1,
     compute_dtype: ComputeDtype = "float32",
     batch_parts: int = 1,
+    device: Device = CPU,
 ) -> tuple[keras.Model, TrainingState]:
     model = small_model()
     images = two_views(data)[:num_views]
@@ -80,6 +82,7 @@ def fit(
             validation=held,
             recipe=replace(recipe, batch_parts=batch_parts),
             compute_dtype=compute_dtype,
+            device=device,
             seed=7,
             state_path=folder / "state.npz",
             show=lambda finished: EpochDisplay("small", recipe.max_epochs, finished),

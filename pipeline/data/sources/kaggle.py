@@ -42,7 +42,7 @@ def download_archive(folder: Path, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Pat
             client.download(folder)
             problem = _problem(path)
     except KaggleError as error:
-        raise KaggleError(f"{error} {_WITHOUT_KAGGLE}") from None
+        raise KaggleError(f"{error}\n{_WITHOUT_KAGGLE}") from None
     if problem:
         shutil.rmtree(folder, ignore_errors=True)
         raise SourceError(

@@ -2,12 +2,15 @@
 
 The server answers to its own name only (`TrustedHostMiddleware`, against DNS rebinding) and refuses
 requests from other web pages (`Origin`). It stores nothing, and the page fetches nothing from
-elsewhere.
+elsewhere. Whatever is sent, it answers in time and stays small: what cannot be read soon is
+refused.
 """
 
+import asyncio
 import base64
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.resources import files
 
 import uvicorn
@@ -15,16 +18,31 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.errors import PictureError, PipelineError
+from pipeline.errors import Interruption, PictureError, PipelineError
 from pipeline.handwriting import pictures
+from pipeline.handwriting.drawing.connections import Connection
 from pipeline.handwriting.reader import SAMPLE_WARNING, Reader
 
 MAX_UPLOAD_BYTES = 64 << 20
+MAX_PIXELS = 16_000_000
+"""Of a picture other than a JPEG: a page of A4, scanned at 400 dots per inch."""
+
+_READ_AT_ONCE = 2
+_LARGE_BYTES, _LARGE_AT_ONCE = 256 << 10, 2
+"""Larger bodies than drawings are, and how many of them are held at a time."""
+
+_PATIENCE_SECONDS = 1.0
+"""How long a picture waits for its turn."""
+
+_BODY_SECONDS = 10
+"""In which a picture must have come."""
+
+_MAX_CONNECTIONS = 700
 
 _LOOPBACK = "127.0.0.1"
 _NAMES = (_LOOPBACK, "localhost")
@@ -46,15 +64,21 @@ _HEADERS = {
 def make_app(reader: Reader) -> Starlette:
     """The ASGI application: the page at ``/``, and ``POST /read`` from a picture to JSON."""
 
+    reading = asyncio.Semaphore(_READ_AT_ONCE)
+    holding_large = asyncio.Semaphore(_LARGE_AT_ONCE)
+
     async def read(request: Request) -> Response:
-        content = await _body(request)
-        if content is None:
-            limit = f"expected at most {MAX_UPLOAD_BYTES >> 20} MiB"
-            return JSONResponse({"error": f"The picture is too large: {limit}."}, 413)
-        try:
-            return JSONResponse(await run_in_threadpool(_read, reader, content))
-        except PictureError as error:
-            return JSONResponse({"error": str(error)}, 422)
+        async with AsyncExitStack() as stack:
+            try:
+                content = await _body(request, stack, holding_large)
+                await stack.enter_async_context(_turn(reading))
+                return JSONResponse(await run_in_threadpool(_read, reader, content))
+            except PictureError as error:
+                return JSONResponse({"error": str(error)}, 422)
+            except _RefusedError as refusal:
+                return JSONResponse({"error": refusal.reason}, refusal.status)
+            except ClientDisconnect:
+                return Response(status_code=400)
 
     routes = [
         Route("/", _serve(_page(reader), "text/html")),
@@ -73,6 +97,7 @@ def serve(reader: Reader, port: int, announce: Callable[[str], object]) -> None:
 
     Raises:
         PipelineError: the port is taken.
+        Interruption: Ctrl-C was pressed.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -85,19 +110,28 @@ def serve(reader: Reader, port: int, announce: Callable[[str], object]) -> None:
             ) from None
         listening.listen()
         announce(f"http://{_LOOPBACK}:{listening.getsockname()[1]}/")
-        config = uvicorn.Config(
-            make_app(reader),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            limit_concurrency=32,
-            timeout_graceful_shutdown=2,
-        )
-        uvicorn.Server(config).run([listening])
+        try:
+            make_server(reader).run([listening])
+        except KeyboardInterrupt:
+            raise Interruption("the page is closed.") from None
+
+
+def make_server(reader: Reader) -> uvicorn.Server:
+    """The server of the page, to be given a socket that listens."""
+    config = uvicorn.Config(
+        make_app(reader),
+        http=Connection,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        limit_concurrency=_MAX_CONNECTIONS,
+        timeout_graceful_shutdown=2,
+    )
+    return uvicorn.Server(config)
 
 
 def _read(reader: Reader, content: bytes) -> dict[str, object]:
-    reading = reader.read(pictures.decode(content, "The picture"))
+    reading = reader.read(pictures.decode(content, "The picture", MAX_PIXELS))
     return {
         "digit": reading.digit,
         "probability": reading.probability,
@@ -109,15 +143,49 @@ def _read(reader: Reader, content: bytes) -> dict[str, object]:
     }
 
 
-async def _body(request: Request) -> bytes | None:
-    """The body, or None as soon as it is longer than `MAX_UPLOAD_BYTES`."""
-    parts, total = [], 0
-    async for part in request.stream():
-        total += len(part)
-        if total > MAX_UPLOAD_BYTES:
-            return None
-        parts.append(part)
-    return b"".join(parts)
+class _RefusedError(Exception):
+    """A request that is not dealt with.
+
+    Attributes:
+        status: of the answer.
+        reason: for the user.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(status, reason)
+        self.status, self.reason = status, reason
+
+
+@asynccontextmanager
+async def _turn(places: asyncio.Semaphore) -> AsyncIterator[None]:
+    """Hold one of so many places; refused where none gets free soon."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            await places.acquire()
+    except TimeoutError:
+        raise _RefusedError(503, "Too many pictures came at once. Try again.") from None
+    try:
+        yield
+    finally:
+        places.release()
+
+
+async def _body(request: Request, stack: AsyncExitStack, large: asyncio.Semaphore) -> bytes:
+    """The body; a large one has a place among ``large``, which ``stack`` gives back."""
+    content, is_large = bytearray(), False
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for part in request.stream():
+                if len(content) + len(part) > MAX_UPLOAD_BYTES:
+                    limit = f"expected at most {MAX_UPLOAD_BYTES >> 20} MiB"
+                    raise _RefusedError(413, f"The picture is too large: {limit}.")
+                if len(content) + len(part) > _LARGE_BYTES and not is_large:
+                    is_large = True
+                    await stack.enter_async_context(_turn(large))
+                content += part
+    except TimeoutError:
+        raise _RefusedError(408, "The picture did not come in time. Try again.") from None
+    return bytes(content)
 
 
 def _asset(name: str) -> bytes:

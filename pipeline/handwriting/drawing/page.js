@@ -4,6 +4,7 @@ const $ = (id) => document.getElementById(id);
 const canvas = $("canvas");
 const pen = canvas.getContext("2d", { willReadFrequently: true });
 const NOTHING = "Nothing is drawn yet.";
+const BUSY = 503;
 
 const BLANK = { strokes: [], picture: null };
 const MOST_STEPS = 200; // that can be undone
@@ -191,17 +192,19 @@ async function ask() {
   if (isBlank()) { show({ probabilities: null, remark: NOTHING }); return; }
   sending = true;
   const asked = version;
-  let answer;
+  let answer, status;
   try {
     const { picture } = canvasState();
     const body = picture ? picture.bytes : drawn();
     const response = await fetch("read", { method: "POST", body, headers: { "Content-Type": "application/octet-stream" } });
+    ({ status } = response);
     answer = await response.json();
   } catch {
     answer = { error: "The server does not answer. Is digits draw still running?" };
   }
   sending = false;
   if (asked === version) show(answer);
+  if (status === BUSY) setTimeout(() => { if (asked === version) ask(); }, 500);
   if (waiting || asked !== version) { waiting = false; ask(); }
 }
 

@@ -1,0 +1,144 @@
+"""``data/labels.csv``, read: every cell checked, nothing guessed.
+
+The header is ``row,label,verdict,correction``, and ``data`` if the file says which data it is of.
+The report writes such a file; people may edit it in a spreadsheet.
+"""
+
+import csv
+import io
+import reprlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn, cast
+
+from pipeline.data.dataset import NUM_CLASSES
+from pipeline.data.label_corrections import (
+    REMEDY,
+    VERDICTS,
+    LabelCorrections,
+    LabelVerdict,
+    Verdict,
+)
+from pipeline.data.tables import SEPARATORS, recognize
+from pipeline.errors import TableError
+from pipeline.files import sha256
+
+COLUMNS = ("row", "label", "verdict", "correction")
+OPTIONAL_COLUMN = "data"
+
+_MOST_ROWS = 10**9
+
+
+def read(path: Path) -> LabelCorrections:
+    """Read a ``labels.csv``; whether it is of the data at hand is not checked.
+
+    As with the competition's tables, quotes, spaces, a byte order mark and CRLF do no harm.
+
+    Raises:
+        TableError: with the first thing that is wrong, and its line.
+    """
+    rows = _read_rows(path)
+    has_data = _check_header(path, next(rows, (1, []))[1])
+    verdicts: dict[int, LabelVerdict] = {}
+    data: str | None = None
+    for line, cells in rows:
+        place = f"{path}, line {line:,}"
+        expected = len(COLUMNS) + has_data
+        if len(cells) != expected:
+            found = len(cells) if any(cells) else "a blank line"
+            _refuse(f"{place}: expected {expected} cells, found {found}.")
+        verdict = _read_verdict(place, line, cells)
+        if verdict.row in verdicts:
+            _refuse(
+                f"{place}: row {verdict.row:,} was already given on line "
+                f"{verdicts[verdict.row].line:,}; expected every row once at most."
+            )
+        verdicts[verdict.row] = verdict
+        own = cells[-1] if has_data else ""
+        if own and data and own != data:
+            _refuse(f"{place}: expected one set of data, found {own} after {data}.")
+        data = data or own or None
+    return LabelCorrections(sha256(path), data, tuple(verdicts.values()))
+
+
+def _read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The line and the cells of each row, the header's first; cells without spaces around them."""
+    if path.is_dir():
+        _refuse(f"{path} is a folder; expected a CSV file.")
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        _refuse(f"{path} is a link to a file that is not there.")
+    if foreign := recognize(content[: content.find(b"\n") + 1 or len(content)]):
+        _refuse(f"{path} holds no corrected labels: expected {_HEADER}, but {foreign}.")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        _refuse(
+            f"{path}, line {line:,}: found the byte {error.object[error.start]:#04x}, which is no "
+            "text; expected UTF-8."
+        )
+    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
+    try:
+        for cells in reader:
+            yield reader.line_num, [cell.strip() for cell in cells]
+    except csv.Error as error:
+        _refuse(f"{path}, line {reader.line_num:,}: {error}.")
+
+
+_HEADER = f"the columns {', '.join(COLUMNS)}"
+
+
+def _check_header(path: Path, found: list[str]) -> bool:
+    """Whether the table has the optional column."""
+    expected = [*COLUMNS, OPTIONAL_COLUMN]
+    if found in (expected, expected[:-1]):
+        return len(found) == len(expected)
+    whole = ",".join(found)
+    for separator, name in SEPARATORS.items():
+        if [cell.strip('" ') for cell in whole.split(separator)][: len(COLUMNS)] == [*COLUMNS]:
+            problem = f"its cells are separated by {name}, where commas belong"
+            break
+    else:
+        problem = f"its first line is {reprlib.repr(whole)}"
+    _refuse(
+        f"{path} holds no corrected labels: expected {_HEADER} and, if you like, "
+        f"{OPTIONAL_COLUMN}, but {problem}."
+    )
+
+
+def _read_verdict(place: str, line: int, cells: list[str]) -> LabelVerdict:
+    row = _read_integer(f"{place}: row", cells[0], _MOST_ROWS)
+    label = _read_integer(f"{place}: label", cells[1], NUM_CLASSES - 1)
+    verdict, correction = cells[2], cells[3]
+    if verdict not in VERDICTS:
+        found = reprlib.repr(verdict) if verdict else "nothing"
+        _refuse(f"{place}: verdict must be one of {', '.join(VERDICTS)}, found {found}.")
+    if verdict != "wrong":
+        if correction:
+            _refuse(
+                f"{place}: a label that is {verdict} takes no correction: expected nothing, found "
+                f"{reprlib.repr(correction)}."
+            )
+        return LabelVerdict(line, row, label, cast(Verdict, verdict), None)
+    digit = _read_integer(f"{place}: correction", correction, NUM_CLASSES - 1)
+    if digit == label:
+        _refuse(
+            f"{place}: the correction {digit} is the label itself; expected another digit, or the "
+            "verdict right."
+        )
+    return LabelVerdict(line, row, label, "wrong", digit)
+
+
+def _read_integer(name: str, cell: str, high: int) -> int:
+    if cell.isascii() and cell.isdecimal():
+        number = cell.lstrip("0") or "0"
+        if len(number) <= len(str(high)) and int(number) <= high:
+            return int(number)
+    found = reprlib.repr(cell) if cell else "nothing"
+    _refuse(f"{name} must be an integer from 0 to {high:,}, found {found}.")
+
+
+def _refuse(problem: str) -> NoReturn:
+    raise TableError(problem, REMEDY)

@@ -1,0 +1,84 @@
+"""What a run at Kaggle has left: fetched once, and checked as if it was made here."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.data import dataset
+from pipeline.data.tables import TEST_ROWS
+from pipeline.errors import KaggleError, SubmissionError
+from pipeline.files import atomic_path
+from pipeline.kaggle.kernels import Kernels
+from pipeline.submissions import file as submission
+from pipeline.submissions.file import SubmissionRecord
+from pipeline.submissions.kaggle_run import LOG, NEEDED, STATE, WELCOME, KaggleRun, keep
+
+
+def fetch(run: KaggleRun, folder: Path, kernels: Kernels) -> KaggleRun:
+    """Fetch what a run has left, each file once.
+
+    Raises:
+        KaggleError: something is missing, or did not arrive.
+    """
+    if run.step == "fetched" and all((folder / name).exists() for name in NEEDED):
+        return run
+    version = run.at_kaggle()
+    files = kernels.output(version).files
+    missing = [name for name in NEEDED if name not in files]
+    if missing:
+        raise KaggleError(
+            f"{version} ended well but left no {' and no '.join(missing)}: expected both in the "
+            f"root of /kaggle/working, found {', '.join(sorted(files)) or 'nothing'}. See "
+            f"{folder / LOG}; start it again with: digits kaggle run --again"
+        )
+    for name in (*NEEDED, *WELCOME):
+        if name in files and not (folder / name).exists():
+            with atomic_path(folder / name) as temporary:
+                kernels.download(files[name], temporary)
+    return keep(folder / STATE, replace(run, step="fetched"))
+
+
+def check(run: KaggleRun, folder: Path, provenance: Path) -> SubmissionRecord:
+    """What the fetched submission came from, after everything was checked.
+
+    Args:
+        run: what was sent.
+        folder: where the submission lies.
+        provenance: the JSON that says which data is in use here; there may be none.
+
+    Raises:
+        SubmissionError: Kaggle would refuse it, or it came from something else than was sent.
+    """
+    path = folder / NEEDED[0]
+    record = submission.read_record(path)
+    if record is None:
+        raise _foreign(run, f"{path.with_suffix('.json').name} is of another CSV than {path}")
+    if record.provenance.sample:
+        raise SubmissionError(
+            f"{path} was made from the embedded sample: the competition's data was not attached at "
+            "Kaggle. Look at the notebook's input there, then start it again with: digits kaggle "
+            f"run --again. {run.at_kaggle().url}"
+        )
+    submission.read(path, expected_rows=TEST_ROWS)
+    for name, expected, found in (
+        ("commit", run.commit, record.commit),
+        ("params.yaml", run.params_sha256, record.params_sha256),
+    ):
+        if found != expected:
+            raise _foreign(run, f"expected {name} {_short(expected)}, found {_short(found)}")
+    if provenance.exists():
+        in_use = dataset.read_provenance(provenance)
+        if not in_use.sample and in_use != record.provenance:
+            raise _foreign(run, f"expected {in_use}, as is in use here, found {record.provenance}")
+    return record
+
+
+def _short(text: str | None) -> str:
+    return text.replace(text[:40], text[:8]) if text else "none"
+
+
+def _foreign(run: KaggleRun, problem: str) -> SubmissionError:
+    return SubmissionError(
+        f"The submission of {run.at_kaggle()} did not come from what was sent: {problem}. It is "
+        "not to be submitted. If the notebook was changed at Kaggle, start it again with: digits "
+        f"kaggle run --again. {run.at_kaggle().url}"
+    )
