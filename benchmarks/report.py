@@ -1,8 +1,9 @@
 """From the out-of-fold predictions of all 42,000 images to the page: at most 20 s and 1.5 GB.
 
 What evaluate and predict do after the networks, then explain and embed, which have no limit here,
-then the report stage, each as a process of its own on the data of the last `dvc repro`. The predictions are made up, with a given fraction of errors,
-most of them with the true digit as the runner-up.
+then the report stage, each as a process of its own on the data of the last `dvc repro`. The
+predictions are made up, with a given fraction of errors, most of them with the true digit as the
+runner-up.
 
     python -m benchmarks.report            # 0.5 % errors, as of good networks
     python -m benchmarks.report 0.9        # a network that learned nothing
@@ -52,7 +53,8 @@ def main() -> None:
     within = (
         seconds <= MOST_SECONDS and gigabytes <= MOST_GIGABYTES and page <= MOST_MEGABYTES_OF_PAGE
     )
-    print(f"without explain and embed {seconds:.1f} s: {'within' if within else 'BEYOND'} the limits")
+    verdict = "within" if within else "BEYOND"
+    print(f"without explain and embed {seconds:.1f} s: {verdict} the limits")
     sys.exit(not within)
 
 
