@@ -6,7 +6,7 @@ therefore simultaneous: in 95 of 100 data sets all of them hold at once.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 
 import numpy as np
 import pandas as pd
@@ -112,9 +112,7 @@ def _divide(values: pd.Series, count: int) -> list[Part]:
     inner = np.linspace(0, 1, count + 1)[1:-1]
     edges = np.unique(values.quantile(inner).dropna())
     bounds = [-np.inf, *map(float, edges), np.inf]
-    return [
-        Part(str(values.name), low, high) for low, high in zip(bounds, bounds[1:], strict=False)
-    ]
+    return [Part(str(values.name), low, high) for low, high in pairwise(bounds)]
 
 
 def simultaneous_interval(

@@ -142,15 +142,13 @@ def check_scores(records: dict[str, Any]) -> None:
     predictions = stages.EVALUATION / "out_of_fold.npz"
     if not predictions.exists():
         raise missing_artifact(predictions)
-    if scores["predictions_sha256"] != sha256(predictions):
+    if scores.get("predictions") != [[predictions.name, sha256(predictions)]]:
         raise ArtifactError(
             f"{FILES['metrics.json']} holds the scores of other predictions than {predictions}: "
             "evaluate was interrupted. Run: dvc repro"
         )
     others = [
-        name
-        for name, digest in scores["members"].items()
-        if submission["members"].get(name) != digest
+        name for name, digest in scores["members"] if submission["members"].get(name) != digest
     ]
     if others:
         raise ArtifactError(

@@ -37,7 +37,7 @@ def source(folder: KernelFolder) -> str:
 
 def test_notebook_is_valid_and_carries_the_code_after_its_parameters(project: Path) -> None:
     folder = write(project)
-    notebook = nbformat.reads(source(folder), as_version=4)  # type: ignore[no-untyped-call]
+    notebook = nbformat.reads(source(folder), as_version=4)
     nbformat.validate(notebook)
     assert [cell.cell_type for cell in notebook.cells] == ["markdown", "code", "code", "code"]
     assert notebook.cells[2].source.startswith(f"{folder.mark}\n")
