@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 from tenacity import Retrying, retry_if_result, wait_exponential
 
-from pipeline.errors import ArtifactError, KaggleError
+from pipeline.errors import ArtifactError, Interruption, KaggleError
 from pipeline.files import read_json, write_json, write_text
 from pipeline.kaggle.client import OutcomeUnknownError
 from pipeline.kaggle.kernel import COMPLETE, RUNNING, LogLine, RunStatus, Version
@@ -47,7 +47,8 @@ class KaggleRun:
         earlier: the newest version before it.
         time: when it was sent, UTC.
         commit: of the code that was sent.
-        params_sha256: of the params.yaml that was sent.
+        params_sha256: hash of the params.yaml that was sent.
+        labels_sha256: hash of the labels.csv that was sent; None without one.
     """
 
     step: Literal["sending", "sent", "failed", "complete", "fetched"]
@@ -57,6 +58,7 @@ class KaggleRun:
     time: str
     commit: str | None
     params_sha256: str
+    labels_sha256: str | None
 
     def at_kaggle(self) -> Version:
         """The version that runs."""
@@ -154,10 +156,15 @@ def _send(folder: KernelFolder, kernels: Kernels, earlier: int) -> KaggleRun:
         time=timestamp(datetime.now(UTC)),
         commit=folder.commit,
         params_sha256=folder.params_sha256,
+        labels_sha256=folder.labels_sha256,
     )
     keep(path, run)
     try:
         kernel, number = kernels.push(folder.path, folder.kernel, folder.mark, earlier)
+    except KeyboardInterrupt:
+        raise Interruption(
+            "the notebook may have been sent; the same command asks Kaggle before it sends anything"
+        ) from None
     except OutcomeUnknownError:
         raise
     except KaggleError:

@@ -50,10 +50,14 @@ def test_files_of_a_run_are_sent_and_no_others(project: Path) -> None:
     (project / "pipeline/__pycache__").mkdir()
     (project / "pipeline/__pycache__/new.pyc").write_bytes(b"cache")
     (project / ".env").write_text("KEY=1\n")
+    (project / "data").mkdir()
+    for name in ("labels.csv", "digit-recognizer.zip", "source.json"):
+        (project / "data" / name).write_text("row,verdict\n")
     carried = unpack(source(write(project)))
     assert set(carried) == {
         ".commit",
         ".gitignore",
+        "data/labels.csv",
         "dvc.yaml",
         "params.yaml",
         "pipeline/__init__.py",
@@ -171,6 +175,13 @@ def test_params_that_would_use_other_data_are_refused(
 def test_wrong_params_are_refused_before_anything_is_sent(project: Path) -> None:
     set_params(project, ("batch_size: 128", "batch_size: many"))
     with pytest.raises(ParamsError, match="batch_size"):
+        write(project)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"cells": [5]}', '{"cells": null}'])
+def test_damaged_notebook_is_named(text: str, project: Path) -> None:
+    (project / "notebooks/kaggle.ipynb").write_text(text)
+    with pytest.raises(ProjectError, match=r"notebooks/kaggle.ipynb is no notebook.*git checkout"):
         write(project)
 
 
