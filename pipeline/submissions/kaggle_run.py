@@ -217,12 +217,7 @@ def follow(
     if status.state == COMPLETE:
         return keep(folder / STATE, replace(run, step="complete"))
     keep(folder / STATE, replace(run, step="failed"))
-    reason = f": {status.message}" if status.message else ""
-    raise KaggleError(
-        f"{version} ended at Kaggle as {status.state.replace('_', ' ')}{reason}. Its last lines "
-        f"are above, all of them in {folder / LOG}. Mend what they name, then run the same command "
-        f"again: it starts a new run. {version.url}"
-    )
+    raise _ended_badly(version, status, folder / LOG)
 
 
 def unfinished(parent: Path, folder: Path) -> list[KaggleRun]:
@@ -241,3 +236,13 @@ def _count_common(lines: list[LogLine], others: list[LogLine]) -> int:
     """How many lines both begin with."""
     pairs = zip(lines, others, strict=False)
     return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(lines), len(others)))
+
+
+def _ended_badly(version: Version, status: RunStatus, log: Path) -> KaggleError:
+    end = "was cancelled" if status.state.startswith("cancel") else "failed"
+    reason = f": {status.message}" if status.message else ""
+    return KaggleError(
+        f"{version} {end} at Kaggle{reason}. Its last lines are above, all of them in {log}. Mend "
+        "what they name, then run the same command again: it starts a new run. See also "
+        f"{version.url}"
+    )

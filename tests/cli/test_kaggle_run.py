@@ -184,7 +184,7 @@ def test_failed_run_shows_its_last_lines_and_starts_anew(
     status, out, err = run_digits()
     assert status == 1
     assert out.splitlines()[-2:] == ["  RuntimeError: dvc repro: exit status 1", "run      error"]
-    assert f"version 1 of {KERNEL} ended at Kaggle as error: Your notebook failed." in err
+    assert f"version 1 of {KERNEL} failed at Kaggle: Your notebook failed." in err
     assert (fetched() / "log.txt").read_text().endswith("exit status 1\n")
 
     kaggle.kernels.run = lambda source: make_run(source, tmp_path)
