@@ -39,7 +39,7 @@ def main() -> None:
     """Print how often each rule names the planted slice, and any slice without one."""
     draws = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     size = int(sys.argv[2]) if len(sys.argv) > 2 else None
-    slices = divide(measure_properties(dataset.load_training(stages.TRAIN).images[:size]))
+    slices = divide(measure_properties(dataset.load_labelled(stages.TRAIN).images[:size]))
     generator = np.random.default_rng(0)
     planted, where = plant(slices, draws, generator)
     shuffled = generator.permuted(planted, axis=1)

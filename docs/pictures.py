@@ -26,6 +26,8 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
+from docs.chromium import LOOKED_FOR
+from docs.chromium import find as find_chromium
 from pipeline.files import read_json
 
 ROOT = Path(__file__).parent.parent
@@ -36,7 +38,6 @@ MAX_BYTES = 1_000_000
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 _FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 
 INK = {"light": ("#ffffff", "#1f2328", "#59636e"), "dark": ("#0d1117", "#e6edf3", "#9198a1")}
@@ -188,9 +189,9 @@ def save(image: Image.Image, name: str) -> None:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """The system's Chromium."""
-    found = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    found = find_chromium()
     if found is None:
-        sys.exit(f"error: no Chromium found, looked for {', '.join(_BROWSERS)}")
+        sys.exit(f"error: no Chromium found; {LOOKED_FOR}")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found)
         yield browser

@@ -18,17 +18,19 @@ EXEMPT = {
     "errors": "messages change no result",
     "git": "which commit is recorded changes no result",
     "files": "how bytes reach the disk",
+    "member": "names; params.yaml lists what they are made of",
     "networks.backend": "how Keras is imported; its version is in each member's conditions",
     "networks.cpu": "what the processor has; it is in each member's conditions",
     "networks.devices": "which device is there; it is in each member's conditions",
     "networks.machine": "how the machine is described in each member's conditions",
     "parallel": "which process does the work changes no result",
-    "params": "its values are declared as params",
+    "params": "its values are declared as params, or are in data/networks/ (sample_epochs)",
     "plots": "chooses a backend without windows",
     "progress": "messages change no result",
     "project": "paths",
     "stages": "paths",
     "stored": "how bytes are read and checked; the files themselves are dependencies",
+    "wording": "messages change no result",
 }
 """Modules that no stage declares, and why."""
 

@@ -22,6 +22,19 @@ if TYPE_CHECKING:
 _PAGE = FOLDER / "reports/compare.html"
 _LISTED = 20
 
+FILES = {
+    "changes.csv",
+    "code.csv",
+    "comparison.json",
+    "confusions.csv",
+    "learning_curves.csv",
+    "learning_error_rate.svg",
+    "learning_loss.svg",
+    "params.csv",
+    "per_digit.csv",
+}
+"""What the folder next to a page holds."""
+
 
 def compare(
     revisions: Annotated[
@@ -66,7 +79,7 @@ def compare(
     found = evaluated_runs.find(names, with_images=page is not None)
     compared = comparison.compare(found.runs, found.code, found.notes)
     if page is not None:
-        _write(page, compared, found)
+        write(page, compared, found)
     if as_json:
         print_json(describe(compared))
     else:
@@ -96,7 +109,7 @@ def describe(compared: Comparison) -> dict[str, Any]:
 
 def _check_folder(folder: Path) -> None:
     """Refuse a folder that holds anything but the numbers of an earlier comparison."""
-    ours = folder.is_dir() and ((folder / "comparison.json").exists() or not any(folder.iterdir()))
+    ours = folder.is_dir() and {path.name for path in folder.iterdir()} <= FILES
     if folder.exists() and not ours:
         raise typer.BadParameter(
             f"the numbers would go into {folder}, which holds something else. Give the page "
@@ -104,7 +117,7 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def _write(page: Path, compared: Comparison, found: Found) -> None:
+def write(page: Path, compared: Comparison, found: Found) -> None:
     """Write the page, and next to it the same numbers as CSV and JSON."""
     from pipeline.files import atomic_path
     from pipeline.plots import comparison as plots
@@ -208,10 +221,10 @@ def _print_settings(compared: Comparison) -> None:
         print_line("")
         values = params.assign(value=params["value"].fillna("–")).groupby("key", sort=False)
         rows = [
-            {"params.yaml": str(key)} | dict(zip(each["run"], each["value"], strict=True))
+            {"setting": str(key)} | dict(zip(each["run"], each["value"], strict=True))
             for key, each in values
         ]
-        print_table(rows, text={"params.yaml", *names})
+        print_table(rows, text={"setting", *names})
     for run, files in compared.tables["code"].groupby("run", sort=False):
         listed = [
             f"{path} ({change})"

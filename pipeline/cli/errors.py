@@ -9,6 +9,7 @@ import typer
 from pipeline import stages
 from pipeline.cli.console import print_json, print_line, print_table
 from pipeline.cli.standing import describe_difference
+from pipeline.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,7 +97,8 @@ def _print_digits(current: OutOfFoldPredictions) -> None:
     confusions = metrics.count_confusions(current.predicted, current.labels)
     summary = metrics.summarize(current.probabilities, current.labels)
     title = (
-        f"{summary['errors']:,} errors in {summary['n']:,} held-out images: accuracy "
+        f"{counted(summary['errors'], 'error')} in "
+        f"{counted(summary['n'], 'held-out image')}: accuracy "
         f"{summary['accuracy']:.2%}, 95 % interval {summary['accuracy_low']:.2%} – "
         f"{summary['accuracy_high']:.2%}"
     )
@@ -160,7 +162,7 @@ def _draw(current: OutOfFoldPredictions, listed: pd.DataFrame) -> None:
     from pipeline.data import dataset
     from pipeline.errors import ArtifactError
 
-    digits = dataset.load_training(stages.TRAIN)
+    digits = dataset.load_labelled(stages.TRAIN)
     if digits.provenance.train_sha256 != current.train_sha256:
         raise ArtifactError(
             f"{stages.TRAIN} holds other images than were evaluated. Run: dvc repro"

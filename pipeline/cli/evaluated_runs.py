@@ -71,7 +71,7 @@ def _read_workspace(notes: list[str]) -> EvaluatedRun:
     found = predictions.load(PREDICTIONS)
     _note_differences(found.members, notes)
     metrics = _parse_metrics(_METRICS.read_bytes()) if _METRICS.exists() else {}
-    if metrics.get("predictions_sha256") != sha256(PREDICTIONS):
+    if metrics.get("predictions") != [[PREDICTIONS.name, sha256(PREDICTIONS)]]:
         metrics = {}
     curves = _parse_curves(_CURVES.read_bytes()) if _CURVES.exists() else None
     if curves is None:
@@ -82,7 +82,7 @@ def _read_workspace(notes: list[str]) -> EvaluatedRun:
         name=WORKSPACE,
         revision=None,
         predictions=found,
-        params=_parse_params(params.FILE.read_bytes()),
+        params=_parse_params(params.FILE.read_bytes()) | _describe_labels(metrics),
         curves=curves,
         training_seconds=metrics.get("training_seconds"),
     )
@@ -118,7 +118,8 @@ def _read_revision(name: str, revision: str, notes: list[str]) -> EvaluatedRun:
                 "repro, with its dvc.lock, and its results in DVC's cache (from a remote: dvc "
                 "fetch --all-commits, of an experiment: dvc exp pull)."
             )
-        settings, metrics, curves = read(params.FILE), read(_METRICS), read(_CURVES)
+        settings, curves = read(params.FILE), read(_CURVES)
+        metrics = _parse_metrics(read(_METRICS) or b"{}")
     if curves is None:
         notes.append(
             f"The learning curves of {name} are not in DVC's cache. If a remote has them: dvc "
@@ -128,9 +129,9 @@ def _read_revision(name: str, revision: str, notes: list[str]) -> EvaluatedRun:
         name=name,
         revision=revision,
         predictions=predictions.parse(content, name=f"{PREDICTIONS} of {name}"),
-        params=_parse_params(settings or b""),
+        params=_parse_params(settings or b"") | _describe_labels(metrics),
         curves=_parse_curves(curves) if curves else None,
-        training_seconds=_parse_metrics(metrics or b"{}").get("training_seconds"),
+        training_seconds=metrics.get("training_seconds"),
     )
 
 
@@ -156,6 +157,15 @@ def _parse_metrics(content: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _describe_labels(metrics: dict[str, Any]) -> dict[str, str]:
+    """How labels were corrected, which is a setting as well; nothing if they were not."""
+    match metrics.get("label_corrections"):
+        case {"corrected": corrected, "left_out": left_out, "sha256": str(digest)}:
+            said = f"{corrected} corrected, {left_out} left out ({digest[:7]})"
+            return {"data/labels.csv": said}
+    return {}
+
+
 def _parse_curves(content: bytes) -> pd.DataFrame:
     import pandas as pd
 
@@ -174,7 +184,7 @@ def _find_images(
 
     wanted = run.predictions.train_sha256
     if stages.TRAIN.exists():
-        digits = dataset.load_training(stages.TRAIN)
+        digits = dataset.load_labelled(stages.TRAIN)
         if digits.provenance.train_sha256 == wanted:
             return digits
     for revision in filter(None, revisions.values()):
@@ -182,7 +192,7 @@ def _find_images(
             if content := read(stages.TRAIN):
                 path = Path(folder, "train.npz")
                 path.write_bytes(content)
-                digits = dataset.load_training(path)
+                digits = dataset.load_labelled(path)
                 if digits.provenance.train_sha256 == wanted:
                     return digits
     notes.append(

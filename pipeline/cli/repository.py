@@ -19,6 +19,7 @@ WORKSPACE = "workspace"
 """What stands in the place of a commit's name for the files as they are."""
 
 _CODE = ("dvc.yaml", "pipeline", "requirements.lock")
+_NAMESPACES = ("refs/heads", "refs/tags", "refs/remotes")
 _CHANGES = {"A": "added", "D": "deleted"}
 """What to say of a file by Git's letter; of any other: changed."""
 
@@ -68,18 +69,20 @@ def _find(name: str, repository: Git) -> str:
     try:
         return str(resolve_rev(repository, name))
     except (SCMError, RevError):
-        known = [WORKSPACE, "HEAD", *(ref.split("/")[-1] for ref in _references())]
+        known = [WORKSPACE, "HEAD", *_known_names()]
         raise ArtifactError(
             f"{name} is no commit, branch, tag or experiment{suggest(name, known)}. See: digits "
             "runs, git log --oneline"
         ) from None
 
 
-def _references() -> list[str]:
-    """Branches, tags and experiments, by their full names."""
-    listed = ("refs/heads", "refs/tags", "refs/remotes", "refs/exps")
-    done = git.run(FOLDER, "for-each-ref", "--format=%(refname)", *listed)
-    return os.fsdecode(done.stdout).split() if done else []
+def _known_names() -> list[str]:
+    """Branches, tags and experiments."""
+    kept = git.run(FOLDER, "for-each-ref", "--format=%(refname:lstrip=2)", *_NAMESPACES)
+    experiments = git.run(FOLDER, "for-each-ref", "--format=%(refname:lstrip=4)", "refs/exps")
+    return [
+        name for done in (kept, experiments) if done for name in os.fsdecode(done.stdout).split()
+    ]
 
 
 @contextmanager

@@ -6,7 +6,7 @@ therefore simultaneous: in 95 of 100 data sets all of them hold at once.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 
 import numpy as np
 import pandas as pd
@@ -112,9 +112,7 @@ def _divide(values: pd.Series, count: int) -> list[Part]:
     inner = np.linspace(0, 1, count + 1)[1:-1]
     edges = np.unique(values.quantile(inner).dropna())
     bounds = [-np.inf, *map(float, edges), np.inf]
-    return [
-        Part(str(values.name), low, high) for low, high in zip(bounds, bounds[1:], strict=False)
-    ]
+    return [Part(str(values.name), low, high) for low, high in pairwise(bounds)]
 
 
 def simultaneous_interval(
@@ -154,19 +152,12 @@ def tabulate_slices(slices: Slices, errors: NDArray[np.bool_]) -> pd.DataFrame:
     totals = slices.members.sum(axis=1)
     counts = slices.count(errors[np.newaxis])[0]
     low, high = simultaneous_interval(counts, totals)
-    described = [
-        {"slice": " and ".join(map(str, parts))}
-        | {
-            key: value
-            for place, part in zip(("first", "second"), parts, strict=False)
-            for key, value in (
-                (place, part.name),
-                (f"{place}_low", part.low),
-                (f"{place}_high", part.high),
-            )
-        }
-        for parts in slices.parts
-    ]
+    described = []
+    for parts in slices.parts:
+        row: dict[str, str | float] = {"slice": " and ".join(map(str, parts))}
+        for place, part in zip(("first", "second"), parts, strict=False):
+            row |= {place: part.name, f"{place}_low": part.low, f"{place}_high": part.high}
+        described.append(row)
     columns = ["slice"] + [
         f"{place}{bound}" for place in ("first", "second") for bound in ("", "_low", "_high")
     ]

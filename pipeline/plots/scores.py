@@ -27,6 +27,7 @@ from pipeline.plots.canvas import (
     page_figure,
     saved,
 )
+from pipeline.wording import counted
 
 
 @house_style
@@ -68,7 +69,7 @@ def confusion_matrix(path: Path, confusions: NDArray[np.int64]) -> None:
         axes.set(
             xlabel="predicted digit",
             ylabel="true digit",
-            title=f"{errors:,} errors in {confusions.sum():,} held-out images",
+            title=f"{counted(errors, 'error')} in {counted(confusions.sum(), 'held-out image')}",
         )
         axes.tick_params(length=0, labelrotation=0)
 

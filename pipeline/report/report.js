@@ -10,7 +10,7 @@ function claims(prediction) {
   const known = prediction.true !== null;
   const correct = prediction.true === predicted;
   const digits = [["predicted", predicted, !known ? "other" : correct ? "true" : "error"]];
-  if (known && !correct) digits.push([prediction.kind === "suspected" ? "label" : "true", prediction.true, "true"]);
+  if (known && !correct) digits.push([["suspected", "contradicted"].includes(prediction.kind) ? "label" : "true", prediction.true, "true"]);
   if (runnerUp !== prediction.true) digits.push(["then", runnerUp, "other"]);
   return digits.map(([word, digit, look]) => ({ word, digit, look, probability: p[digit] }));
 }

@@ -42,7 +42,7 @@ def explain(path: Path, settings: Params) -> dict[str, int | str]:
     Returns:
         The contents of summary.json.
     """
-    train, test = dataset.load_training(stages.TRAIN), dataset.load_test(stages.TEST)
+    train, test = dataset.load_labelled(stages.TRAIN), dataset.load_test(stages.TEST)
     path_of_predictions = stages.EVALUATION / "out_of_fold.npz"
     found = predictions.load(path_of_predictions)
     properties = measure_properties(train.images)

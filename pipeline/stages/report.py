@@ -11,7 +11,12 @@ from pipeline.data import dataset, label_corrections
 from pipeline.data.dataset import NUM_CLASSES, Provenance
 from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics
-from pipeline.evaluation.examples import SUSPECTED_SHOWN, choose_errors, choose_suspected
+from pipeline.evaluation.examples import (
+    SUGGESTIONS_SHOWN,
+    choose_contradicted,
+    choose_errors,
+    choose_suspected,
+)
 from pipeline.files import missing_artifact, read_json, sha256
 from pipeline.report import Findings, as_rows, draw_sprite, render, sprite_geometry
 from pipeline.submissions import log as submission_log
@@ -99,7 +104,7 @@ def main() -> None:
         "sprite": sprite,
         "labels_given": describe_labels(Provenance(**record["provenance"])),
         "costliest_shown": COSTLIEST_SHOWN,
-        "suspected_shown": SUSPECTED_SHOWN,
+        "suspected_shown": SUGGESTIONS_SHOWN,
         "confidence_threshold": settings.neighbours.confidence_threshold,
         "upload": submission_log.find(
             submission_log.read(stages.SUBMISSION.with_name("log.csv")), record["sha256"]
@@ -137,15 +142,13 @@ def check_scores(records: dict[str, Any]) -> None:
     predictions = stages.EVALUATION / "out_of_fold.npz"
     if not predictions.exists():
         raise missing_artifact(predictions)
-    if scores["predictions_sha256"] != sha256(predictions):
+    if scores.get("predictions") != [[predictions.name, sha256(predictions)]]:
         raise ArtifactError(
             f"{FILES['metrics.json']} holds the scores of other predictions than {predictions}: "
             "evaluate was interrupted. Run: dvc repro"
         )
     others = [
-        name
-        for name, digest in scores["members"].items()
-        if submission["members"].get(name) != digest
+        name for name, digest in scores["members"] if submission["members"].get(name) != digest
     ]
     if others:
         raise ArtifactError(
@@ -158,17 +161,19 @@ def collect_predictions(tables: dict[str, pd.DataFrame], most_errors: int) -> pd
     """The predictions that the page shows: `COLUMNS` but for sprite, and p_0 to p_9.
 
     The kind tells the gallery: error, low_confidence and typical (both correct), suspected (the
-    label) and test.
+    label), contradicted (other labels, by confident predictions) and test.
     """
     errors = tables["errors.csv"]
     shown = choose_errors(errors, most_errors)
     suspected = choose_suspected(errors, tables["label_errors.csv"])
+    contradicted = choose_contradicted(errors, tables["label_errors.csv"])
     test = tables["test/low_confidence.csv"].rename(columns={"image_id": "row"})
     predictions = pd.concat(
         [
             shown.assign(kind="error"),
             tables["correct.csv"].assign(label_suspected=False),
             suspected.assign(kind="suspected"),
+            contradicted.assign(kind="contradicted"),
             test.assign(kind="test", true=None, loss=None, label_suspected=False),
         ],
         ignore_index=True,

@@ -7,16 +7,16 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
 import pytest
 from dvc.repo import Repo
 
 from pipeline import stages
-from pipeline.cli import evaluated_runs
+from pipeline.cli.compare import FILES
 from pipeline.data import dataset
 from pipeline.data.dataset import TrainingDigits
 from pipeline.evaluation.predictions import OutOfFoldPredictions
-from pipeline.files import sha256
+from pipeline.files import read_json, sha256, write_json
 from tests.cli.recorded import MEMBER, record, write_metrics
 from tests.cli.running import digits
 from tests.conftest import run, set_params
@@ -34,14 +34,20 @@ NOW = {5: (3, 0.8), 7: (8, 0.6), 17: (1, 0.6)}
 
 
 def write_run(
-    project: Path, data: TrainingDigits, wrong: Errors, *, seed: int, first: int = 0
+    project: Path,
+    data: TrainingDigits,
+    wrong: Errors,
+    *,
+    seed: int,
+    first: int = 0,
+    last: int = 60,
 ) -> None:
-    """What evaluate leaves, from the row ``first`` on."""
+    """What evaluate leaves of the rows from ``first`` to before ``last``."""
     folder = project / "reports/evaluation"
-    probabilities = predict_with(data.labels, wrong)[first:]
+    probabilities = predict_with(data.labels, wrong)[first:last]
     OutOfFoldPredictions(
-        rows=pd.RangeIndex(first, len(data.labels)).to_numpy(),
-        labels=data.labels[first:],
+        rows=np.arange(first, last),
+        labels=data.labels[first:last],
         averages=probabilities,
         probabilities=probabilities,
         members={MEMBER: sha256(project / "models" / MEMBER / "model.keras")},
@@ -49,7 +55,7 @@ def write_run(
     ).save(folder / "out_of_fold.npz")
     make_curves(seed).to_csv(folder / "learning_curves_mean.csv", index=False)
     predictions = sha256(folder / "out_of_fold.npz")
-    write_metrics(project, errors=len(wrong), predictions_sha256=predictions)
+    write_metrics(project, errors=len(wrong), predictions=[["out_of_fold.npz", predictions]])
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +71,7 @@ def history(
     write_run(project, training_digits, FIRST, seed=1)
     record(project)
     run(project, "git", "commit", "--quiet", "--all", "--message=evaluated")
+    run(project, "git", "branch", "idea/wider")
     for name, change, wrong, first in (
         ("faster", ("max_epochs: 8", "max_epochs: 9"), {}, 0),
         ("fold-two", ("power: 4", "power: 3"), {55: (3, 0.9)}, 50),
@@ -130,7 +137,7 @@ def test_workspace_is_compared_with_a_commit(here: Path, output: Output) -> None
     assert "reports/compare.html: the images" in said
     assert "note:" not in said
     page = Page((here / "reports/compare.html").read_text())
-    assert page.predictions["row"].tolist() == [17, 7, 3, 5]
+    assert page.predictions["row"].tolist() == [7, 17, 3, 5]
     assert "Learning curves of the runs" in (here / "reports/compare.html").read_text()
 
 
@@ -189,33 +196,22 @@ def test_other_images_are_told_and_left_out(here: Path, output: Output) -> None:
 def test_nothing_in_common_is_refused_and_nothing_written(
     own: Path, output: Output, training_digits: TrainingDigits
 ) -> None:
-    shutil.rmtree(own / "reports/compare", ignore_errors=True)
-    (own / "reports/compare.html").unlink(missing_ok=True)
-    write_run(own, training_digits, {}, seed=1, first=59)
-    record(own)
-    with chdir(own), Repo() as repo:
-        repo.experiments.save(name="last-image")
-    write_run(own, training_digits, {}, seed=1, first=40)
-    predictions = own / "reports/evaluation/out_of_fold.npz"
-    found = evaluated_runs.find(["workspace"], with_images=False).runs[0].predictions
-    kept = slice(0, 10)
-    OutOfFoldPredictions(
-        found.rows[kept],
-        found.labels[kept],
-        found.averages[kept],
-        found.probabilities[kept],
-        found.members,
-        found.train_sha256,
-    ).save(predictions)
-    said = output("compare", "last-image", status=1)
-    assert "error: No image was held out both in last-image and in workspace" in said
-    assert not (own / "reports/compare").exists()
-    assert not (own / "reports/compare.html").exists()
+    write_run(own, training_digits, {}, seed=1, last=50)
+    said = output("compare", "fold-two", "--output", "new.html", status=1)
+    assert "error: No image was held out both in fold-two and in workspace" in said
+    assert not (own / "new").exists()
+    assert not (own / "new.html").exists()
 
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("mian", "main"), ("fastr", "faster"), ("HAED", "HEAD"), ("worksapce", "workspace")],
+    [
+        ("mian", "main"),
+        ("fastr", "faster"),
+        ("HAED", "HEAD"),
+        ("worksapce", "workspace"),
+        ("idea/widr", "idea/wider"),
+    ],
 )
 def test_unknown_run_gets_a_suggestion(here: Path, output: Output, name: str, hint: str) -> None:
     said = output("compare", name, status=1)
@@ -269,6 +265,13 @@ def test_images_come_from_the_cache_if_the_workspace_has_others(own: Path, outpu
     assert page.predictions["sprite"].tolist() == [0, 1]
 
 
+def test_corrected_labels_are_a_setting(own: Path, output: Output) -> None:
+    path = own / "reports/evaluation/metrics.json"
+    summary = {"sha256": "c" * 64, "right": 4, "corrected": 2, "left_out": 1}
+    write_json(path, read_json(path) | {"label_corrections": summary})
+    assert 'data/labels.csv – "2 corrected, 1 left out (ccccccc)"' in output("compare", "main")
+
+
 def test_results_older_than_the_settings_are_told(own: Path, output: Output) -> None:
     set_params(own, ("batch_size: 64", "batch_size: 32"))
     said = output("errors", "--against", "main")
@@ -282,19 +285,22 @@ def test_earlier_numbers_are_replaced_and_no_other_file(own: Path, output: Outpu
     output("compare", "faster", "main", "--output", str(page))
     assert (own / "out/page/changes.csv").read_text() != first
     assert sorted(path.name for path in (own / "out").iterdir()) == ["page", "page.html"]
-    (own / "out/notes").mkdir()
-    (own / "out/notes/mine.txt").write_text("mine")
-    output("compare", "main", "--output", str(own / "out/notes.html"), status=2)
-    assert (own / "out/notes/mine.txt").read_text() == "mine"
+    assert {path.name for path in (own / "out/page").iterdir()} == FILES
+    (own / "out/page/mine.csv").write_text("mine")
+    output("compare", "main", "--output", str(page), status=2)
+    assert (own / "out/page/mine.csv").read_text() == "mine"
 
 
 def test_page_opens_or_its_address_is_told(
     here: Path, output: Output, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(
-        "pipeline.cli.browser.open_page", lambda address: not opened.append(address)
-    )
+
+    def open_page(address: str) -> bool:
+        opened.append(address)
+        return True
+
+    monkeypatch.setattr("pipeline.cli.browser.open_page", open_page)
     output("compare", "main", "--open")
     assert opened == [(here / stages.REPORT.with_name("compare.html")).resolve().as_uri()]
     monkeypatch.setattr("pipeline.cli.browser.open_page", lambda address: False)

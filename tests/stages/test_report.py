@@ -1,5 +1,6 @@
 """The page and the model card: right numbers, honest words, in the cases that break reports."""
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -435,3 +436,24 @@ def test_model_card_has_the_standard_headings(make_report: MakeReport) -> None:
         "Ethical considerations",
         "Caveats and recommendations",
     ]
+
+
+def test_words_agree_with_their_numbers(make_report: MakeReport) -> None:
+    page = make_report(wrong={4: (9, 0.99)})
+    card = stages.MODEL_CARD.read_text()
+    for words in (page.words, " ".join(card.split())):
+        assert not re.search(
+            r"(?<![\d.,])1 (errors|images|networks|labels|pairs|threads|rows|epochs)\b", words
+        )
+    assert re.search(r"error ?1 ?log loss", page.words)
+
+
+def test_networks_have_their_short_names_and_scores_the_names_of_people(
+    make_report: MakeReport,
+) -> None:
+    page = make_report()
+    card = stages.MODEL_CARD.read_text()
+    assert "1 network (small); code" in page.words
+    assert "1 neural network (`small`, architecture `pooled_cnn`)" in card
+    assert "| macro F1 |" in card
+    assert "macro F1" in page.words
