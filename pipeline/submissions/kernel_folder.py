@@ -140,7 +140,7 @@ def write(parent: Path, notebook: Path, settings: Settings, project: Path) -> Ke
 
 
 def _check_params(path: Path) -> None:
-    source = params.load(path).source
+    source = params.load_file(path).source
     if source.kind in ("auto", "archive") and source.path is None:
         return
     found = f"source.kind: {source.kind}" if source.path is None else f"source.path: {source.path}"
