@@ -11,7 +11,7 @@ BOOTSTRAP = @"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 8))' ||
   { echo "error: Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12" >&2; exit 1; }; \
   "$(PYTHON)" -I bootstrap.py
 
-.PHONY: repro runtime gpu development test docs pictures lock clean
+.PHONY: repro runtime gpu development test docs pictures notebook lock clean
 
 # DVC runs the `python` that it finds first.
 repro: runtime
@@ -53,6 +53,10 @@ clean:
 docs: development
 	$(BIN)/mkdocs build --strict --quiet
 	@echo "Look at site/index.html"
+
+# Kaggle's notebook and its badge in README, from notebooks/kaggle.py.
+notebook: development
+	$(BIN)/python -m notebooks.build
 
 # The pictures of README and pages, from a run on the sample; needs Chromium.
 pictures: development

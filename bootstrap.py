@@ -1,10 +1,11 @@
 """Make, repair and fill the virtual environment ``.venv``. The Makefile runs it.
 
-    python3 -I bootstrap.py [--dev] [--gpu]
+    python3 -I bootstrap.py [--dev] [--gpu] [--uv] [--wheels DIR]
 
 It needs nothing but Python. An environment that works and holds what the lock files name is left
 as it is, in a fraction of a second. One that does not work, because its making was interrupted or
-its Python was replaced, is made again; one that was moved or copied learns its new place.
+its Python was replaced, is made again; one that was moved or copied learns its new place. With
+``--uv``, uv installs the packages, which is several times as fast as pip.
 """
 
 from __future__ import annotations  # so that an old Python gets as far as the message for it
@@ -22,6 +23,7 @@ import sys
 import sysconfig
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 VENV = Path(".venv")
 PYTHON = VENV / "bin/python"
@@ -34,6 +36,7 @@ CUDA_GB = 3.0
 VERSIONS = ((3, 11), (3, 12), (3, 13))
 
 _FOREIGN_VARIABLES = (
+    "PIP_CONSTRAINT",
     "PIP_DRY_RUN",
     "PIP_NO_DEPS",
     "PIP_PREFIX",
@@ -44,12 +47,60 @@ _FOREIGN_VARIABLES = (
     "PYTHONHOME",
     "PYTHONPATH",
     "PYTHONWARNINGS",
+    "UV_BUILD_CONSTRAINT",
+    "UV_CONSTRAINT",
+    "UV_NO_DEPS",
+    "UV_OVERRIDE",
+    "UV_PRERELEASE",
+    "UV_PYTHON",
+    "UV_SYSTEM_PYTHON",
+    "UV_TARGET",
 )
-"""Variables that would have packages installed elsewhere, or taken for installed."""
+"""Variables that would have other packages installed, or elsewhere, or taken for installed."""
 
 
 class Problem(Exception):
     """What the user has to mend."""
+
+
+class Installer(NamedTuple):
+    """What installs packages, and from where.
+
+    Attributes:
+        uv: the command uv; None: pip.
+        wheels: a folder that ``digits kaggle wheels`` filled, the only source; None: as configured.
+    """
+
+    uv: str | None = None
+    wheels: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The program."""
+        return "uv" if self.uv else "pip"
+
+    def requirements(self, lock: str) -> str:
+        """The file that names what a lock file names, with the hashes of what is there."""
+        return str(self.wheels / "requirements.txt") if self.wheels and lock == RUNTIME else lock
+
+    def install(self, *arguments: str) -> None:
+        """Install, with progress shown, and explain a failure."""
+        if self.uv:
+            command = [self.uv, "pip", "install", "--python", str(PYTHON)]
+        else:
+            command = [str(PYTHON), "-I", "-m", "pip", "--disable-pip-version-check", "install"]
+        if self.wheels:
+            command += ["--no-index", "--find-links", str(self.wheels)]
+        # Of setuptools, that an editable package is one.
+        quiet = {"PIP_USER": "0", "PYTHONWARNINGS": "ignore"}
+        if subprocess.run(
+            [*command, *arguments], env=_environment() | quiet, check=False
+        ).returncode:
+            cause = f"Look at {self.wheels}" if self.wheels else "Check the network"
+            raise Problem(
+                f"{self.name} could not install the packages (its message is above). "
+                f"{_explain_disk(0.2) or cause}, then run make again: it goes on"
+            )
 
 
 def main() -> None:
@@ -57,17 +108,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make, repair and fill .venv.")
     parser.add_argument("--dev", action="store_true", help="install the tools for development, too")
     parser.add_argument("--gpu", action="store_true", help="install CUDA's libraries, too")
-    arguments = parser.parse_args()
-    locks = [RUNTIME, DEVELOPMENT] if arguments.dev else [RUNTIME]
+    parser.add_argument("--uv", action="store_true", help="install by uv instead of pip")
+    parser.add_argument(
+        "--wheels", metavar="DIR", type=Path, help="install what digits kaggle wheels put there"
+    )
+    options = parser.parse_args()
+    locks = [RUNTIME, DEVELOPMENT] if options.dev else [RUNTIME]
+    wheels = options.wheels and options.wheels.resolve()
     os.chdir(Path(__file__).resolve().parent)
     try:
         check_place(Path.cwd())
-        if arguments.gpu:
+        if options.gpu:
             check_system()
+        if wheels:
+            check_wheels(wheels)
         is_new = not STATE.exists()
-        fill(locks)
-        if arguments.gpu:
-            install_cuda()
+        installer = Installer(find_uv(options.uv), wheels)
+        fill(locks, installer)
+        if options.gpu:
+            install_cuda(installer)
         elif is_new and has_gpu():
             print(f"This machine has an NVIDIA GPU. To train on it ({CUDA_GB:.0f} GB): make gpu")
         tell_dvc_about_git([str(PYTHON), "-m", "dvc"])
@@ -108,13 +167,58 @@ def check_python(
     raise Problem(f"{problem} ({sys.executable}). Name another: make PYTHON=python3.12")
 
 
-def fill(locks: list[str]) -> None:
+def check_wheels(folder: Path) -> None:
+    """Refuse packages of another version or for another Python."""
+    try:
+        made_for = json.loads((folder / "wheels.json").read_text(encoding="utf-8"))["python"]
+        found = read_pins(folder / "requirements.txt")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Problem(
+            f"{folder} does not hold what digits kaggle wheels puts there: {error}"
+        ) from None
+    here = ".".join(map(str, sys.version_info[:2]))
+    if made_for != here:
+        raise Problem(
+            f"the packages in {folder} are for Python {made_for}, and this is {here}. Make them "
+            f"again with: digits kaggle wheels DIR --python {here}"
+        )
+    locked = read_pins(Path(RUNTIME))
+    other = sorted(name for name in found if not found[name] <= locked.get(name, set()))
+    if other:
+        expected = " or ".join(sorted(locked.get(other[0], {"none"})))
+        raise Problem(
+            f"the packages in {folder} are not those of {RUNTIME}: {other[0]} "
+            f"{min(found[other[0]])}, expected {expected}. Make them again from this code with: "
+            "digits kaggle wheels DIR"
+        )
+
+
+def read_pins(path: Path) -> dict[str, set[str]]:
+    """The versions of each package that a lock file names."""
+    pins: dict[str, set[str]] = {}
+    for name, version in re.findall(r"(?m)^([\w.-]+)==(\S+)", path.read_text(encoding="utf-8")):
+        pins.setdefault(name, set()).add(version)
+    return pins
+
+
+def find_uv(asked: bool) -> str | None:
+    """The command uv where it is asked for, or filled the environment before; None: pip."""
+    if not asked and _read_state().get("installer") != "uv":
+        return None
+    found = shutil.which("uv")
+    if asked and not found:
+        raise Problem("uv is not on PATH. Install it (pip install uv), or leave --uv out")
+    return found
+
+
+def fill(locks: list[str], installer: Installer) -> None:
     """Have an environment that works here and holds what ``locks`` and pyproject.toml name."""
     wanted = {name: _sha256(Path(name)) for name in (*locks, PACKAGE)}
     place = str(Path.cwd())
-    broken = find_fault()
+    broken = find_fault(installer)
     if broken is not None:
-        create(broken)
+        create(broken, installer)
+        _write_state({"installer": installer.name})
     state = _read_state()
     if state.get("place") != place:
         if "place" in state:
@@ -124,11 +228,11 @@ def fill(locks: list[str]) -> None:
         _write_state(state | {"place": place})
     for lock in locks:
         if state.get(lock) != wanted[lock]:
-            install_lock(lock)
+            install_lock(lock, installer)
             state |= {lock: wanted[lock]}
             _write_state(state | {"place": place})
     if state.get(PACKAGE) != wanted[PACKAGE]:
-        pip("install", "--no-deps", "--no-build-isolation", "--editable", ".")
+        installer.install("--no-deps", "--no-build-isolation", "--editable", ".")
         _write_state(state | {PACKAGE: wanted[PACKAGE], "place": place})
 
 
@@ -151,7 +255,7 @@ def check_system(system: str = sys.platform, machine: str = platform.machine()) 
         )
 
 
-def install_cuda() -> None:
+def install_cuda(installer: Installer) -> None:
     """Install the extra ``gpu``, unless it was installed for this TensorFlow."""
     wanted = _sha256(Path(RUNTIME))
     if _read_state().get("gpu") == wanted:
@@ -161,30 +265,36 @@ def install_cuda() -> None:
     if problem:
         print(f"warning: {problem}", file=sys.stderr, flush=True)
     forget_unfinished()
-    pip("install", "--no-build-isolation", "--editable", ".[gpu]")
+    installer.install("--no-build-isolation", "--editable", ".[gpu]")
     _write_state(_read_state() | {"gpu": wanted})
 
 
-def find_fault() -> str | None:
+def find_fault(installer: Installer) -> str | None:
     """Why the environment does not work; None if it does, and "" if there is none."""
     if not os.path.lexists(PYTHON):
         return "its making was interrupted" if VENV.exists() else ""
     try:
-        command = [str(PYTHON), "-I", "-c", "import pip._internal.cli.main"]
+        needed = "site" if installer.uv else "pip._internal.cli.main"
+        command = [str(PYTHON), "-I", "-c", f"import {needed}"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError:
         return "its Python is gone"
     return None if done.returncode == 0 else "it lacks pip, or its Python was replaced"
 
 
-def create(fault: str) -> None:
+def create(fault: str, installer: Installer) -> None:
     """Make the environment, in place of one with ``fault``."""
     check_python()
     if fault:
         print(f"The environment in {VENV} does not work: {fault}. It is made again", flush=True)
     base = getattr(sys, "_base_executable", sys.executable)
+    if installer.uv:
+        shutil.rmtree(VENV, ignore_errors=True)
+        command = [installer.uv, "venv", "--quiet", "--no-project", "--python", base, str(VENV)]
+    else:
+        command = [base, "-m", "venv", "--clear", str(VENV)]
     try:
-        done = subprocess.run([base, "-m", "venv", "--clear", str(VENV)], check=False)
+        done = subprocess.run(command, env=_environment(), check=False)
     except BaseException:
         shutil.rmtree(VENV, ignore_errors=True)
         raise
@@ -231,7 +341,7 @@ def _readdress(script: bytes, folder: Path) -> bytes:
     return first + script[found.end() :]
 
 
-def install_lock(lock: str) -> None:
+def install_lock(lock: str, installer: Installer) -> None:
     """Install what a lock file names, also where an earlier try was interrupted."""
     if lock == RUNTIME:
         print(
@@ -244,11 +354,11 @@ def install_lock(lock: str) -> None:
         if problem:
             print(f"warning: {problem}", file=sys.stderr, flush=True)
     forget_unfinished()
-    pip("install", "--require-hashes", "--requirement", lock)
+    installer.install("--require-hashes", "--requirement", installer.requirements(lock))
 
 
 def forget_unfinished() -> None:
-    """Remove what pip noted of packages that it had not wholly installed when it was ended.
+    """Remove what was noted of packages that were not wholly installed when pip was ended.
 
     It writes ``INSTALLER`` last; without it, it would take the package for installed.
     """
@@ -257,17 +367,8 @@ def forget_unfinished() -> None:
             shutil.rmtree(folder)
 
 
-def pip(*arguments: str) -> None:
-    """Run the environment's pip, with its progress shown, and explain a failure."""
-    command = [str(PYTHON), "-I", "-m", "pip", "--disable-pip-version-check", *arguments]
-    kept = {name: each for name, each in os.environ.items() if name not in _FOREIGN_VARIABLES}
-    # Of setuptools, that an editable package is one.
-    quiet = {"PIP_USER": "0", "PYTHONWARNINGS": "ignore"}
-    if subprocess.run(command, env=kept | quiet, check=False).returncode:
-        raise Problem(
-            "pip could not install the packages (its message is above). "
-            f"{_explain_disk(0.2) or 'Check the network'}, then run make again: it goes on"
-        )
+def _environment() -> dict[str, str]:
+    return {name: each for name, each in os.environ.items() if name not in _FOREIGN_VARIABLES}
 
 
 def _explain_disk(needed_gb: float) -> str | None:

@@ -75,7 +75,8 @@ def keep_half_open(port: int, count: int, end: float) -> None:
 
 def flood(port: int, count: int, end: float) -> list[tuple[int, float]]:
     """Send so many drawings at once, again and again."""
-    body, answers = draw_seven(), []
+    body = draw_seven()
+    answers: list[tuple[int, float]] = []
     with ThreadPoolExecutor(count) as pool:
         while time.monotonic() < end:
             answers += pool.map(lambda _: ask(port, "POST", "/read", body), range(count))

@@ -22,7 +22,9 @@ from pipeline.data import dataset
 from pipeline.data.dataset import NUM_CLASSES, Labels, Probabilities
 from pipeline.errors import exit_status
 from pipeline.evaluation import predictions
+from pipeline.evaluation.examples import choose_contradicted, choose_suspected, tabulate_errors
 from pipeline.evaluation.label_errors import suspect_labels
+from pipeline.evaluation.predictions import OutOfFoldPredictions
 
 PLANTED_OF_ALL = 200 / 42_000
 SUGGESTIONS_PER_PLANTED = 2
@@ -74,9 +76,13 @@ def count_found(probabilities: Probabilities, labels: Labels, count: int, seed: 
 
 
 def look_for(probabilities: Probabilities, changed: Labels, places: NDArray[np.intp]) -> Found:
-    """How many of the changed labels are among the first suggestions."""
-    suspected = suspect_labels(probabilities, changed, np.arange(len(changed)))
-    first = suspected["row"].to_numpy()[: SUGGESTIONS_PER_PLANTED * len(places)]
+    """How many of the changed labels are among the first suggestions, in the page's order."""
+    rows = np.arange(len(changed))
+    known = OutOfFoldPredictions(rows, changed, probabilities, probabilities, {}, "")
+    errors, suspected = tabulate_errors(known), suspect_labels(probabilities, changed, rows)
+    choices = choose_suspected, choose_contradicted
+    suggested = np.concatenate([choose(errors, suspected)["row"] for choose in choices])
+    first = suggested[: SUGGESTIONS_PER_PLANTED * len(places)]
     return Found(len(places), int(np.isin(places, first).sum()), len(first))
 
 

@@ -26,6 +26,8 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
+from docs.chromium import LOOKED_FOR
+from docs.chromium import find as find_chromium
 from pipeline.files import read_json
 
 ROOT = Path(__file__).parent.parent
@@ -36,7 +38,6 @@ MAX_BYTES = 1_000_000
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 _FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 
 INK = {"light": ("#ffffff", "#1f2328", "#59636e"), "dark": ("#0d1117", "#e6edf3", "#9198a1")}
@@ -49,8 +50,10 @@ STAGES = {
     "train": (3, 1),
     "evaluate": (4, 0),
     "export": (4, 2),
+    "embed": (5, 1),
     "predict": (5, 2),
-    "report": (6, 1),
+    "explain": (6, 0),
+    "report": (7, 1),
 }
 """Column and row of each stage of dvc.yaml in the diagram."""
 
@@ -61,7 +64,11 @@ ARROWS = (
     ("train", "evaluate"),
     ("train", "export"),
     ("export", "predict"),
-    ("evaluate", "report"),
+    ("evaluate", "embed"),
+    ("evaluate", "explain"),
+    ("predict", "explain"),
+    ("embed", "report"),
+    ("explain", "report"),
     ("predict", "report"),
 )
 
@@ -73,7 +80,9 @@ WRITES = {
     "evaluate": "metrics, errors",
     "export": "ONNX",
     "predict": "submission.csv",
-    "report": "report.html",
+    "explain": "kinds, drift",
+    "embed": "places",
+    "report": "report, map",
 }
 
 Stroke = list[tuple[float, float]]
@@ -188,9 +197,9 @@ def save(image: Image.Image, name: str) -> None:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """The system's Chromium."""
-    found = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    found = find_chromium()
     if found is None:
-        sys.exit(f"error: no Chromium found, looked for {', '.join(_BROWSERS)}")
+        sys.exit(f"error: no Chromium found; {LOOKED_FOR}")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found)
         yield browser
@@ -343,7 +352,7 @@ def _pipeline(ground: str, ink: str, lesser: str) -> str:
             f'</text><text x="{middle}" y="{y + 35}" font-size="11" fill="{lesser}">{WRITES[name]}'
             "</text>"
         )
-    total_width, total_height = 2 * gap + 6 * across + width, 2 * gap + 2 * down + height
+    total_width, total_height = 2 * gap + 7 * across + width, 2 * gap + 2 * down + height
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total_width} {total_height}" '
         f'width="{total_width}" height="{total_height}" role="img" aria-label="The stages of the '

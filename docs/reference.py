@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from pipeline import params, profiles
-from pipeline.cli import app
+from pipeline.cli import app, without_type
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = "<!-- settings -->"
@@ -281,7 +281,7 @@ def _parameters(command: Any, context: Any) -> Iterator[str]:
         yield "| argument or option | what it does |\n| --- | --- |"
     for names, help_text in filter(None, records):
         about = re.sub(r"\s+\[(default|required)(?:: )?([^\]]*)\]$", _show_default, help_text)
-        yield f"| `{names}` | {_to_markdown(about)} |".replace("||", "\\|\\|")
+        yield f"| `{without_type(names)}` | {_to_markdown(about)} |".replace("||", "\\|\\|")
 
 
 def _show_default(found: re.Match[str]) -> str:

@@ -54,6 +54,23 @@ def read(path: Path, kind: type[_Settings]) -> _Settings:
         raise ParamsError(f"{path} is not usable: {problems}. Nothing was run.") from None
 
 
+def find_repeated(values: list[Any]) -> Any:
+    """The first value that is there twice; None if none is."""
+    return next((value for value in values if values.count(value) > 1), None)
+
+
+def check_distinct(values: list[Any], expected: str) -> list[Any]:
+    """Give the values back if none of them is there twice.
+
+    Raises:
+        ValueError: one is.
+    """
+    if (repeated := find_repeated(values)) is not None:
+        shown = repeated if isinstance(repeated, str) else describe_value(repeated)
+        raise ValueError(f"expected {expected}, found {shown} twice")
+    return values
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """A hint in brackets at the known name that is most like ``name``; empty if none is."""
     return "".join(

@@ -7,6 +7,7 @@
     │   └── DvcBusyError   or is at work
     ├── SourceError        no usable data at hand
     ├── KaggleError        Kaggle refuses, or is out of reach
+    ├── PackagesError      a package of requirements.lock cannot be had
     ├── TableError         a CSV that is not what the competition serves
     ├── ArtifactError      a file between two stages is missing, stale or damaged
     ├── SubmissionError    a CSV that Kaggle would refuse, or that must not be sent
@@ -54,6 +55,10 @@ class SourceError(PipelineError):
 
 class KaggleError(PipelineError):
     """Kaggle refuses what was asked, or is out of reach."""
+
+
+class PackagesError(PipelineError):
+    """A package that the lock file names cannot be downloaded, or is not the one named."""
 
 
 class TableError(PipelineError):

@@ -3,13 +3,14 @@
 The file is the one truth: nothing here has a default. Units are part of the names.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from pipeline.checked_yaml import Section, describe_value, read, suggest
+from pipeline.checked_yaml import Section, check_distinct, find_repeated, read, suggest
+from pipeline.files import read_json
+from pipeline.member import Member as Member
 from pipeline.project import FOLDER
 
 
@@ -19,40 +20,18 @@ def _check_fold(value: Any) -> Any:
     raise ValueError("expected the number of a fold, 0 or more, or 'all'")
 
 
+def _check_entries(networks: Any) -> Any:
+    if isinstance(networks, list) and any(isinstance(entry, dict) for entry in networks):
+        raise ValueError(
+            "expected names that the section 'networks' defines, as in [pooled3], found the "
+            "definition itself, as before version 1.0"
+        )
+    return networks
+
+
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Fold = Annotated[int | Literal["all"], BeforeValidator(_check_fold)]
 """A fold to hold out, or ``all`` to train on every row for the submission alone."""
-Views = tuple[tuple[str, ...], ...]
-"""For each view of an image, the names of its transforms in their order; none: as it is."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """One network of the ensemble, in one fold, from one seed.
-
-    Attributes:
-        fold: that it holds out, or ``all``.
-        seed: of ``ensemble.seeds``; `training.task.derive_seed` makes its own from it.
-        network: the name that ``networks`` gives it.
-        architecture: the name of a module of `pipeline.architectures`.
-        views: in which it sees images.
-    """
-
-    fold: int | Literal["all"]
-    seed: int
-    network: str
-    architecture: str
-    views: Views
-
-    @property
-    def name(self) -> str:
-        """Its folder under models/, and its stage in DVC after ``train@``."""
-        return f"{self.fold}-{self.seed}-{self.network}"
-
-    @property
-    def view_names(self) -> list[str]:
-        """Its views as text, such as ``plain`` and ``deskew+normalize_width``."""
-        return ["+".join(view) or "plain" for view in self.views]
 
 
 class Source(Section):
@@ -60,6 +39,7 @@ class Source(Section):
 
     kind: Literal["auto", "archive", "kaggle", "sample"]
     path: str | None
+    sample_epochs: int = Field(ge=1, le=10_000)
 
 
 class Prepare(Section):
@@ -91,36 +71,21 @@ class Network(Section):
     @classmethod
     def _check_distinct(cls, views: list[list[str]]) -> list[list[str]]:
         for view in views:
-            if repeated := _find_repeated(view):
-                raise ValueError(f"expected each transform once in a view, found {repeated} twice")
-        if (repeated := _find_repeated(views)) is not None:
-            raise ValueError(f"expected each view once, found {describe_value(repeated)} twice")
-        return views
+            check_distinct(view, "each transform once in a view")
+        return check_distinct(views, "each view once")
 
 
 class Ensemble(Section):
     """Which networks are trained: every network in each fold from each seed is a member."""
 
-    networks: list[str] = Field(min_length=1)
+    networks: Annotated[list[str], BeforeValidator(_check_entries)] = Field(min_length=1)
     folds: list[Fold] = Field(min_length=1)
     seeds: list[Seed] = Field(min_length=1)
-
-    @field_validator("networks", mode="before")
-    @classmethod
-    def _explain_former_entries(cls, networks: Any) -> Any:
-        if isinstance(networks, list) and any(isinstance(entry, dict) for entry in networks):
-            raise ValueError(
-                "expected names that the section 'networks' defines, as in [pooled3], found the "
-                "definition itself, as before version 1.0"
-            )
-        return networks
 
     @field_validator("networks", "folds", "seeds", mode="after")
     @classmethod
     def _check_distinct(cls, values: list[Any]) -> list[Any]:
-        if (repeated := _find_repeated(values)) is not None:
-            raise ValueError(f"expected each value once, found {repeated} again")
-        return values
+        return check_distinct(values, "each value once")
 
     @field_validator("folds", mode="after")
     @classmethod
@@ -128,10 +93,6 @@ class Ensemble(Section):
         if folds == ["all"]:
             raise ValueError("expected a number as well as 'all': nothing could be evaluated")
         return folds
-
-
-def _find_repeated(values: list[Any]) -> Any:
-    return next((value for value in values if values.count(value) > 1), None)
 
 
 class Train(Section):
@@ -164,6 +125,19 @@ class Train(Section):
                 f"found {self.batch_parts}"
             )
         return self
+
+    def shorten(self, epochs: int) -> Self:
+        """The same with at most so many epochs; the decay gives way where it does not fit."""
+        shorter = min(self.max_epochs, epochs)
+        warmup = min(self.warmup_epochs, shorter)
+        return self.model_copy(
+            update={
+                "max_epochs": shorter,
+                "all_rows_epochs": min(self.all_rows_epochs, epochs),
+                "warmup_epochs": warmup,
+                "decay_epochs": min(self.decay_epochs, shorter - warmup),
+            }
+        )
 
 
 class Neighbours(Section):
@@ -215,7 +189,7 @@ class Params(Section):
                     f"({', '.join(self.networks)}), found {name!r}{suggest(name, self.networks)}"
                 )
         listed = [self.networks[name] for name in self.ensemble.networks]
-        if (repeated := _find_repeated(listed)) is not None:
+        if (repeated := find_repeated(listed)) is not None:
             alike = [name for name in self.ensemble.networks if self.networks[name] == repeated]
             raise ValueError(
                 f"ensemble.networks: expected different networks, found {' and '.join(alike)}, "
@@ -241,10 +215,24 @@ class Params(Section):
 FILE = FOLDER / "params.yaml"
 
 
-def load(path: Path = FILE) -> Params:
+def load_file(path: Path = FILE) -> Params:
     """Read and check the whole file.
 
     Raises:
         ParamsError: naming every key at fault, what was expected and what was found.
     """
     return read(path, Params)
+
+
+def load(path: Path = FILE) -> Params:
+    """The settings in force: the file's; on the sample, ``train`` with ``source.sample_epochs``.
+
+    Raises:
+        ParamsError: as of `load_file`.
+        ArtifactError: ``data/source.json`` next to the file is damaged.
+    """
+    settings, source = load_file(path), path.with_name("data") / "source.json"
+    if not source.exists() or read_json(source) != {"kind": "sample"}:
+        return settings
+    train = settings.train.shorten(settings.source.sample_epochs)
+    return settings.model_copy(update={"train": train})

@@ -1,7 +1,6 @@
 """Headless Chromium without a network, for pages that are opened from disk."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,25 +11,25 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from docs import chromium
+
 WIDE, NARROW = 1440, 390
 """Widths in pixels of a desk's screen and a phone's."""
-
-_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The system's Chromium; in CI its absence is a failure, elsewhere the tests are left out."""
-    found = next(filter(None, map(shutil.which, _NAMES)), None)
+    found = chromium.find()
     if found is None:
-        reason = f"no Chromium found (looked for {', '.join(_NAMES)}): install it, or let CI judge"
+        reason = f"no Chromium found ({chromium.LOOKED_FOR}): install it, or let CI judge"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found)
-        yield chromium
-        chromium.close()
+        launched = playwright.chromium.launch(executable_path=found)
+        yield launched
+        launched.close()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +71,18 @@ def commands(page: Path) -> Iterator[tuple[str, list[str]]]:
     prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
     for code in re.findall(r"`((?:digits|dvc|make|python -m|taskset) [^`]+)`", prose):
         for words in split(code):
-            is_name = words[0] == "digits" and len(words) == 2
-            yield f"{name}: {shlex.join(words)}", [*words, "--help"] if is_name else words
+            shown = [*words, "--help"] if _is_name(words) else words
+            yield f"{name}: {shlex.join(words)}", shown
+
+
+def _is_name(words: list[str]) -> bool:
+    """Whether they name a command of ``digits``, and nothing that it is given."""
+    command: Any = typer.main.get_command(app)
+    if words[0] != "digits":
+        return False
+    for word in words[1:]:
+        command = getattr(command, "commands", {}).get(word)
+    return command is not None
 
 
 def split(line: str) -> Iterator[list[str]]:
@@ -83,7 +93,7 @@ def split(line: str) -> Iterator[list[str]]:
     while words:
         command = list(takewhile(lambda word: not set(word) <= set(";&|"), words))
         words = words[len(command) + 1 :]
-        if command:
+        if command := list(dropwhile(re.compile(r"[A-Z_]+=").match, command)):
             yield command
 
 

@@ -137,7 +137,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.fit(images, labels, epochs=20, batch_size=40, verbose=0)
     save_model(model, folder / "models" / MEMBER / "model.keras")
     to_onnx(model, folder / "exported" / f"{MEMBER}.onnx")
-    member = ExportedMember(MEMBER, sha256(folder / "models" / MEMBER / "model.keras"), [[]])
+    trained, network = folder / f"models/{MEMBER}/model.keras", folder / f"exported/{MEMBER}.onnx"
+    member = ExportedMember(MEMBER, sha256(trained), [[]], sha256(network))
     ExportRecord(False, (member,)).write(folder / "exported")
     return folder
 

@@ -246,6 +246,70 @@ def test_interrupted_make_goes_on(wheels: Path, make: Make, tmp_path: Path) -> N
     assert_works(folder)
 
 
+def start(folder: Path, *arguments: str, status: int = 0, **variables: str) -> str:
+    """Run bootstrap.py without any index; what it prints."""
+    kept = {name: each for name, each in os.environ.items() if not name.startswith("PIP_")}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        [sys.executable, "-I", "bootstrap.py", *arguments],
+        cwd=folder,
+        env=kept | {"UV_OFFLINE": "1", "PIP_NO_INDEX": "1", "PATH": path} | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def collected(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``digits kaggle wheels`` puts there for the lock of these tests, and nothing else."""
+    folder = tmp_path_factory.mktemp("offline")
+    shutil.copytree(wheels, folder, dirs_exist_ok=True)
+    (folder / "requirements.txt").write_text(lock(wheels))
+    python = ".".join(map(str, sys.version_info[:2]))
+    (folder / "wheels.json").write_text(json.dumps({"python": python, "built": {}}))
+    return folder
+
+
+@pytest.mark.parametrize("tool", [[], ["--uv"]], ids=["pip", "uv"])
+def test_collected_packages_are_enough(
+    tool: list[str], wheels: Path, collected: Path, tmp_path: Path
+) -> None:
+    folder = write_project(tmp_path / "project", wheels)
+    start(folder, *tool, "--wheels", str(collected), UV_SYSTEM_PYTHON="1", UV_CONSTRAINT="/absent")
+    assert f"{folder}/pipeline/cli/__init__.py" in run_in(folder, "digits")
+    has_pip = "pip" in run_in(folder, "python", "-c", "import pip; print(pip.__name__)")[:4]
+    assert has_pip is not bool(tool)
+    assert start(folder, *tool, "--wheels", str(collected)) == ""
+    assert start(folder) == ""
+
+
+def test_collected_packages_that_do_not_fit_are_refused(
+    wheels: Path, collected: Path, tmp_path: Path
+) -> None:
+    folder = write_project(tmp_path / "project", wheels)
+    other = shutil.copytree(collected, tmp_path / "other")
+    (other / "requirements.txt").write_text("setuptools==1.0 --hash=sha256:0\n")
+    said = start(folder, "--wheels", str(other), status=1)
+    assert "are not those of requirements.lock: setuptools 1.0, expected" in said
+    (other / "wheels.json").write_text('{"python": "3.9"}')
+    said = start(folder, "--wheels", str(other), status=1)
+    assert f"the packages in {other} are for Python 3.9, and this is 3.1" in said
+    (other / "wheels.json").unlink()
+    said = start(folder, "--wheels", str(other), status=1)
+    assert f"{other} does not hold what digits kaggle wheels puts there" in said
+    assert not (folder / ".venv").exists()
+
+
+def test_uv_that_is_not_there_is_explained(wheels: Path, tmp_path: Path) -> None:
+    folder = write_project(tmp_path / "project", wheels)
+    said = start(folder, "--uv", status=1, PATH=str(tmp_path))
+    assert "error: uv is not on PATH" in said
+
+
 def test_extra_for_gpus_is_installed_once(copied: Path, make: Make) -> None:
     """The packages that it names are others here."""
     make(copied)

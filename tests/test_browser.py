@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from docs import chromium
 from tests.browser import NARROW, accessibility_findings, opened
 
 HEAD = '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>t</title></head>'
@@ -14,6 +15,31 @@ def write(folder: Path, body: str) -> Path:
     path = folder / "page.html"
     path.write_text(f"{HEAD}<body><main><h1>t</h1>{body}</main></body></html>")
     return path
+
+
+def put_program(path: Path) -> str:
+    path.parent.mkdir(parents=True)
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_browser_is_found_on_path_in_applications_and_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(chromium.VARIABLE, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    applications = [tmp_path / "none", tmp_path / "Applications"]
+    assert chromium.find(applications) is None
+    of_macos = put_program(applications[1] / "Google Chrome.app/Contents/MacOS/Google Chrome")
+    assert chromium.find(applications) == of_macos
+    on_path = put_program(tmp_path / "bin/google-chrome")
+    assert chromium.find(applications) == on_path
+    own = put_program(tmp_path / "own/chrome")
+    monkeypatch.setenv(chromium.VARIABLE, own)
+    assert chromium.find(applications) == own
+    monkeypatch.setenv(chromium.VARIABLE, str(tmp_path / "mistyped"))
+    assert chromium.find(applications) is None
 
 
 def test_quiet_page_passes(browser: Browser, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_mistyped_command_is_found(line: str) -> None:
 
 
 def test_lines_are_divided_into_commands() -> None:
-    assert list(documentation.split("a -S 'b=[0,1]' && c; d | e - # f")) == [
+    assert list(documentation.split("a -S 'b=[0,1]' && G=-1 c; d | e - # f")) == [
         ["a", "-S", "b=[0,1]"],
         ["c"],
         ["d"],

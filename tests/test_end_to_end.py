@@ -17,11 +17,9 @@ import numpy as np
 import psutil
 import pytest
 
-from benchmarks.planted_labels import GOAL, count_found
 from pipeline.data import tables
 from pipeline.data.dataset import load_labelled, load_test, load_training
 from pipeline.ensemble.averaging import predict_probabilities
-from pipeline.evaluation import predictions
 from pipeline.files import read_json
 from pipeline.networks.trained import load_network
 from pipeline.training.state import TrainingState
@@ -119,6 +117,11 @@ def test_colours_and_messages_retrain_nothing(project: Path) -> None:
     assert "pipeline/training" in run(project, "dvc", "status", STAGE)
 
 
+def test_number_of_epochs_on_the_sample_trains_again(project: Path) -> None:
+    set_params(project, ("sample_epochs: 8", "sample_epochs: 7"))
+    assert STAGE in plan(project)
+
+
 def test_corrected_labels_rerun_what_follows_and_their_removal_takes_it_back(
     project: Path,
 ) -> None:
@@ -148,15 +151,6 @@ def test_corrected_labels_rerun_what_follows_and_their_removal_takes_it_back(
     assert stages_run(output) == ["source"]
     assert train.read_bytes() == before
     assert set(changed()) <= {"source"}
-
-
-def test_planted_wrong_labels_are_among_the_first_suggestions(project: Path) -> None:
-    """Of 288 held-out images 20 get another label; at most 40 suggestions may be needed."""
-    known = predictions.load(project / "reports/evaluation/out_of_fold.npz")
-    for seed in range(5):
-        found = count_found(known.probabilities, known.labels, 20, seed)
-        assert found.planted == 20 and found.suggestions <= 40
-        assert found.fraction >= GOAL, found
 
 
 def test_new_member_trains_only_itself(project: Path) -> None:
@@ -260,7 +254,7 @@ def test_failed_stage_names_what_brings_its_results_back(project: Path) -> None:
     )
     output = run(project, "dvc", "repro", status=255)
     assert "error: reports/evaluation is missing: an earlier stage writes it" in output
-    remedy = re.search(r"They come back with: (.*)", output)
+    remedy = re.search(r"come back with: (.*)", output)
     assert remedy
     assert not (project / "reports/report.html").exists()
     assert (project / "reports/evaluation/metrics.json").exists()
@@ -281,7 +275,9 @@ def test_plots_and_metrics_work_without_a_network(project: Path) -> None:
     run(project, "dvc", "plots", "show")
     page = (project / "dvc_plots/index.html").read_text()
     assert page.count("<img") == 12
-    assert "accuracy" in run(project, "dvc", "metrics", "show")
+    shown = run(project, "dvc", "metrics", "show")
+    assert "accuracy" in shown
+    assert not re.search(r"members\.|predictions|[0-9a-f]{64}", shown)
     assert run(project, "dvc", "metrics", "diff").strip() == ""
     shutil.rmtree(project / "dvc_plots")
 

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from pipeline import params
 from pipeline.errors import ParamsError
+from pipeline.files import write_json
 from pipeline.params import Member
 from tests.conftest import LISTED_NETWORK, SMALL_NETWORK, add_networks, set_params
 
@@ -71,6 +72,38 @@ def test_settings_cannot_be_changed(in_folder: Path) -> None:
         settings.train.batch_size = 1
 
 
+def choose_data(folder: Path, kind: str) -> None:
+    (folder / "data").mkdir(exist_ok=True)
+    write_json(folder / "data/source.json", {"kind": kind})
+
+
+def test_sample_trains_with_its_own_number_of_epochs(in_folder: Path) -> None:
+    of_file = params.load_file()
+    assert params.load() == of_file
+    choose_data(in_folder, "archive")
+    assert params.load() == of_file
+    choose_data(in_folder, "sample")
+    assert params.load_file() == of_file
+    changed = {
+        key: (value, getattr(of_file.train, key))
+        for key, value in params.load().train.model_dump().items()
+        if value != getattr(of_file.train, key)
+    }
+    assert changed == {"max_epochs": (8, 36), "all_rows_epochs": (8, 36), "decay_epochs": (7, 8)}
+
+
+@pytest.mark.parametrize(
+    ("epochs", "expected"), [(1, (1, 1, 0)), (20, (20, 1, 8)), (99, (36, 1, 8))]
+)
+def test_schedule_fits_into_the_epochs_of_the_sample(
+    in_folder: Path, epochs: int, expected: tuple[int, int, int]
+) -> None:
+    choose_data(in_folder, "sample")
+    set_value(in_folder, "sample_epochs", str(epochs))
+    train = params.load().train
+    assert (train.max_epochs, train.warmup_epochs, train.decay_epochs) == expected
+
+
 @pytest.mark.parametrize(
     ("text", "value"), [("1e-3", 0.001), ("1E-3", 0.001), ("1", 1.0), (".5", 0.5)]
 )
@@ -116,13 +149,13 @@ def test_number_may_be_written_in_any_way(in_folder: Path, text: str, value: flo
         (
             "path",
             "null\n  paht: null",
-            "source.paht: no such key (did you mean 'path'?), expected kind, path. Nothing",
+            "source.paht: no such key (did you mean 'path'?), expected kind, path, sample_epochs",
         ),
         ("kind", "zip", "kind: expected 'auto', 'archive', 'kaggle' or 'sample', found \"zip\""),
         ("kind", "null", "kind: expected 'auto', 'archive', 'kaggle' or 'sample', found nothing"),
         ("path", "5", "source.path: expected text, found 5"),
         ("seeds", "[]", "ensemble.seeds: expected at least one entry, found an empty list"),
-        ("seeds", "[1, 2, 1]", "ensemble.seeds: expected each value once, found 1 again"),
+        ("seeds", "[1, 2, 1]", "ensemble.seeds: expected each value once, found 1 twice"),
         ("seeds", "[4294967296]", "ensemble.seeds: expected less than 4294967296, found 42949672"),
         ("evaluate", "5\nx:", "evaluate: expected a section with keys of its own, found 5"),
     ],
@@ -191,7 +224,7 @@ def test_name_that_no_folder_should_have_is_refused(in_folder: Path, name: str) 
             "ensemble.networks: expected names that the section 'networks' defines (small, twin), "
             "found 'smal' (did you mean 'small'?)",
         ),
-        ("[small, small]", "ensemble.networks: expected each value once, found small again"),
+        ("[small, small]", "ensemble.networks: expected each value once, found small twice"),
         (
             "[small, twin]",
             "ensemble.networks: expected different networks, found small and twin, which are "
@@ -240,7 +273,7 @@ def test_parts_that_could_be_empty_are_refused(batch_size: str, in_folder: Path)
         ("[5]", "ensemble.folds: expected 0 to 4, as prepare.folds is 5, found 5"),
         ("[0, 7, all]", "ensemble.folds: expected 0 to 4, as prepare.folds is 5, found 7"),
         ("[all]", "ensemble.folds: expected a number as well as 'all': nothing could be evaluated"),
-        ("[0, all, 0]", "ensemble.folds: expected each value once, found 0 again"),
+        ("[0, all, 0]", "ensemble.folds: expected each value once, found 0 twice"),
         ("[]", "ensemble.folds: expected at least one entry, found an empty list"),
         ("0", "ensemble.folds: expected a list in square brackets, found 0"),
         ("[-1]", "ensemble.folds: expected the number of a fold, 0 or more, or 'all', found -1"),

@@ -18,17 +18,19 @@ EXEMPT = {
     "errors": "messages change no result",
     "git": "which commit is recorded changes no result",
     "files": "how bytes reach the disk",
+    "member": "names; params.yaml lists what they are made of",
     "networks.backend": "how Keras is imported; its version is in each member's conditions",
     "networks.cpu": "what the processor has; it is in each member's conditions",
     "networks.devices": "which device is there; it is in each member's conditions",
     "networks.machine": "how the machine is described in each member's conditions",
     "parallel": "which process does the work changes no result",
-    "params": "its values are declared as params",
+    "params": "its values are declared as params, or are in data/networks/ (sample_epochs)",
     "plots": "chooses a backend without windows",
     "progress": "messages change no result",
     "project": "paths",
     "stages": "paths",
     "stored": "how bytes are read and checked; the files themselves are dependencies",
+    "wording": "messages change no result",
 }
 """Modules that no stage declares, and why."""
 
@@ -39,6 +41,7 @@ _OF_MODELS = "a network trains again when it changes, so that models/ change"
 _SAVES = "only saves what training made"
 _COMPARES = "only compares what was exported with what Keras computes"
 _CHECKS = "only checks other files"
+_ONLY_AVERAGES = "what refinement averages; only its distance is used"
 _LOG = "only to read the log of uploads"
 
 EXEMPT_HERE = {
@@ -67,6 +70,19 @@ EXEMPT_HERE = {
         "ensemble.averaging": _COMPARES,
         "networks.record": _READS,
         "networks.trained": _COMPARES,
+    },
+    "explain": {
+        "data.dataset": _READS,
+        "data.preprocessing": _ONLY_AVERAGES,
+        "data.transforms": _ONLY_AVERAGES,
+        "data.transforms.deskew": _ONLY_AVERAGES,
+        "data.transforms.normalize_width": _ONLY_AVERAGES,
+        "ensemble.averaging": _ONLY_AVERAGES,
+    },
+    "embed": {
+        "data.dataset": _READS,
+        "data.preprocessing": _OF_MODELS,
+        "networks.record": _READS,
     },
     "report": {
         "data.dataset": _READS,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from pipeline import environment, project
 from pipeline.cli import (
@@ -48,6 +48,23 @@ COMMANDS: dict[str, dict[str, Callable[..., object] | typer.Typer]] = {
 """The commands by their names, in the groups of the help; some have commands of their own."""
 
 
+class _Plain(TyperCommand):
+    """Its help names arguments without the types of Python that typer adds."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        for title, kind in (("Arguments", "argument"), ("Options", "option")):
+            of_kind = (each for each in self.get_params(ctx) if each.param_type_name == kind)
+            records = [record for each in of_kind if (record := each.get_help_record(ctx))]
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl([(without_type(name), about) for name, about in records])
+
+
+def without_type(name: str) -> str:
+    """What a help calls a parameter, without a type: ``file``, not ``file <path>``."""
+    return name.partition(" <")[0]
+
+
 class _Grouped(TyperGroup):
     """Its help lists the commands group by group, and Ctrl-C is told."""
 
@@ -80,7 +97,7 @@ for _commands in COMMANDS.values():
         if isinstance(_command, typer.Typer):
             app.add_typer(_command, name=_name)
         else:
-            app.command(_name)(_command)
+            app.command(_name, cls=_Plain)(_command)
 
 
 def _print_version(asked: bool) -> None:
@@ -115,5 +132,9 @@ def digits(
 
 def main() -> None:
     """Entry point of the console script."""
+    sys.exit(exit_status(_run))
+
+
+def _run() -> None:
     environment.adapt()
-    sys.exit(exit_status(lambda: app(prog_name="digits")))
+    app(prog_name="digits")

@@ -9,6 +9,7 @@ import typer
 from pipeline import stages
 from pipeline.cli.console import print_json, print_line, print_table
 from pipeline.cli.standing import describe_difference
+from pipeline.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,7 @@ def errors(
         int | None,
         typer.Option(
             min=1,
-            help=f"List so many, the highest loss first. [default: {_FEW}; with --json all]",
+            help=f"List so many, the highest loss first; without it {_FEW}, with --json all.",
             show_default=False,
         ),
     ] = None,
@@ -96,7 +97,8 @@ def _print_digits(current: OutOfFoldPredictions) -> None:
     confusions = metrics.count_confusions(current.predicted, current.labels)
     summary = metrics.summarize(current.probabilities, current.labels)
     title = (
-        f"{summary['errors']:,} errors in {summary['n']:,} held-out images: accuracy "
+        f"{counted(summary['errors'], 'error')} in "
+        f"{counted(summary['n'], 'held-out image')}: accuracy "
         f"{summary['accuracy']:.2%}, 95 % interval {summary['accuracy_low']:.2%} – "
         f"{summary['accuracy_high']:.2%}"
     )

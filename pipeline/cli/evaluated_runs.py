@@ -71,7 +71,7 @@ def _read_workspace(notes: list[str]) -> EvaluatedRun:
     found = predictions.load(PREDICTIONS)
     _note_differences(found.members, notes)
     metrics = _parse_metrics(_METRICS.read_bytes()) if _METRICS.exists() else {}
-    if metrics.get("predictions_sha256") != sha256(PREDICTIONS):
+    if metrics.get("predictions") != [[PREDICTIONS.name, sha256(PREDICTIONS)]]:
         metrics = {}
     curves = _parse_curves(_CURVES.read_bytes()) if _CURVES.exists() else None
     if curves is None:

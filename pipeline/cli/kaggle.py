@@ -1,28 +1,16 @@
 """The commands for Kaggle's notebooks: ``digits kaggle``."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from pipeline.cli import kaggle_run
+from pipeline.cli import kaggle_run, kaggle_wheels
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
 def kaggle() -> None:
-    """Prepare what a notebook of Kaggle's needs."""
-
-
-@app.command()
-def wheels(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put them.")],
-) -> None:
-    """Collect every package for a notebook without internet, as a dataset of Kaggle's."""
-    raise NotImplementedError(folder)
+    """Run the project in a notebook at Kaggle, and prepare one without internet."""
 
 
 app.command("run")(kaggle_run.run)
+app.command("wheels")(kaggle_wheels.wheels)

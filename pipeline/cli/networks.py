@@ -29,12 +29,12 @@ def profile(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="Which one to write into params.yaml; none: list them.",
+            help="The one to write into params.yaml. Without it they are listed.",
             autocompletion=lambda: list(_PROFILES),
         ),
     ] = None,
 ) -> None:
-    """List settings that belong together, or switch params.yaml to them."""
+    """List the profiles, or write one into params.yaml."""
     from pipeline import params, profiles
 
     path = params.FILE
@@ -83,10 +83,10 @@ def _list_profiles(path: Path) -> None:
 def architectures(
     name: Annotated[
         str | None,
-        typer.Argument(help="Show the layers of this one.", autocompletion=_architecture_names),
+        typer.Argument(help="The one to show.", autocompletion=_architecture_names),
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option(help="Draw the layers of NAME into this PNG file.")
+        Path | None, typer.Option(metavar="FILE", help="Draw its layers into this PNG file.")
     ] = None,
 ) -> None:
     """List the architectures, or show the layers of one."""
@@ -145,7 +145,8 @@ def export(
             autocompletion=lambda: list(_FORMATS),
         ),
     ],
-    to: Annotated[Path, typer.Option(help="Folder to write into.")] = FOLDER / "exported-models",
+    to: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write.")] = FOLDER
+    / "exported-models",
 ) -> None:
     """Write the trained networks in a format for use elsewhere.
 

@@ -131,10 +131,14 @@ def _describe_labels() -> dict[str, str]:
 
 def _describe_networks(settings: Params) -> dict[str, str]:
     """Members whose network differs from what the source stage last wrote down of it."""
+    from pipeline.data.sources import decision
+    from pipeline.data.sources.decision import SampleSource
     from pipeline.files import read_json
     from pipeline.networks.definition import check_network, describe_network
 
     changes = {}
+    on_sample = stages.SOURCE.exists() and isinstance(decision.read(stages.SOURCE), SampleSource)
+    sample_epochs = settings.source.sample_epochs if on_sample else None
     for member in settings.members():
         written = stages.NETWORKS / f"{member.network}.json"
         network = settings.networks[member.network]
@@ -142,7 +146,8 @@ def _describe_networks(settings: Params) -> dict[str, str]:
             check_network(member.network, network)
         except ParamsError as error:
             return {"source": str(error)}
-        if not written.exists() or read_json(written) != describe_network(network):
+        described = read_json(written) if written.exists() else None
+        if described != describe_network(network, sample_epochs):
             changes[f"train@{member.name}"] = f"network {member.network} changed"
     return changes
 
@@ -175,6 +180,11 @@ def readable_dvc_errors() -> Iterator[None]:
         yield
     except LockError:
         raise DvcBusyError(f"DVC is running: {find_running() or 'another process'}") from None
+    except RecursionError:
+        raise DvcError(
+            "A file of DVC's is damaged, probably dvc.lock: it is nested too deep. Bring it back "
+            "with: git checkout dvc.lock"
+        ) from None
     except (DvcException, SCMError) as error:
         raise DvcError(" ".join(str(error).split())) from None
     finally:

@@ -16,6 +16,7 @@ from pipeline.cli.browser import open_page
 from pipeline.cli.console import print_json, print_line, stderr
 from pipeline.cli.readings import print_outcomes
 from pipeline.errors import ArtifactError, PipelineError
+from pipeline.wording import counted
 
 if TYPE_CHECKING:
     from pipeline.data.dataset import Images
@@ -30,7 +31,7 @@ def predict(
     pictures: Annotated[
         list[str],
         typer.Argument(
-            metavar="PICTURE…",
+            metavar="PICTURE",
             help="Pictures, folders of them, CSVs in Kaggle's form, or - for one picture from "
             "standard input. Folders named 0 to 9, or an index.csv with the columns path and "
             "label, give the true digits.",
@@ -103,7 +104,8 @@ def _print_notes(items: Sequence[Item], ignored: Sequence[Path], names: Sequence
 
     if ignored:
         example = display_name(ignored[0])
-        print_line(f"Not read: {len(ignored):,} file(s) of other kinds ({example})", to=stderr)
+        of_other_kinds = counted(len(ignored), "file of another kind", "files of other kinds")
+        print_line(f"Not read: {of_other_kinds} ({example})", to=stderr)
     rows = [item for item in items if isinstance(item.source, Glyph)]
     labelled = [item for item in rows if item.label is not None]
     if len(labelled) < len(rows):
@@ -149,7 +151,10 @@ def _progress(total: int) -> Iterator[Callable[[], object]]:
 
 def draw(
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")
+        int,
+        typer.Option(
+            min=0, max=65535, metavar="PORT", help="Port on this machine; 0 takes a free one."
+        ),
     ] = 8000,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
 ) -> None:

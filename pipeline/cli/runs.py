@@ -18,11 +18,14 @@ _SHOWN_CHANGES = 4
 
 def runs(
     number: Annotated[
-        int, typer.Option("--number", "-n", min=1, help="So many commits with results, at most.")
+        int,
+        typer.Option(
+            "--number", "-n", min=1, metavar="N", help="So many commits with results, at most."
+        ),
     ] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List experiments and earlier runs: what changed, and how they did.
+    """List experiments and earlier runs, and what changed.
 
     A run is listed when its dvc.lock and its metrics were committed, or when it is an experiment of
     DVC. Keys of --json: name, kind (workspace, commit, experiment), revision, state, time, changed

@@ -187,8 +187,8 @@ def read_score(settings: Params) -> tuple[Score | None, str]:
         return None, "nothing was evaluated yet"
     with corruption_as(partial(_describe_damage, path, "evaluate")):
         content = read_json(path)
-        evaluated = dict(content.get("members") or {})
-        predictions_sha256 = content.get("predictions_sha256")
+        evaluated = dict(content.get("members") or {})  # pairs; before version 1.1 a mapping
+        predictions_sha256 = dict(content.get("predictions") or {}).get("out_of_fold.npz")
         score = Score(
             **{key: float(content[key]) for key in ("accuracy", "accuracy_low", "accuracy_high")},
             errors=int(content["errors"]),

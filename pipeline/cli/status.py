@@ -11,6 +11,7 @@ from rich.text import Text
 from pipeline import stages
 from pipeline.cli.console import print_items, print_json, print_line
 from pipeline.cli.standing import Data, Status, collect
+from pipeline.wording import counted
 
 
 def status(
@@ -108,7 +109,7 @@ def _show_score(found: Status) -> None:
         print_line(f"{score.accuracy:.2%} accuracy on {on}", "bold green")
         print_line(
             f"95 % interval {score.accuracy_low:.2%} – {score.accuracy_high:.2%}; "
-            f"{score.errors:,} errors in {score.images:,} images"
+            f"{counted(score.errors, 'error')} in {counted(score.images, 'image')}"
         )
         if found.outdated and decides_score(found.outdated):
             print_line("of before the changes that are out of date below", "yellow")

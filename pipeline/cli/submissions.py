@@ -42,7 +42,7 @@ def check(
 def submit(
     file: Annotated[Path, typer.Argument(help="A submission CSV.")] = stages.SUBMISSION,
     message: Annotated[
-        str, typer.Option("--message", "-m", help="What to remember about it.")
+        str, typer.Option("--message", "-m", metavar="TEXT", help="What was tried.")
     ] = "",
     again: Annotated[
         bool, typer.Option("--again", help="Send it even if it was, or may have been, sent before.")

@@ -6,6 +6,7 @@ arrays, never pickles. What is not here: how the arrays come out of the CSVs (`t
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +115,9 @@ class UnlabelledDigits:
 def save(path: Path, digits: TrainingDigits | UnlabelledDigits) -> None:
     """Write either kind as an uncompressed npz; equal digits give equal bytes."""
     content = vars(digits).items()
-    arrays = {name: value for name, value in content if isinstance(value, np.ndarray)}
+    arrays: dict[str, Any] = {
+        name: value for name, value in content if isinstance(value, np.ndarray)
+    }
     arrays |= {name: np.array(value) for name, value in asdict(digits.provenance).items()}
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)

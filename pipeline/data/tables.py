@@ -18,6 +18,7 @@ from pipeline.data.dataset import IMAGE_SIZE, NUM_CLASSES, Images, Labels
 from pipeline.data.table_cells import REMEDY
 from pipeline.errors import TableError
 from pipeline.files import atomic_path, missing_artifact
+from pipeline.wording import counted
 
 PIXELS = tuple(f"pixel{index}" for index in range(IMAGE_SIZE * IMAGE_SIZE))
 TEST_COLUMNS = PIXELS
@@ -51,8 +52,8 @@ def read_train(path: Path, *, expected_rows: int | None) -> tuple[Images, Labels
     if wrong.size:
         row = int(wrong[0])
         raise TableError(
-            f"{path} has {wrong.size} label(s) that are no digit: expected 0 to 9, found "
-            f"{labels[row]} first, on line {row + 2}.",
+            f"{path} has {counted(wrong.size, 'label that is', 'labels that are')} no digit: "
+            f"expected 0 to 9, found {labels[row]} first, on line {row + 2}.",
             REMEDY,
         )
     return _to_images(pixels), labels
@@ -144,7 +145,8 @@ def _compare(found: tuple[str, ...], columns: tuple[str, ...]) -> str:
     if swapped:
         return f"its header is that of {swapped}: train and test seem to be swapped"
     if missing_names := [name for name in columns if name not in found]:
-        return f"{len(missing_names)} column(s) are missing, {missing_names[0]!r} first"
+        missing = counted(len(missing_names), "column is", "columns are")
+        return f"{missing} missing, {missing_names[0]!r} first"
     if len(found) > len(columns):
         extra = next(name for name in found if name not in columns or found.count(name) > 1)
         return f"it has {len(found)} columns, {reprlib.repr(extra)} among them"

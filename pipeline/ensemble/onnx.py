@@ -6,6 +6,7 @@ ONNX Runtime starts in a fraction of the time that Keras takes. No file here imp
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -41,11 +42,13 @@ class ExportedMember:
         name: of the member.
         model_sha256: hash of the trained network's ``model.keras``.
         views: in which the network knows images.
+        onnx_sha256: hash of the exported network.
     """
 
     name: str
     model_sha256: str
     views: Views
+    onnx_sha256: str
 
     def check_fresh(self, models: Path) -> None:
         """Compare with the trained network, where there is one.
@@ -101,7 +104,13 @@ class ExportRecord:
 
 def _is_member(entry: Any) -> bool:
     match entry:
-        case {"name": str(name), "model_sha256": str(), "views": views, **rest}:
+        case {
+            "name": str(name),
+            "model_sha256": str(),
+            "views": views,
+            "onnx_sha256": str(),
+            **rest,
+        }:
             return not rest and name != "" and name == Path(name).name and are_views(views)
     return False
 
@@ -117,19 +126,15 @@ class ExportedNetwork:
         """
         if not path.exists():
             raise missing_artifact(path)
-
-        def describe(reason: str) -> ArtifactError:
-            return ArtifactError(
-                f"{path} is damaged: ONNX Runtime cannot load it ({reason}). Bring it back with: "
-                "dvc checkout --force export"
-            )
-
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = 1  # `ExportedEnsemble` runs batches in parallel
-        with corruption_as(describe):
+        with corruption_as(partial(_describe_damage, path)):
             self._session = onnxruntime.InferenceSession(
-                read_bytes(path), options, providers=["CPUExecutionProvider"]
+                read_bytes(path),
+                options,
+                providers=["CPUExecutionProvider"],
+                enable_fallback=False,  # which prints its attempts
             )
             _check_form(self._session)
         self.name = path.stem
@@ -140,6 +145,12 @@ class ExportedNetwork:
         (name,) = (argument.name for argument in self._session.get_inputs())
         (logits,) = self._session.run(None, {name: images})
         return np.asarray(logits, dtype=np.float32)
+
+
+def _describe_damage(path: Path, reason: str) -> ArtifactError:
+    return ArtifactError(
+        f"{path} is damaged: {reason}. Bring it back with: dvc checkout --force export"
+    )
 
 
 def _check_form(session: onnxruntime.InferenceSession) -> None:
@@ -162,7 +173,7 @@ class ExportedEnsemble:
 
     @classmethod
     def load(cls, folder: Path, models: Path) -> Self:
-        """Load what the export stage wrote.
+        """Load what the export stage wrote; nothing else is parsed.
 
         Args:
             folder: the folder that the stage wrote.
@@ -175,7 +186,10 @@ class ExportedEnsemble:
         networks = []
         for member in record.members:
             member.check_fresh(models)
-            networks.append(ExportedNetwork(folder / f"{member.name}.onnx", member.views))
+            path = folder / f"{member.name}.onnx"
+            if path.exists() and sha256(path) != member.onnx_sha256:
+                raise _describe_damage(path, "it is not what the export stage wrote")
+            networks.append(ExportedNetwork(path, member.views))
         return cls(networks, sample=record.sample)
 
     @property

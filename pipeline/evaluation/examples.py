@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pipeline.data.dataset import NUM_CLASSES
 from pipeline.evaluation.predictions import OutOfFoldPredictions
 
-SUSPECTED_SHOWN = 120
+SUGGESTIONS_SHOWN = 400
 """Labels that may be wrong, on the page."""
 
 
@@ -64,13 +64,29 @@ def choose_errors(errors: pd.DataFrame, most: int) -> pd.DataFrame:
 
 
 def choose_suspected(errors: pd.DataFrame, label_errors: pd.DataFrame) -> pd.DataFrame:
-    """The errors whose labels are the most suspicious ones, at most `SUSPECTED_SHOWN`.
+    """The errors whose labels are the most suspicious ones, at most `SUGGESTIONS_SHOWN`.
 
     Args:
         errors: from `tabulate_errors`.
         label_errors: from `label_errors.suspect_labels`.
     """
-    return label_errors[["row"]].head(SUSPECTED_SHOWN).merge(errors, on="row")
+    return label_errors[["row"]].head(SUGGESTIONS_SHOWN).merge(errors, on="row")
+
+
+def choose_contradicted(errors: pd.DataFrame, label_errors: pd.DataFrame) -> pd.DataFrame:
+    """The other errors, those first whose prediction is most confident in another digit.
+
+    The number of suspected labels is an estimate, which is cautious where few labels are wrong.
+    Whoever looks for all of them goes on here. Together with `choose_suspected` they are at most
+    `SUGGESTIONS_SHOWN`.
+
+    Args:
+        errors: from `tabulate_errors`.
+        label_errors: from `label_errors.suspect_labels`.
+    """
+    others = errors[~errors["row"].isin(label_errors["row"])]
+    margins = (others["p_true"] - others["p_predicted"]).sort_values(kind="stable")
+    return others.loc[margins.index[: max(0, SUGGESTIONS_SHOWN - len(label_errors))]]
 
 
 def _tabulate(predictions: OutOfFoldPredictions, places: NDArray[np.intp]) -> pd.DataFrame:

@@ -50,8 +50,9 @@ class Metrics:
         evaluated_near_duplicates: held-out images in such a pair.
         label_corrections: how the labels were corrected that networks train on; None: they were
             not. All scores are against the labels as given.
-        predictions_sha256: of ``out_of_fold.npz``, which all of this follows from.
-        members: SHA-256 of each evaluated member's model, by the member's name.
+        predictions: the file that all of this follows from, and its SHA-256. This and the next are
+            lists of pairs, which DVC does not take for figures to show.
+        members: each evaluated member, and the SHA-256 of its model.
     """
 
     accuracy: float
@@ -77,8 +78,8 @@ class Metrics:
     near_duplicates_across_folds: int
     evaluated_near_duplicates: int
     label_corrections: CorrectionSummary | None
-    predictions_sha256: str
-    members: dict[str, str]
+    predictions: list[tuple[str, str]]
+    members: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -159,8 +160,8 @@ def evaluate(
             np.intersect1d(across[["first", "second"]], predictions.rows)
         ),
         label_corrections=corrections.summarize() if corrections else None,
-        predictions_sha256=predictions_sha256,
-        members=predictions.members,
+        predictions=[("out_of_fold.npz", predictions_sha256)],
+        members=list(predictions.members.items()),
     )
     tables = {
         "calibration": calibration.compare_calibration(

@@ -37,13 +37,18 @@ def check_network(name: str, network: Network) -> None:
                 )
 
 
-def describe_network(network: Network) -> dict[str, Any]:
+def describe_network(network: Network, sample_epochs: int | None = None) -> dict[str, Any]:
     """What the network is made of: the content of ``data/networks/<name>.json``.
 
     DVC trains a network again when this changes; code that all networks share is among the
     dependencies of the train stage.
+
+    Args:
+        network: as params.yaml defines it.
+        sample_epochs: of params.yaml, where the data is the sample.
     """
-    return network.model_dump() | {"code_sha256": hash_code(network)}
+    described = network.model_dump() | {"code_sha256": hash_code(network)}
+    return described if sample_epochs is None else described | {"sample_epochs": sample_epochs}
 
 
 def hash_code(network: Network) -> dict[str, str]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.dataset import Images, Labels, Probabilities
 from pipeline.plots.canvas import CORRECT, house_style, saved
+from pipeline.wording import counted
 
 _INK = "gray_r"
 """Digits are drawn dark on light, like on paper."""
@@ -91,7 +92,8 @@ def error_gallery(path: Path, images: Images, errors: pd.DataFrame, *, num_error
         title = "No error in the held-out images"
     else:
         figure = _grid(images, captions, columns=10, tile=1.1, caption_height=0.64)
-        title = f"{len(images)} of {num_errors:,} errors, the highest loss of each kind first"
+        errors_in_all = counted(num_errors, "error")
+        title = f"{len(images)} of {errors_in_all}, the highest loss of each kind first"
     with saved(path, figure):
         figure.suptitle(title, fontsize=11)
 

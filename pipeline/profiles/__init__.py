@@ -56,7 +56,7 @@ def compare(name: str, path: Path = params.FILE) -> list[str]:
     Raises:
         ParamsError: there is no such profile, or the file is not usable.
     """
-    settings = params.load(path).model_dump()
+    settings = params.load_file(path).model_dump()
     return [
         f"{section}.{key}"
         for section, key, value in _values(name)
@@ -77,7 +77,7 @@ def apply(name: str, path: Path = params.FILE) -> list[str]:
         ParamsError: there is no such profile, or the file is not usable, before or after.
     """
     values = list(_values(name))
-    params.load(path)
+    params.load_file(path)
     before = path.read_text(encoding="utf-8")
     content, committed = _yaml().load(before), _read_committed(path)
     column = _comment_column(content)
@@ -94,7 +94,7 @@ def apply(name: str, path: Path = params.FILE) -> list[str]:
     after = written.getvalue()
     with atomic_path(path) as temporary:
         temporary.write_text(after, encoding="utf-8")
-        params.load(temporary)
+        params.load_file(temporary)
     difference = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
     return [line for line in difference if not line.startswith(("---", "+++", "@@"))]
 

@@ -54,6 +54,14 @@ _TEMPLATES = jinja2.Environment(
 )
 
 
+def _name_score(name: str) -> str:
+    """A score of ``metrics.json`` as people write it: ``macro F1``."""
+    return re.sub(r"\bf(?=\d)", "F", name.replace("_", " "))
+
+
+_TEMPLATES.filters["name_score"] = _name_score
+
+
 class Findings:
     """The files of a run by name: the mapping of a JSON file, or the rows of a table."""
 

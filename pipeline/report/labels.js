@@ -5,7 +5,8 @@
   const { data: DATA, sha256: givenHash, verdicts: given } = JSON.parse(byId("labels-given").textContent);
   const STORE = `digit-recognizer labels ${DATA}`;
   const HEADER = ["row", "label", "verdict", "correction", "data"];
-  const suspects = ofKind("suspected");
+  const [suspected, contradicted] = [ofKind("suspected"), ofKind("contradicted")];
+  let suspects = suspected;
   const note = (text) => { byId("labels-note").textContent = text; };
   const fromCells = ([row, label, verdict, correction]) => [row, { label, choice: verdict === "wrong" ? String(correction) : verdict }];
 
@@ -113,10 +114,24 @@
       groups[i].addEventListener("focusin", (event) => { activate(item); event.stopPropagation(); });
       groups[i].querySelector("select").addEventListener("keydown", (event) => event.stopPropagation());
     });
-    activate(items[0]);
+    if (items.length) activate(items[0]);
+  }
+
+  // More labels: those that confident learning does not suspect, though the predictions contradict them.
+  function showMore() {
+    const first = suspects.length;
+    suspects = [...suspected, ...contradicted];
+    fill(byId("suspected"), suspects);
+    placeControls(byId("suspected"));
+    showVerdicts();
+    byId("labels-more").hidden = true;
+    byId("suspected").children[first].querySelector(".tile").focus();
+  }
+
+  function decideInCloserLook() {
     let enlarged = null;
     closer.addEventListener("enlarged", ({ detail: prediction }) => {
-      enlarged = prediction.kind === "suspected" ? prediction : null;
+      enlarged = suspects.includes(prediction) ? prediction : null;
       const former = closer.querySelector(".verdict");
       const focused = [...former?.children ?? []].indexOf(document.activeElement);
       former?.remove();
@@ -201,6 +216,10 @@
 
   begin();
   placeControls(byId("suspected"));
+  decideInCloserLook();
+  byId("labels-more").hidden = contradicted.length === 0;
+  byId("labels-more").textContent = `show ${count(contradicted.length, "more label", "more labels")} that the predictions contradict`;
+  byId("labels-more").onclick = showMore;
   byId("labels-tools").hidden = false;
   byId("labels-save").onclick = save;
   byId("labels-open").onchange = readTable;

@@ -27,6 +27,7 @@ from pipeline.parallel import count_processors
 from pipeline.params import Evaluate, Fold, Member, Neighbours, Params
 from pipeline.plots import diagrams, evaluation
 from pipeline.stored import read_table
+from pipeline.wording import counted
 
 FOLDER = stages.EVALUATION
 Scores = dict[Member, dict[str, float]]
@@ -39,7 +40,7 @@ def main() -> None:
     use_threads(count_processors())
     summary = evaluate_members(settings, device)
     print(
-        f"{summary.errors} errors in {summary.n:,} held-out images: accuracy "
+        f"{counted(summary.errors, 'error')} in {counted(summary.n, 'held-out image')}: accuracy "
         f"{summary.accuracy:.2%} (95 % interval {summary.accuracy_low:.2%} to "
         f"{summary.accuracy_high:.2%}). Per digit: digits errors"
     )

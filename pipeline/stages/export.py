@@ -12,6 +12,7 @@ from pipeline.files import atomic_path, sha256
 from pipeline.networks.export import check_parity, to_onnx
 from pipeline.networks.record import read_record
 from pipeline.networks.trained import load_network
+from pipeline.wording import counted
 
 COMPARED_IMAGES = 256
 
@@ -23,8 +24,8 @@ def main() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (16, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
     difference = export(stages.EXPORTED, names, np.concatenate([images, noise]))
     print(
-        f"{stages.EXPORTED}: {len(names)} network(s) as ONNX; logits differ from Keras's by "
-        f"{difference:.1g} at most"
+        f"{stages.EXPORTED}: {counted(len(names), 'network')} as ONNX; logits differ from Keras's "
+        f"by {difference:.1g} at most"
     )
 
 
@@ -51,7 +52,8 @@ def export(path: Path, names: list[str], images: Images) -> float:
                 )
             )
             sample |= read_record(source).provenance.sample
-            members.append(ExportedMember(name, sha256(source / "model.keras"), network.views))
+            model_sha256, onnx_sha256 = sha256(source / "model.keras"), sha256(exported)
+            members.append(ExportedMember(name, model_sha256, network.views, onnx_sha256))
         ExportRecord(sample, tuple(members)).write(folder)
     return max(differences)
 

@@ -1,4 +1,4 @@
-"""Put what evaluate and predict wrote onto one page, and into a model card."""
+"""Put what the other stages wrote onto one page, with a map next to it, and into a model card."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,13 @@ from pipeline.data import dataset, label_corrections
 from pipeline.data.dataset import NUM_CLASSES, Provenance
 from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics
-from pipeline.evaluation.examples import SUSPECTED_SHOWN, choose_errors, choose_suspected
+from pipeline.evaluation.examples import (
+    SUGGESTIONS_SHOWN,
+    choose_contradicted,
+    choose_errors,
+    choose_suspected,
+)
+from pipeline.evaluation.image_properties import PROPERTIES
 from pipeline.files import missing_artifact, read_json, sha256
 from pipeline.report import Findings, as_rows, draw_sprite, render, sprite_geometry
 from pipeline.submissions import log as submission_log
@@ -29,6 +35,12 @@ FILES = {
     "per_digit.csv": stages.EVALUATION / "per_digit.csv",
     "run.json": stages.EVALUATION / "run.json",
     "data/source.json": stages.SOURCE,
+    "explanation/drift.csv": stages.EXPLANATION / "drift.csv",
+    "explanation/nearest.csv": stages.EXPLANATION / "nearest.csv",
+    "explanation/slices.csv": stages.EXPLANATION / "slices.csv",
+    "explanation/summary.json": stages.EXPLANATION / "summary.json",
+    "map/points.csv": stages.MAP_REPORT / "points.csv",
+    "map/summary.json": stages.MAP_REPORT / "summary.json",
     "data/summary.json": stages.DATA_REPORT / "summary.json",
     "submission.json": stages.SUBMISSION.with_suffix(".json"),
     "test/class_counts.csv": stages.TEST_REPORT / "class_counts.csv",
@@ -48,6 +60,7 @@ FIGURES = {
 
 COSTLIEST_SHOWN = 10
 PAIRS_SHOWN = 24
+PAIRS_OF_SLICES_SHOWN = 12
 
 COLUMNS = (
     "sprite",
@@ -59,9 +72,14 @@ COLUMNS = (
     "loss",
     "refined",
     "label_suspected",
+    "mapped",
     "p",
+    "nearest",
 )
-"""What the page's script knows of a prediction; sprite is the place of its image."""
+"""What the page's script knows of a prediction; sprite is the place of its image, mapped whether it
+is on the map. Of each of the nearest training images it knows sprite, row, label and distance."""
+
+POINT_COLUMNS = ("fold", "row", "x", "y", "true", "predicted")
 
 
 def main() -> None:
@@ -77,7 +95,11 @@ def main() -> None:
     predictions = collect_predictions(tables, settings.evaluate.page_images)
     pairs = tables["near_duplicates.csv"]
     pairs = pairs[pairs["first_fold"] != pairs["second_fold"]].head(PAIRS_SHOWN)
-    sprite, pairs = place_images(predictions, pairs)
+    nearest = tables.pop("explanation/nearest.csv")
+    points = tables.pop("map/points.csv")
+    sprite, pairs = place_images(predictions, pairs, nearest)
+    attach_nearest(predictions, nearest)
+    predictions["mapped"] = (predictions["kind"] != "test") & predictions["row"].isin(points["row"])
     findings = Findings({name: as_rows(table) for name, table in tables.items()} | records)
     record = records["submission.json"]
     content = {
@@ -99,7 +121,9 @@ def main() -> None:
         "sprite": sprite,
         "labels_given": describe_labels(Provenance(**record["provenance"])),
         "costliest_shown": COSTLIEST_SHOWN,
-        "suspected_shown": SUSPECTED_SHOWN,
+        "suspected_shown": SUGGESTIONS_SHOWN,
+        "properties": PROPERTIES,
+        "pairs_of_slices_shown": PAIRS_OF_SLICES_SHOWN,
         "confidence_threshold": settings.neighbours.confidence_threshold,
         "upload": submission_log.find(
             submission_log.read(stages.SUBMISSION.with_name("log.csv")), record["sha256"]
@@ -107,6 +131,7 @@ def main() -> None:
         "params": Path("params.yaml").read_text(encoding="utf-8"),
         "sample_notice": stages.SAMPLE_NOTICE,
     }
+    render(stages.MAP, "map.html", **content | lay_out_map(points))
     render(stages.REPORT, "report.html", **content)
     render(stages.MODEL_CARD, "model_card.md", **content)
     print(f"{stages.REPORT}: open it in a browser")
@@ -121,7 +146,8 @@ def read_table(path: Path) -> pd.DataFrame:
         ArtifactError: it is missing or damaged.
     """
     whole = dict.fromkeys(("confused_times", "errors", "n"), "Int64")
-    return stored.read_table(path, dtype={"confused_with": "string"} | whole)
+    text = dict.fromkeys(("confused_with", "neighbours"), "string")
+    return stored.read_table(path, dtype=text | whole)
 
 
 def check_scores(records: dict[str, Any]) -> None:
@@ -131,44 +157,50 @@ def check_scores(records: dict[str, Any]) -> None:
         records: by name, among them ``metrics.json`` and ``submission.json``.
 
     Raises:
-        ArtifactError: evaluate was interrupted, or predict has not run since.
+        ArtifactError: evaluate was interrupted, or a stage after it has not run since.
     """
     scores, submission = records["metrics.json"], records["submission.json"]
     predictions = stages.EVALUATION / "out_of_fold.npz"
     if not predictions.exists():
         raise missing_artifact(predictions)
-    if scores["predictions_sha256"] != sha256(predictions):
+    if scores.get("predictions") != [[predictions.name, sha256(predictions)]]:
         raise ArtifactError(
             f"{FILES['metrics.json']} holds the scores of other predictions than {predictions}: "
             "evaluate was interrupted. Run: dvc repro"
         )
     others = [
-        name
-        for name, digest in scores["members"].items()
-        if submission["members"].get(name) != digest
+        name for name, digest in scores["members"] if submission["members"].get(name) != digest
     ]
     if others:
         raise ArtifactError(
             f"{FILES['metrics.json']} holds the scores of other networks than made the submission: "
             f"{', '.join(others)}. Run: dvc repro"
         )
+    for name in ("explanation/summary.json", "map/summary.json"):
+        if records[name]["predictions_sha256"] != sha256(predictions):
+            raise ArtifactError(
+                f"{FILES[name]} is about other predictions than {predictions}: a stage was "
+                "interrupted. Run: dvc repro"
+            )
 
 
 def collect_predictions(tables: dict[str, pd.DataFrame], most_errors: int) -> pd.DataFrame:
     """The predictions that the page shows: `COLUMNS` but for sprite, and p_0 to p_9.
 
     The kind tells the gallery: error, low_confidence and typical (both correct), suspected (the
-    label) and test.
+    label), contradicted (other labels, by confident predictions) and test.
     """
     errors = tables["errors.csv"]
     shown = choose_errors(errors, most_errors)
     suspected = choose_suspected(errors, tables["label_errors.csv"])
+    contradicted = choose_contradicted(errors, tables["label_errors.csv"])
     test = tables["test/low_confidence.csv"].rename(columns={"image_id": "row"})
     predictions = pd.concat(
         [
             shown.assign(kind="error"),
             tables["correct.csv"].assign(label_suspected=False),
             suspected.assign(kind="suspected"),
+            contradicted.assign(kind="contradicted"),
             test.assign(kind="test", true=None, loss=None, label_suspected=False),
         ],
         ignore_index=True,
@@ -200,12 +232,15 @@ def describe_labels(provenance: Provenance) -> dict[str, Any]:
     }
 
 
-def place_images(predictions: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+def place_images(
+    predictions: pd.DataFrame, pairs: pd.DataFrame, nearest: pd.DataFrame
+) -> tuple[str, pd.DataFrame]:
     """Draw every image once, and note its place.
 
     Args:
         predictions: gets the column sprite.
         pairs: columns first and second, rows of the training data.
+        nearest: from the explain stage; its neighbours get the column sprite.
 
     Returns:
         The sprite as a data URI, and ``pairs`` with the columns first_sprite and second_sprite.
@@ -213,8 +248,10 @@ def place_images(predictions: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, p
     is_test = (predictions["kind"] == "test").to_numpy()
     rows = predictions["row"].to_numpy(np.intp)
     first, second = (pairs[name].to_numpy(np.intp) for name in ("first", "second"))
-    shown = np.unique(np.concatenate([rows[~is_test], first, second]))
+    alike = nearest["neighbour"].to_numpy(np.intp)
+    shown = np.unique(np.concatenate([rows[~is_test], first, second, alike]))
     ids, test_places = np.unique(rows[is_test], return_inverse=True)
+    nearest["sprite"] = np.searchsorted(shown, alike)
     predictions["sprite"] = 0
     predictions.loc[~is_test, "sprite"] = np.searchsorted(shown, rows[~is_test])
     predictions.loc[is_test, "sprite"] = len(shown) + test_places
@@ -228,6 +265,44 @@ def place_images(predictions: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, p
         first_sprite=np.searchsorted(shown, first), second_sprite=np.searchsorted(shown, second)
     )
     return draw_sprite(images), placed
+
+
+def attach_nearest(predictions: pd.DataFrame, nearest: pd.DataFrame) -> None:
+    """Give the predictions a column nearest: what is known of the images they were most like.
+
+    Args:
+        predictions: of the page.
+        nearest: from the explain stage, with the column sprite.
+    """
+    of_image: dict[tuple[bool, int], list[list[Any]]] = {}
+    for each in nearest.itertuples():
+        known = [each.sprite, each.neighbour, each.label, each.distance]
+        of_image.setdefault((each.kind == "test", each.row), []).append(known)
+    is_test = predictions["kind"] == "test"
+    predictions["nearest"] = [
+        of_image.get(key, []) for key in zip(is_test, predictions["row"], strict=True)
+    ]
+
+
+def lay_out_map(points: pd.DataFrame) -> dict[str, Any]:
+    """What the page of the map shows of the points of the embed stage, in the place of the report.
+
+    Returns:
+        sprite, the image of each point in its order; and predictions, by column, with neighbours as
+        places in the columns.
+    """
+    place_of_row = {row: place for place, row in enumerate(points["row"])}
+    neighbours = [
+        [place_of_row[int(row)] for row in text.split()] for text in points["neighbours"].fillna("")
+    ]
+    columns = {name: points[name].tolist() for name in POINT_COLUMNS}
+    probabilities = points[[f"p_{digit}" for digit in range(NUM_CLASSES)]].to_numpy().tolist()
+    images = dataset.load_labelled(stages.TRAIN).images[points["row"].to_numpy(np.intp)]
+    return {
+        "sprite": draw_sprite(images),
+        "predictions": {"points": columns | {"p": probabilities, "neighbours": neighbours}}
+        | sprite_geometry(),
+    }
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pipeline.files import clear_leftovers, expand_user, read_json, sha256, writ
 from pipeline.kaggle import credentials
 from pipeline.networks.definition import check_network, describe_network
 from pipeline.project import FOLDER
+from pipeline.wording import counted
 
 SEARCHED = [
     Path("data"),
@@ -34,21 +35,31 @@ def main(attached: Path = search.ATTACHED) -> None:
     clear_leftovers(Path())
     for folder in environment.OUTPUT_FOLDERS:
         clear_leftovers(Path(folder), recursive=True)
-    settings = params.load()
-    write_networks(settings.networks)
+    settings = params.load_file()
+    check_networks(settings.networks)
     check_raw_folder(stages.RAW)
     source = decide(settings.source, read_earlier(), attached)
     corrections = read_label_corrections(source)
+    on_sample = isinstance(source, SampleSource)
+    write_networks(settings.networks, settings.source.sample_epochs if on_sample else None)
     if not stages.SOURCE.exists() or source != decision.read(stages.SOURCE):
         decision.write(stages.SOURCE, source)
     write_label_corrections(corrections)
-    print(f"data source: {describe(source)}")
+    print(f"data source: {describe(source)}{describe_epochs(settings) if on_sample else ''}")
     if corrections:
         print(f"{stages.LABELS}: {corrections.summarize()}")
     if former := describe_former_models():
         print(former)
-    if isinstance(source, SampleSource):
+    if on_sample:
         print(stages.SAMPLE_NOTICE, file=sys.stderr)
+
+
+def describe_epochs(settings: params.Params) -> str:
+    """That training on the sample is shorter, if it is."""
+    epochs, usual = settings.source.sample_epochs, settings.train.max_epochs
+    if epochs >= usual:
+        return ""
+    return f"; it gets {counted(epochs, 'epoch')} (source.sample_epochs), other data up to {usual}"
 
 
 def read_earlier() -> DataSource | None:
@@ -63,16 +74,27 @@ def read_earlier() -> DataSource | None:
     return None
 
 
-def write_networks(networks: Mapping[str, params.Network]) -> None:
-    """Check every network, and describe each in ``data/networks/``, where DVC sees it change.
+def check_networks(networks: Mapping[str, params.Network]) -> None:
+    """Check that every network's architecture and transforms exist.
 
     Raises:
-        ParamsError: an architecture or a transform does not exist; nothing was written.
+        ParamsError: one does not.
     """
     for name, network in networks.items():
         check_network(name, network)
+
+
+def write_networks(
+    networks: Mapping[str, params.Network], sample_epochs: int | None = None
+) -> None:
+    """Describe each network in ``data/networks/``, where DVC sees it change.
+
+    Args:
+        networks: by name, checked.
+        sample_epochs: of params.yaml, where the data is the sample.
+    """
     described = {
-        stages.NETWORKS / f"{name}.json": describe_network(network)
+        stages.NETWORKS / f"{name}.json": describe_network(network, sample_epochs)
         for name, network in networks.items()
     }
     for path, description in described.items():
@@ -130,8 +152,8 @@ def describe_former_models() -> str | None:
     if not former:
         return None
     return (
-        f"{stages.MODELS}/ holds {len(former)} network(s) of a version before 1.0, which are not "
-        f"used: each network trains once more. Delete {former[0]} when you like."
+        f"{stages.MODELS}/ holds {counted(len(former), 'network')} of a version before 1.0, not "
+        f"used any more: each network trains once more. Delete {former[0]} when you like."
     )
 
 
@@ -200,8 +222,7 @@ def decide(
     if names := search.describe_attached(attached):
         raise SourceError(
             f"{attached} holds no data of this competition: expected train.csv and test.csv with "
-            f"its columns, found {names}. Attach it to the notebook (Add input, Digit Recognizer), "
-            "name its folder as source.path in params.yaml, or set source.kind to sample."
+            f"its columns, found {names}. {search.ATTACH_IT}, or set source.kind to sample."
         )
     if kind == "auto":
         return SampleSource()

@@ -72,9 +72,14 @@ def find_accuracy(record: SubmissionRecord, metrics: Path) -> float | None:
     match content:
         case {"neighbours": other} if neighbours not in (None, other):
             return None
-        case {"accuracy": float(accuracy), "members": dict(evaluated)}:
-            return accuracy if members and members == evaluated else None
-    return None
+        case {"accuracy": float(accuracy), "members": list(evaluated)}:
+            pass
+        case {"accuracy": float(accuracy), "members": dict(former)}:  # as before version 1.1
+            evaluated = [*map(list, former.items())]
+        case _:
+            return None
+    same = len(evaluated) == len(members) and all([*pair] in evaluated for pair in members.items())
+    return accuracy if members and same else None
 
 
 def refuse_repetition(

@@ -22,11 +22,9 @@ MEMBER = "0-0-small"
 def make_recorded_project(folder: Path) -> Path:
     """A clone with results that look like a run's on the sample, committed to DVC and Git."""
     project = make_project(folder)
-    settings = params.load(project / "params.yaml")
     write_json(project / "data/source.json", {"kind": "sample"})
+    describe_networks(project, on_sample=True)
     write_json(project / "data/label_corrections.json", None)
-    for name, network in settings.networks.items():
-        write_json(project / f"data/networks/{name}.json", describe_network(network))
     counts = {"sample": True, "training_images": 1437, "test_images": 360}
     write_json(project / "reports/data/summary.json", counts)
     (project / "models" / MEMBER).mkdir(parents=True)
@@ -37,6 +35,14 @@ def make_recorded_project(folder: Path) -> Path:
     run(project, "git", "add", ".")
     run(project, "git", "commit", "--quiet", "--message=first results")
     return project
+
+
+def describe_networks(project: Path, *, on_sample: bool = False) -> None:
+    """What the source stage writes of each network."""
+    settings = params.load_file(project / "params.yaml")
+    epochs = settings.source.sample_epochs if on_sample else None
+    for name, network in settings.networks.items():
+        write_json(project / f"data/networks/{name}.json", describe_network(network, epochs))
 
 
 def record(project: Path) -> None:
@@ -62,7 +68,7 @@ def write_metrics(project: Path, *, errors: int, **changes: Any) -> None:
         "errors": errors,
         "n": 288,
         "training_seconds": 90.0,
-        "members": {MEMBER: sha256(model)},
+        "members": [[MEMBER, sha256(model)]],
     }
     write_json(project / METRICS, content | changes)
 
@@ -76,6 +82,7 @@ def use_competition_data(project: Path) -> None:
     """Make the data in use that of an archive, which is there no more."""
     decision = {"kind": "archive", "path": "data/digit-recognizer.zip", "sha256": {}}
     write_json(project / "data/source.json", decision)
+    describe_networks(project)
     counts = read_json(project / "reports/data/summary.json")
     write_json(
         project / "reports/data/summary.json",

@@ -225,7 +225,7 @@ def test_each_picture_of_a_folder_is_read_or_explained(project: Path, predict: P
     assert "error: 3 could not be read:" in errors
     assert "in/7/x.HEIC is HEIC" in errors and "in/7/y.pdf is a PDF" in errors
     assert "in/7/z.mov is a film" in errors
-    assert "Not read: 2 file(s) of other kinds (in/7/Thumbs.db)" in errors
+    assert "Not read: 2 files of other kinds (in/7/Thumbs.db)" in errors
     assert "hidden" not in output + errors
 
 
@@ -271,7 +271,7 @@ def test_unusable_arguments_do_not_stop_the_others(project: Path, predict: Predi
     assert [each["digit"] for each in readings] == [None, None, 7]
     assert "notes holds no picture: expected files that end in .apng" in readings[0]["problem"]
     assert "found 1 of other kinds, such as notes/a.txt" in readings[0]["problem"]
-    assert "784 column(s) are missing" in readings[1]["problem"]
+    assert "784 columns are missing" in readings[1]["problem"]
     assert "For pictures, name the files or their folder" in readings[1]["problem"]
 
 

@@ -67,16 +67,20 @@ def test_json_has_the_keys_that_the_help_names(
 def test_score_of_other_networks_or_weights_is_not_shown(
     in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_metrics(in_project, errors=2, members={"0-0-other": "a" * 64})
+    write_metrics(in_project, errors=2, members=[["0-0-other", "a" * 64]])
     found = status(monkeypatch, capsys)
     assert found["score"] is None
     assert "is of other networks than params.yaml lists" in found["no_score_because"]
 
+    model = in_project / "models" / MEMBER / "model.keras"
+    write_metrics(in_project, errors=2, members={MEMBER: sha256(model)})  # as in version 1.0
+    assert status(monkeypatch, capsys)["score"]["errors"] == 2
+
     write_metrics(in_project, errors=2)
-    (in_project / "models" / MEMBER / "model.keras").write_text("trained again")
+    model.write_text("trained again")
     assert "earlier weights" in status(monkeypatch, capsys)["no_score_because"]
 
-    (in_project / "models" / MEMBER / "model.keras").unlink()
+    model.unlink()
     found = status(monkeypatch, capsys)
     assert f"networks that are not here: {MEMBER}" in found["no_score_because"]
     assert (found["trained"], found["untrained"]) == ([], [MEMBER])
@@ -223,7 +227,7 @@ def test_score_of_other_predictions_is_not_shown(
 ) -> None:
     """As after evaluate was killed before it wrote metrics.json, which survives."""
     predictions = METRICS.with_name("out_of_fold.npz")
-    write_metrics(in_project, errors=2, predictions_sha256=sha256(predictions))
+    write_metrics(in_project, errors=2, predictions=[["out_of_fold.npz", sha256(predictions)]])
     assert status(monkeypatch, capsys)["score"]["errors"] == 2
     predictions.unlink()
     predictions.write_text("newer ones")
@@ -256,9 +260,21 @@ def test_json_of_another_form_is_named(
     path.unlink()
     path.write_text(content)
     assert digits(monkeypatch, "check" if "submission" in name else "status") == 1
-    error = capsys.readouterr().err
+    *_, error = capsys.readouterr().err.splitlines()
     assert error.startswith(f"error: {name} is damaged: expected ")
-    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00\x01", b"[" * 3000, b"stages: 5\n", b"- 1\n"])
+def test_damaged_lock_file_of_dvc_is_told(
+    content: bytes,
+    in_project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (in_project / "dvc.lock").write_bytes(content)
+    found = status(monkeypatch, capsys)
+    assert "dvc.lock" in found["dvc_error"]
+    assert found["next"]["command"] == "dvc status"
 
 
 def test_it_works_in_a_subfolder_and_names_files_from_there(recorded_project: Path) -> None:

@@ -1,4 +1,3 @@
-import shutil
 from pathlib import Path
 
 import pytest
@@ -62,8 +61,9 @@ def test_missing_file_is_explained(tmp_path: Path) -> None:
         settings.load(tmp_path / "params.yaml")
 
 
-def test_corrected_labels_are_refused(in_folder: Path) -> None:
-    path = shutil.copy(ROOT / "comparison/params.yaml", in_folder)
+@pytest.mark.usefixtures("in_folder")
+def test_corrected_labels_are_refused() -> None:
+    path = ROOT / "comparison/params.yaml"
     verdicts = LabelVerdict(2, 4, 4, "right", None), LabelVerdict(3, 5, 5, "unreadable", None)
     for some in ((), verdicts[:1]):
         corrections = LabelCorrections("e" * 64, None, some)

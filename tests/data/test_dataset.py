@@ -177,10 +177,9 @@ def test_file_without_corrections_is_the_one_of_versions_that_knew_none(
 ) -> None:
     """A network is current as long as the bytes of train.npz are those that it trained on."""
     dataset.save(tmp_path / "train.npz", training_digits)
-    names = ("images", "labels", "folds")
-    np.savez(
-        tmp_path / "expected.npz",
-        **{name: getattr(training_digits, name) for name in names},
-        **{name: np.array(value) for name, value in asdict(training_digits.provenance).items()},
-    )
+    arrays: dict[str, Any] = {
+        name: getattr(training_digits, name) for name in ("images", "labels", "folds")
+    }
+    arrays |= {name: np.array(each) for name, each in asdict(training_digits.provenance).items()}
+    np.savez(tmp_path / "expected.npz", **arrays)
     assert (tmp_path / "train.npz").read_bytes() == (tmp_path / "expected.npz").read_bytes()

@@ -168,7 +168,7 @@ def test_wrong_cell_of_a_later_chunk_is_named(tmp_path: Path) -> None:
 def test_label_that_is_no_digit_is_named_by_line(train: Path, label: int) -> None:
     set_cell(train, 3, "label", str(label))
     assert_refused(
-        train, rf"1 label\(s\) that are no digit: expected 0 to 9, found {label} first, on line 3"
+        train, rf"1 label that is no digit: expected 0 to 9, found {label} first, on line 3"
     )
 
 
@@ -180,14 +180,14 @@ def drop(index: int) -> Callable[[list[str]], list[str]]:
     ("change", "problem"),
     [
         (drop(0), "its header is that of test.csv: train and test seem to be swapped"),
-        (drop(5), r"1 column\(s\) are missing, 'pixel4' first"),
-        (lambda names: names[:400], r"385 column\(s\) are missing, 'pixel399' first"),
+        (drop(5), r"1 column is missing, 'pixel4' first"),
+        (lambda names: names[:400], r"385 columns are missing, 'pixel399' first"),
         (lambda names: [*names, "extra"], "it has 786 columns, 'extra' among them"),
         (lambda names: [*names, "x" * 5_000], r"it has 786 columns, 'x+\.\.\.x+' among them"),
         (lambda names: [*names, "pixel3"], "it has 786 columns, 'pixel3' among them"),
         (lambda names: [*names, ""], "it has 786 columns, '' among them"),
         (lambda names: [*names[1:], "label"], "column 1 is 'pixel0', where 'label' belongs"),
-        (lambda names: ["Label", *names[1:]], r"1 column\(s\) are missing, 'label' first"),
+        (lambda names: ["Label", *names[1:]], r"1 column is missing, 'label' first"),
         (lambda names: ["5", *map(str, range(784))], "785 column.* missing, 'label' first"),
     ],
 )

@@ -86,8 +86,8 @@ def test_views_of_a_network_are_averaged(exported: Path) -> None:
 
 def test_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     members = (
-        ExportedMember("0-0-a", "a" * 64, [[]]),
-        ExportedMember("1-0-b", "b" * 64, [[], ["deskew", "normalize_width"]]),
+        ExportedMember("0-0-a", "a" * 64, [[]], "c" * 64),
+        ExportedMember("1-0-b", "b" * 64, [[], ["deskew", "normalize_width"]], "d" * 64),
     )
     record = ExportRecord(True, members)
     record.write(tmp_path)
@@ -113,8 +113,11 @@ def test_export_alone_is_enough(copy: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"no network", b"\x08\x09" * 5000])
 def test_damaged_network_is_named(content: bytes, copy: Path) -> None:
-    (copy / "exported" / f"{MEMBER}.onnx").write_bytes(content)
-    with pytest.raises(ArtifactError, match=rf"{MEMBER}.onnx is damaged: ONNX Runtime cannot"):
+    path = copy / "exported" / f"{MEMBER}.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match=rf"{MEMBER}.onnx is damaged: .*dvc checkout"):
+        ExportedNetwork(path, [[]])
+    with pytest.raises(ArtifactError, match="damaged: it is not what the export stage wrote"):
         load(copy)
 
 

@@ -7,7 +7,13 @@ from numpy.typing import NDArray
 
 from pipeline.data.dataset import Labels, Probabilities
 from pipeline.evaluation import metrics
-from pipeline.evaluation.examples import tabulate_correct, tabulate_errors
+from pipeline.evaluation.examples import (
+    SUGGESTIONS_SHOWN,
+    choose_contradicted,
+    choose_suspected,
+    tabulate_correct,
+    tabulate_errors,
+)
 from pipeline.evaluation.predictions import OutOfFoldPredictions
 from tests.evaluation.test_metrics import digits, one_hot
 
@@ -89,3 +95,25 @@ def test_errors_and_confusions_count_alike() -> None:
     by_digit = errors["true"].value_counts().reindex(range(10), fill_value=0)
     assert by_digit.tolist() == table["errors"].tolist()
     assert len(errors) == metrics.summarize(probabilities, labels)["errors"]
+
+
+def test_contradicted_labels_follow_the_suspected_ones_the_most_confident_first() -> None:
+    errors = pd.DataFrame(
+        {
+            "row": [3, 8, 1, 9],
+            "p_true": [0.1, 0.01, 0.3, 0.2],
+            "p_predicted": [0.8, 0.99, 0.4, 0.75],
+        }
+    )
+    suspected = pd.DataFrame({"row": [8]})
+    assert choose_suspected(errors, suspected)["row"].tolist() == [8]
+    assert choose_contradicted(errors, suspected)["row"].tolist() == [3, 9, 1]
+
+
+def test_suspected_and_contradicted_labels_have_room_together() -> None:
+    rows = np.arange(1000)
+    errors = pd.DataFrame({"row": rows, "p_true": 0.0, "p_predicted": rows / 1000})
+    for number in (100, 399, 400, 600):
+        suspected = pd.DataFrame({"row": rows[:number]})
+        chosen = [choose(errors, suspected) for choose in (choose_suspected, choose_contradicted)]
+        assert sum(map(len, chosen)) == SUGGESTIONS_SHOWN

@@ -1,7 +1,12 @@
 """Wrong labels are suspected, correct ones are not."""
 
 import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier
 
+from benchmarks.planted_labels import GOAL, look_for, plant
 from pipeline.evaluation.label_errors import suspect_labels
 from tests.evaluation.test_metrics import one_hot
 
@@ -42,3 +47,26 @@ def test_without_errors_and_with_digits_missing_none_is_suspected() -> None:
     table = suspect_labels(one_hot(list(labels), 0.9), labels, np.arange(5))
     assert len(table) == 0
     assert list(table) == ["rank", "row", "label", "suggested", "p_label", "p_suggested", "margin"]
+
+
+@pytest.mark.parametrize("count", [7, 200])
+def test_planted_wrong_labels_are_among_the_first_suggestions(count: int) -> None:
+    """On scikit-learn's digits; the classifier trains on the wrong labels of the other folds."""
+    images, digits = load_digits(return_X_y=True)
+    images, digits = images[:1437], digits[:1437].astype(np.uint8)
+    changed, places = plant(digits, count, seed=0)
+    assert (changed != digits).sum() == count
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    classifier = KNeighborsClassifier(20, weights="distance")
+    known = cross_val_predict(classifier, images, changed, cv=folds, method="predict_proba")
+    found = look_for(known, changed, places)
+    assert found.planted == count and found.suggestions <= 2 * count
+    assert found.fraction >= GOAL
+
+
+def test_planted_labels_are_other_digits_and_depend_on_the_seed() -> None:
+    labels = np.tile(np.arange(10, dtype=np.uint8), 100)
+    changed, places = plant(labels, 50, seed=1)
+    assert np.flatnonzero(changed != labels).tolist() == places.tolist()
+    assert len(places) == 50 and changed.max() < 10
+    assert not np.array_equal(places, plant(labels, 50, seed=2)[1])

@@ -61,8 +61,8 @@ def test_members_and_neighbours_are_counted(training_digits: TrainingDigits) -> 
     assert (metrics.member_accuracy_mean, metrics.member_accuracy_sd) == (0.5, None)
     assert metrics.train_accuracy == 0.5
     assert metrics.training_seconds == 7.5
-    assert metrics.predictions_sha256 == "c" * 64
-    assert metrics.members == {"1-0-small": "b" * 64}
+    assert metrics.predictions == [("out_of_fold.npz", "c" * 64)]
+    assert metrics.members == [("1-0-small", "b" * 64)]
     assert found.tables["errors"]["refined"].all()
 
 

@@ -106,7 +106,7 @@ def test_rows_of_tables_are_images() -> None:
         (b'"path","label"\na.png,7\n', "labels pictures: a folder is read with its index.csv or"),
         (b"path, label\na.png,7\n", "Name the folder: in"),
         (b"5,0,255\n", "begins with numbers: expected a line with the names of the columns"),
-        (b"a,b\n1,2\n", "784 column(s) are missing, 'pixel0' first"),
+        (b"a,b\n1,2\n", "784 columns are missing, 'pixel0' first"),
     ],
 )
 def test_table_of_another_kind_is_explained(content: bytes, message: str) -> None:

@@ -20,7 +20,10 @@ from tests.label_tables import BAD, GOOD, UNUSUAL
 from tests.results import predict_with, write_results
 
 DATA = f"sample-{'a' * 12}"
-WRONG = {4: (9, 0.99), 14: (9, 0.98), 5: (3, 0.97), 7: (1, 0.96), 39: (4, 0.95)}
+SUSPECTED = {4: (9, 0.99), 14: (9, 0.98), 5: (3, 0.97), 7: (1, 0.96), 39: (4, 0.95)}
+CONTRADICTED = {50: (3, 0.6), 24: (9, 0.55)}
+"""By row: the digit that is predicted, with its probability."""
+
 WITHOUT_STORE = """
 Object.defineProperty(window, "localStorage", { get() { throw new Error("denied"); } });
 """
@@ -36,7 +39,8 @@ def make_page(
         monkeypatch.chdir(folder)
         shutil.copy(ROOT / "params.yaml", "params.yaml")
         set_params(folder, ("folds: [0]", "folds: [0, 1, 2]"))
-        write_results(data, test, predict_with(data.labels, WRONG), None, corrections)
+        probabilities = predict_with(data.labels, SUSPECTED | CONTRADICTED)
+        write_results(data, test, probabilities, None, corrections)
         report.main()
     return folder / stages.REPORT
 
@@ -194,6 +198,24 @@ def test_closer_look_decides_too(page: Page) -> None:
     assert page.locator("#closer .verdict").count() == 0, "no suspect, no verdict"
     page.keyboard.press("u")
     assert said(page) == "2 of 5 decided: 1 right, 1 cannot be read"
+
+
+def test_labels_that_predictions_contradict_follow_on_demand(page: Page) -> None:
+    rows = "tiles => tiles.map(tile => Number(tile.dataset.row))"
+    tiles = page.locator("#suspected .tile")
+    assert tiles.evaluate_all(rows) == [*SUSPECTED]
+    page.click(control(4, "label is right"))
+    page.click("#labels-more")
+    assert tiles.evaluate_all(rows) == [*SUSPECTED, *CONTRADICTED]
+    assert page.is_hidden("#labels-more")
+    first = next(iter(CONTRADICTED))
+    assert page.evaluate("document.activeElement.dataset.row") == str(first)
+    page.keyboard.press("r")
+    page.click(f"#suspected .tile[data-row='{first}']")
+    assert page.get_attribute("#closer .verdict", "data-row") == str(first)
+    page.keyboard.press("Escape")
+    assert said(page) == "2 of 7 decided: 2 right"
+    assert page.get_attribute(control(4, "label is right"), "aria-pressed") == "true"
 
 
 def test_table_of_earlier_verdicts_is_gone_on_with(page: Page, tmp_path: Path) -> None:

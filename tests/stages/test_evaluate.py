@@ -131,9 +131,9 @@ def test_scores_name_the_networks_and_the_predictions_that_they_are_of(
 ) -> None:
     summary = read_json(stages.EVALUATION / "metrics.json")
     digests = {name: sha256(stages.MODELS / name / "model.keras") for name in EVALUATED}
-    assert summary["members"] == digests
+    assert dict(summary["members"]) == digests
     path = stages.EVALUATION / "out_of_fold.npz"
-    assert summary["predictions_sha256"] == sha256(path)
+    assert summary["predictions"] == [["out_of_fold.npz", sha256(path)]]
     assert summary["neighbours"] == [["confidence_threshold", 0.7], ["power", 4]]
     assert predictions.load(path).members == digests
 

@@ -34,7 +34,7 @@ def test_exported_networks_give_what_the_trained_ones_give(
     project: Path, test_digits: UnlabelledDigits, capsys: pytest.CaptureFixture[str]
 ) -> None:
     export.main()
-    assert "exported: 1 network(s) as ONNX; logits differ" in capsys.readouterr().out
+    assert "exported: 1 network as ONNX; logits differ" in capsys.readouterr().out
     ensemble = ExportedEnsemble.load(stages.EXPORTED, stages.MODELS)
     expected = predict_probabilities(load_network(stages.MODELS / MEMBER), test_digits.images)
     np.testing.assert_allclose(ensemble.probabilities(test_digits.images), expected, atol=1e-5)

@@ -26,7 +26,7 @@ from pipeline.errors import (
     SourceError,
     TableError,
 )
-from pipeline.files import sha256, write_json
+from pipeline.files import read_json, sha256, write_json
 from pipeline.stages import source
 from tests.conftest import modules_after, set_params
 from tests.label_tables import GOOD
@@ -35,6 +35,16 @@ ARCHIVE = Path("data/digit-recognizer.zip")
 SAMPLE = SampleSource()
 KAGGLE = KaggleSource()
 GONE = ArchiveSource(ARCHIVE.as_posix(), {ARCHIVE.name: "f" * 64})
+
+LAYOUTS = [
+    "competitions/digit-recognizer",
+    "digit-recognizer",
+    "my-digits",
+    "datasets/someone/digits",
+    "datasets/someone/digits/versions/1",
+    ".",
+]
+"""Where the data may be mounted, below what is attached to a notebook."""
 
 COMMAND = (sys.executable, "-m", "pipeline.stages.source")
 
@@ -104,10 +114,21 @@ def put_archive(path: Path = ARCHIVE) -> ArchiveSource:
     return ArchiveSource(path.as_posix(), {path.name: sha256(path)})
 
 
+def put_others() -> None:
+    """Attach a model, the notebook's wheels and another competition, as well."""
+    for name in ("models/keras/1/config.json", "wheels/keras-3-py3-none-any.whl", "wheels/a.zip"):
+        (Path("attached") / name).parent.mkdir(parents=True, exist_ok=True)
+        (Path("attached") / name).touch()
+    for name in archive.TABLES:
+        path = Path("attached/competitions/titanic") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("PassengerId,Survived\n1,0\n")
+
+
 def decide(
     kind: str = "auto", earlier: DataSource | None = None, path: str | None = None
 ) -> DataSource:
-    settings = params.Source.model_validate({"kind": kind, "path": path})
+    settings = params.Source.model_validate({"kind": kind, "path": path, "sample_epochs": 8})
     return source.decide(settings, earlier, Path("attached"))
 
 
@@ -230,11 +251,31 @@ def test_near_miss_does_not_lead_to_the_sample() -> None:
 
 @pytest.mark.parametrize("kind", ["auto", "archive"])
 @pytest.mark.parametrize("earlier", [None, SAMPLE])
-@pytest.mark.parametrize("folder", ["competitions/digit-recognizer", "digit-recognizer", "a/b/c"])
-def test_attached_data_is_taken(folder: str, earlier: DataSource | None, kind: str) -> None:
-    put_tables(Path("attached") / folder)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_attached_data_is_taken(layout: str, earlier: DataSource | None, kind: str) -> None:
+    put_others()
+    put_tables(Path("attached") / layout)
     found = decide(kind, earlier)
-    assert isinstance(found, ArchiveSource) and found.path == f"attached/{folder}"
+    assert isinstance(found, ArchiveSource) and Path(found.path) == Path("attached") / layout
+
+
+@pytest.mark.parametrize("half", ["train.csv", "test.csv", "digit-recognizer (1).zip", "other"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_attached_data_that_cannot_be_used_does_not_lead_to_the_sample(
+    layout: str, half: str
+) -> None:
+    put_others()
+    folder = Path("attached") / layout
+    put_tables(folder)
+    for name in archive.TABLES:
+        if half == "other":
+            (folder / name).write_text("id,digit\n1,0\n")
+        elif name != half:
+            (folder / name).unlink()
+    if half.endswith(".zip"):
+        (folder / half).touch()
+    with pytest.raises((SourceError, TableError), match="Attach the comp|not the competition's"):
+        decide("auto")
 
 
 @pytest.mark.parametrize("kind", ["auto", "archive"])
@@ -244,7 +285,7 @@ def test_something_else_attached_does_not_lead_to_the_sample(
 ) -> None:
     Path("attached/titanic").mkdir(parents=True)
     Path("attached/titanic/train.csv").write_text("PassengerId,Survived\n")
-    with pytest.raises(SourceError, match=r"holds no data .* found titanic/train\.csv\. Attach it"):
+    with pytest.raises(SourceError, match=r"holds no data .* found titanic/train\.csv\. Attach "):
         decide(kind, earlier)
     assert decide("sample", earlier) == SAMPLE
 
@@ -279,8 +320,29 @@ def test_networks_are_described_and_former_ones_removed() -> None:
 def test_architecture_must_exist(name: str) -> None:
     unknown = params.Network.model_construct(architecture=name, preprocessing=[[]])
     with pytest.raises(ParamsError, match="architecture"):
-        source.write_networks({"mine": unknown})
-    assert not stages.NETWORKS.exists()
+        source.check_networks({"mine": unknown})
+
+
+def test_networks_know_the_length_of_training_on_the_sample(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_params(project, ("kind: auto", "kind: sample"), ("sample_epochs: 8", "sample_epochs: 7"))
+    monkeypatch.setattr("pipeline.environment.check_folders", lambda: None)
+    source.main()
+    assert read_json(stages.NETWORKS / "pooled3.json")["sample_epochs"] == 7
+    assert (
+        "it gets 7 epochs (source.sample_epochs), other data up to 36\n" in capsys.readouterr().out
+    )
+
+    set_params(project, ("max_epochs: 36", "max_epochs: 7"), ("decay_epochs: 8", "decay_epochs: 6"))
+    source.main()
+    assert capsys.readouterr().out == "data source: the embedded sample\n"
+
+    set_params(project, ("kind: sample", "kind: kaggle"))
+    write_json(stages.SOURCE, {"kind": "kaggle", "competition": "digit-recognizer"})
+    source.main()
+    assert "sample_epochs" not in read_json(stages.NETWORKS / "pooled3.json")
+    assert "sample" not in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -323,7 +385,10 @@ def test_decision_is_written_and_the_sample_announced(capsys: pytest.CaptureFixt
     source.main()
     assert decision.read(stages.SOURCE) == SAMPLE
     output = capsys.readouterr()
-    assert output.out == "data source: the embedded sample\n"
+    assert output.out == (
+        "data source: the embedded sample; it gets 8 epochs (source.sample_epochs), other data up "
+        "to 36\n"
+    )
     assert "THIS RUN USES THE EMBEDDED SAMPLE" in output.err
 
 

@@ -83,21 +83,27 @@ def test_submission_is_sent_scored_kept_and_logged(project: Path, kaggle: Kaggle
     assert kaggle.submissions[0]["description"] == f"first [sha256 {digest[:8]}]"
 
 
+def pairs(mapping: dict[str, Any]) -> list[list[Any]]:
+    return [list(pair) for pair in mapping.items()]
+
+
 @pytest.mark.parametrize(
     ("evaluated", "quoted"),
     [
-        ({"members": MEMBERS}, "0.99331"),
-        ({"members": MEMBERS, "neighbours": [*map(list, NEIGHBOURS.items())]}, "0.99331"),
-        ({"members": MEMBERS, "neighbours": [["power", 5]]}, ""),
-        ({"members": dict(reversed(MEMBERS.items()))}, "0.99331"),
-        ({"members": MEMBERS | {"0-0-pooled3": "0" * 64}}, ""),
-        ({"members": {"0-0-pooled3": MEMBERS["0-0-pooled3"]}}, ""),
-        ({"members": MEMBERS | {"2-0-pooled3": "0" * 64}}, ""),
-        ({"members": {}}, ""),
+        ({"members": pairs(MEMBERS)}, "0.99331"),
+        ({"members": pairs(MEMBERS), "neighbours": pairs(NEIGHBOURS)}, "0.99331"),
+        ({"members": pairs(MEMBERS), "neighbours": [["power", 5]]}, ""),
+        ({"members": pairs(MEMBERS)[::-1]}, "0.99331"),
+        ({"members": MEMBERS}, "0.99331"),  # of version 1.0
+        ({"members": pairs(MEMBERS | {"0-0-pooled3": "0" * 64})}, ""),
+        ({"members": pairs(MEMBERS)[:1]}, ""),
+        ({"members": pairs(MEMBERS | {"2-0-pooled3": "0" * 64})}, ""),
+        ({"members": [1, None]}, ""),
+        ({"members": []}, ""),
         ({"members": None}, ""),
         ({"members": 5}, ""),
         ({}, ""),
-        ({"members": MEMBERS, "accuracy": None}, ""),
+        ({"members": pairs(MEMBERS), "accuracy": None}, ""),
     ],
 )
 def test_accuracy_is_quoted_only_for_the_very_members(

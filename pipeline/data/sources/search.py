@@ -13,14 +13,26 @@ from pipeline.kaggle.credentials import COMPETITION
 ATTACHED = Path("/kaggle/input")
 """Where Kaggle's notebooks find the data that is attached to them."""
 
+ATTACH_IT = (
+    "Attach the competition to the notebook (Add Input, Competitions, Digit Recognizer), or name a "
+    "folder with its files as source.path in params.yaml"
+)
+"""What to do where the data that is attached cannot be used."""
+
 _SAMPLE_SUBMISSION = "sample_submission.csv"
 _UNFINISHED = (".part", ".crdownload", ".download")
 _DEEPEST = 6
 _LISTED_NAMES = 5
+_MOST_FILES = 10_000
+_OF_DATA = (".csv", ".zip")
 
 
-def find(folders: list[Path]) -> Found | None:
+def find(folders: list[Path], remedy: str | None = None) -> Found | None:
     """Look for the archive, or for both CSVs, in ``folders`` in turn; None if there is no trace.
+
+    Args:
+        folders: where to look.
+        remedy: what to do where nothing can be put into them.
 
     Raises:
         SourceError: a folder holds something that was probably meant to be the data, but is not.
@@ -33,15 +45,19 @@ def find(folders: list[Path]) -> Found | None:
             return Found(folder)
         if present:
             absent = next(name for name in TABLES if not find_table(folder, name))
+            put_it = "Put the other one into the same folder, then run: dvc repro"
             raise SourceError(
-                f"{present[0]} is there, but {folder / absent} is not: expected both. Put the "
-                "other one into the same folder, then run: dvc repro"
+                f"{present[0]} is there, but {folder / absent} is not: expected both. "
+                f"{remedy or put_it}"
             )
         if near_misses := _near_misses(folder):
+            rename_it = (
+                f"If it is whole, give it its proper name ({ARCHIVE_NAME}, train.csv or "
+                "test.csv); else move it away. Then run: dvc repro"
+            )
             raise SourceError(
                 f"{folder / ARCHIVE_NAME} was expected, but found {near_misses[0]}: a second or "
-                f"unfinished download? If it is whole, give it its proper name ({ARCHIVE_NAME}, "
-                "train.csv or test.csv); else move it away. Then run: dvc repro"
+                f"unfinished download? {remedy or rename_it}"
             )
     return None
 
@@ -58,9 +74,9 @@ def find_attached(root: Path = ATTACHED) -> Found | None:
     if not root.is_dir():
         return None
     own = [root / "competitions" / COMPETITION, root / COMPETITION]
-    if found := find(own):
+    if found := find(own, ATTACH_IT):
         return found
-    matches = [found for found in _walk(root) if _is_competitions(found)]
+    matches = [found for found in _walk(root) if _problem(found) is None]
     complete = [found for found in matches if _holds_sample_submission(found)] or matches
     hashes = [found.hashes() for found in complete] if len(complete) > 1 else []
     if any(other != hashes[0] for other in hashes):
@@ -73,17 +89,19 @@ def find_attached(root: Path = ATTACHED) -> Found | None:
 
 
 def describe_attached(root: Path = ATTACHED) -> str | None:
-    """What is attached to a notebook, for messages: the first files; None if there are none."""
-    files = (
-        Path(folder, name).relative_to(root)
-        for folder, _, names in os.walk(root)
-        for name in sorted(names)
-    )
-    first = [str(path) for path in islice(files, _LISTED_NAMES + 1)]
-    if not first:
+    """What is attached to a notebook, for messages; None if nothing is.
+
+    The first files by name, those that may be data before all others, and what is wrong with the
+    first that have the competition's names.
+    """
+    files = [path.relative_to(root) for path in islice(_files(root), _MOST_FILES)]
+    if not files:
         return None
-    more = ["…"] if len(first) > _LISTED_NAMES else []
-    return ", ".join(first[:_LISTED_NAMES] + more)
+    files.sort(key=lambda path: (path.suffix not in _OF_DATA, path))
+    listed = ", ".join(map(str, files[:_LISTED_NAMES]))
+    more = f" and {len(files) - _LISTED_NAMES} more" if len(files) > _LISTED_NAMES else ""
+    problems = (problem for found in _walk(root) if (problem := _problem(found)))
+    return ". ".join(filter(None, [listed + more, next(problems, "").rstrip(".")]))
 
 
 def open_path(path: Path) -> Found:
@@ -109,7 +127,7 @@ def open_path(path: Path) -> Found:
 
 
 def _walk(root: Path) -> Iterator[Found]:
-    """Whatever has the names of the competition's files, the nearest first."""
+    """Whatever has the names of the competition's files, by the names of the folders."""
     for folder, subfolders, names in os.walk(root, followlinks=True):
         path = Path(folder)
         if len(path.relative_to(root).parts) >= _DEEPEST:
@@ -121,12 +139,21 @@ def _walk(root: Path) -> Iterator[Found]:
             yield Found(path)
 
 
-def _is_competitions(found: Found) -> bool:
+def _files(root: Path) -> Iterator[Path]:
+    for folder, subfolders, names in os.walk(root):
+        subfolders.sort()
+        yield from (Path(folder, name) for name in sorted(names))
+
+
+def _problem(found: Found) -> str | None:
+    """Why files with the competition's names are not the competition's; None if they are."""
     try:
         check(found)
-    except (SourceError, TableError):
-        return False
-    return True
+    except SourceError as error:
+        return str(error)
+    except TableError as error:
+        return error.problem
+    return None
 
 
 def _holds_sample_submission(found: Found) -> bool:

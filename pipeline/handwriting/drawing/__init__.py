@@ -36,7 +36,7 @@ _READ_AT_ONCE = 2
 _LARGE_BYTES, _LARGE_AT_ONCE = 256 << 10, 2
 """Larger bodies than drawings are, and how many of them are held at a time."""
 
-_PATIENCE_SECONDS = 1.5
+_PATIENCE_SECONDS = 1.0
 """How long a picture waits for its turn."""
 
 _BODY_SECONDS = 10

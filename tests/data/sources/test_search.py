@@ -213,15 +213,40 @@ def test_attached_twice_is_an_error_only_if_the_files_differ(root: Path, put: Pu
 
 def test_half_of_the_competitions_own_folder_is_an_error(root: Path, put: Put) -> None:
     put(root / LAYOUTS[0], names=["train.csv"])
-    with pytest.raises(SourceError, match=r"train\.csv is there, but .*test\.csv is not"):
+    expected = r"train\.csv is there, but .*test\.csv is not: expected both\. Attach the comp"
+    with pytest.raises(SourceError, match=expected):
         search.find_attached(root)
 
 
-def test_other_attached_data_is_not_taken_but_described(root: Path, tmp_path: Path) -> None:
+def test_other_attached_data_is_not_taken_but_described(root: Path) -> None:
+    for number in range(150):
+        (root / f"wheels/{number}.whl").touch()
+    (root / "zipped").mkdir()
+    (root / "zipped/mine.zip").touch()
     assert search.find_attached(root) is None
     described = search.describe_attached(root)
-    assert described is not None and "titanic/train.csv" in described and described.endswith("…")
-    assert len(described.split(", ")) == 6
+    assert described is not None
+    listed, _, problem = described.partition(". ")
+    names = [f"{folder}/{name}" for folder in ("competitions/titanic", "titanic") for name in THREE]
+    assert listed == f"{', '.join(sorted(names)[:5])} and 153 more"
+    path = re.escape(str(root / "competitions/titanic/train.csv"))
+    assert re.match(f"{path} is not the competition's file: expected the 785 columns", problem)
+
+
+def test_attached_tables_that_lie_apart_are_described(tmp_path: Path, put: Put) -> None:
+    for name in NAMES:
+        put(tmp_path / name.removesuffix(".csv"), names=[name])
+    assert search.find_attached(tmp_path) is None
+    assert search.describe_attached(tmp_path) == "test/test.csv, train/train.csv"
+
+
+def test_damaged_archive_that_is_attached_is_described(tmp_path: Path, put: Put) -> None:
+    path = put(tmp_path / "digits", "archive")
+    path.write_bytes(path.read_bytes()[:-100])
+    assert search.find_attached(tmp_path) is None
+    described = search.describe_attached(tmp_path)
+    assert described is not None
+    assert re.match(rf"digits/{ARCHIVE_NAME}\. .* is not a whole zip archive: it is", described)
 
 
 def test_nothing_attached_is_nothing(tmp_path: Path) -> None:
