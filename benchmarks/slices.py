@@ -50,7 +50,7 @@ def main() -> None:
         alarms = rule(slices, shuffled).any(axis=1).mean()
         print(f"{name}: planted slice named in {found:.1%}, any slice named by chance {alarms:.1%}")
         if name == OURS:
-            within = found >= AT_LEAST and alarms <= AT_MOST
+            within = bool(found >= AT_LEAST and alarms <= AT_MOST)
     print("within the limits" if within else "BEYOND the limits")
     sys.exit(not within)
 

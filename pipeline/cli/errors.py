@@ -41,7 +41,7 @@ def errors(
         int | None,
         typer.Option(
             min=1,
-            help=f"List so many, the highest loss first. [default: {_FEW}; with --json all]",
+            help=f"List so many, the highest loss first; without it {_FEW}, with --json all.",
             show_default=False,
         ),
     ] = None,

@@ -65,11 +65,11 @@ def confusion_matrix(path: Path, confusions: NDArray[np.int64]) -> None:
                 cbar_kws={"label": title, "shrink": 0.8, "pad": 0.015},
                 ax=axes,
             )
-        errors = int(confusions[~diagonal].sum())
+        errors, total = int(confusions[~diagonal].sum()), int(confusions.sum())
         axes.set(
             xlabel="predicted digit",
             ylabel="true digit",
-            title=f"{counted(errors, 'error')} in {counted(confusions.sum(), 'held-out image')}",
+            title=f"{counted(errors, 'error')} in {counted(total, 'held-out image')}",
         )
         axes.tick_params(length=0, labelrotation=0)
 

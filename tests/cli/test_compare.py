@@ -295,9 +295,12 @@ def test_page_opens_or_its_address_is_told(
     here: Path, output: Output, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(
-        "pipeline.cli.browser.open_page", lambda address: not opened.append(address)
-    )
+
+    def open_page(address: str) -> bool:
+        opened.append(address)
+        return True
+
+    monkeypatch.setattr("pipeline.cli.browser.open_page", open_page)
     output("compare", "main", "--open")
     assert opened == [(here / stages.REPORT.with_name("compare.html")).resolve().as_uri()]
     monkeypatch.setattr("pipeline.cli.browser.open_page", lambda address: False)

@@ -31,7 +31,10 @@ def test_every_command_has_a_help(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert digits(monkeypatch, command, "--help") == 0
-    assert f"Usage: digits {command}" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert f"Usage: digits {command}" in output
+    assert all(len(line) <= 80 for line in output.splitlines())
+    assert not re.search(r"<(str|path|list)|\w\.\.\.$", output, re.M)  # types, cut sentences
 
 
 def test_version_is_that_of_the_package(
