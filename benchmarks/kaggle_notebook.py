@@ -13,6 +13,7 @@ there is no network.
 import argparse
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -41,6 +42,9 @@ ENVIRONMENT = {
     "PYTHONPATH": "/kaggle/lib/kagglegym:/kaggle/lib",
     "UV_SYSTEM_PYTHON": "1",
 }
+
+NETWORK = ("HTTPS_PROXY", "NO_PROXY", "PIP_CERT", "SSL_CERT_FILE", "UV_SYSTEM_CERTS")
+"""What this machine's way to the internet needs."""
 
 _EXECUTE = """
 import sys, time
@@ -152,9 +156,7 @@ def write_tables(
 
 def make_image(folder: Path, python: str, *, with_uv: bool) -> None:
     """A Python with what runs a notebook, and uv where the image has it."""
-    uv = shutil.which("uv")
-    if uv is None:
-        sys.exit("uv is not on PATH; make development installs it")
+    uv = str(Path(sys.executable).with_name("uv"))
     subprocess.run([uv, "venv", "--quiet", "--python", python, "--relocatable", folder], check=True)
     packages = ["ipykernel", "nbclient", *(["uv"] if with_uv else [])]
     install = [uv, "pip", "install", "--quiet", "--python", str(folder / "bin/python")]
@@ -201,7 +203,8 @@ def enter(root: Path, mounts: dict[Path, str]) -> Iterator[str]:
         "fcntl.ioctl(s, 0x8914, struct.pack('16sH', b'lo', 73))"
     )
     yield f'{sys.executable} -c "{start}"  # SIOCSIFFLAGS: the loopback interface, up'
-    variables = " ".join(f"{name}={each}" for name, each in ENVIRONMENT.items())
+    network = {name: os.environ[name] for name in NETWORK if name in os.environ}
+    variables = shlex.join(f"{name}={each}" for name, each in (ENVIRONMENT | network).items())
     python = "/image/bin/python /image/execute.py /image/notebook.ipynb"
     yield f"exec chroot {root} env -i {variables} {python}"
 

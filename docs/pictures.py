@@ -50,8 +50,10 @@ STAGES = {
     "train": (3, 1),
     "evaluate": (4, 0),
     "export": (4, 2),
+    "embed": (5, 1),
     "predict": (5, 2),
-    "report": (6, 1),
+    "explain": (6, 0),
+    "report": (7, 1),
 }
 """Column and row of each stage of dvc.yaml in the diagram."""
 
@@ -62,7 +64,11 @@ ARROWS = (
     ("train", "evaluate"),
     ("train", "export"),
     ("export", "predict"),
-    ("evaluate", "report"),
+    ("evaluate", "embed"),
+    ("evaluate", "explain"),
+    ("predict", "explain"),
+    ("embed", "report"),
+    ("explain", "report"),
     ("predict", "report"),
 )
 
@@ -74,7 +80,9 @@ WRITES = {
     "evaluate": "metrics, errors",
     "export": "ONNX",
     "predict": "submission.csv",
-    "report": "report.html",
+    "explain": "kinds, drift",
+    "embed": "places",
+    "report": "report, map",
 }
 
 Stroke = list[tuple[float, float]]
@@ -344,7 +352,7 @@ def _pipeline(ground: str, ink: str, lesser: str) -> str:
             f'</text><text x="{middle}" y="{y + 35}" font-size="11" fill="{lesser}">{WRITES[name]}'
             "</text>"
         )
-    total_width, total_height = 2 * gap + 6 * across + width, 2 * gap + 2 * down + height
+    total_width, total_height = 2 * gap + 7 * across + width, 2 * gap + 2 * down + height
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total_width} {total_height}" '
         f'width="{total_width}" height="{total_height}" role="img" aria-label="The stages of the '

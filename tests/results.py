@@ -14,12 +14,13 @@ from pipeline import params, stages
 from pipeline.data import dataset, label_corrections
 from pipeline.data.dataset import Labels, TrainingDigits, UnlabelledDigits
 from pipeline.data.label_corrections import LabelCorrections
+from pipeline.evaluation import predictions
 from pipeline.evaluation.predictions import OutOfFoldPredictions
 from pipeline.evaluation.results import score_member
 from pipeline.files import sha256, write_json
 from pipeline.params import Member
 from pipeline.plots import evaluation
-from pipeline.stages import evaluate, predict
+from pipeline.stages import embed, evaluate, explain, predict
 from tests.members import write_record
 
 PREVIEW = stages.DATA_REPORT / "augmentation_preview.png"
@@ -90,6 +91,21 @@ def write_results(
     predict.write_report(stages.TEST_REPORT, test, averages[of_test], labelled, counts)
     hashes = predict.hash_models([stages.MODELS / member.name for member in members])
     predict.write_submission(stages.SUBMISSION, hashes, test.provenance, labelled)
+    explain.explain(stages.EXPLANATION, settings)
+    write_map(data)
+
+
+def write_map(data: TrainingDigits, *, images: int = 120) -> None:
+    """What embed writes, with pixels for a network's features and fewer images."""
+    settings = params.load()
+    found = predictions.load(stages.EVALUATION / "out_of_fold.npz")
+    members = embed.first_members(settings)
+    with patch.object(embed, "IMAGES", images):
+        features = {
+            name: data.images[found.rows[places]].reshape(len(places), -1).astype(np.float32)
+            for name, places in embed.choose(settings, found, members).items()
+        }
+        embed.write_map(stages.MAP_REPORT, settings, found, members, features)
 
 
 def write_evaluation(
@@ -99,7 +115,7 @@ def write_evaluation(
     settings = params.load()
     evaluated = settings.evaluated_members()
     rows = np.flatnonzero(np.isin(data.folds, [member.fold for member in evaluated]))
-    predictions = OutOfFoldPredictions(
+    found = OutOfFoldPredictions(
         rows=rows,
         labels=data.labels[rows],
         averages=averages[rows],
@@ -115,7 +131,7 @@ def write_evaluation(
         for member, own in of_fold.items()
     }
     with patch.object(evaluation, "draw", _draw_once):
-        evaluate.write_results(predictions, scores, settings.members(), data, settings.evaluate)
+        evaluate.write_results(found, scores, settings.members(), data, settings.evaluate)
 
 
 _draw = evaluation.draw

@@ -249,10 +249,11 @@ def test_interrupted_make_goes_on(wheels: Path, make: Make, tmp_path: Path) -> N
 def start(folder: Path, *arguments: str, status: int = 0, **variables: str) -> str:
     """Run bootstrap.py without any index; what it prints."""
     kept = {name: each for name, each in os.environ.items() if not name.startswith("PIP_")}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         [sys.executable, "-I", "bootstrap.py", *arguments],
         cwd=folder,
-        env=kept | {"UV_OFFLINE": "1", "PIP_NO_INDEX": "1"} | variables,
+        env=kept | {"UV_OFFLINE": "1", "PIP_NO_INDEX": "1", "PATH": path} | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

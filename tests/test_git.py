@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ProjectError
-from pipeline.git import describe_commit, find_top
+from pipeline.git import COMMIT_FILE, describe_commit, find_top
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -104,3 +104,16 @@ def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.Monk
     commit(project)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert describe_commit(project) is None
+
+
+@pytest.mark.parametrize("text", [f"{'a' * 40}\n", f"{'a' * 40}+dirty\n"])
+def test_copy_without_its_repository_says_which_commit_it_is(tmp_path: Path, text: str) -> None:
+    (write_project(tmp_path) / COMMIT_FILE).write_text(text)
+    assert describe_commit(tmp_path) == text.strip()
+    assert commit(tmp_path) == describe_commit(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "main\n", f"{'a' * 40}; rm\n", "ä" * 40])
+def test_file_that_names_no_commit_is_no_commit(tmp_path: Path, text: str) -> None:
+    (write_project(tmp_path) / COMMIT_FILE).write_text(text, encoding="utf-8")
+    assert describe_commit(tmp_path) is None

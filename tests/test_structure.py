@@ -41,6 +41,7 @@ _OF_MODELS = "a network trains again when it changes, so that models/ change"
 _SAVES = "only saves what training made"
 _COMPARES = "only compares what was exported with what Keras computes"
 _CHECKS = "only checks other files"
+_ONLY_AVERAGES = "what refinement averages; only its distance is used"
 _LOG = "only to read the log of uploads"
 
 EXEMPT_HERE = {
@@ -69,6 +70,19 @@ EXEMPT_HERE = {
         "ensemble.averaging": _COMPARES,
         "networks.record": _READS,
         "networks.trained": _COMPARES,
+    },
+    "explain": {
+        "data.dataset": _READS,
+        "data.preprocessing": _ONLY_AVERAGES,
+        "data.transforms": _ONLY_AVERAGES,
+        "data.transforms.deskew": _ONLY_AVERAGES,
+        "data.transforms.normalize_width": _ONLY_AVERAGES,
+        "ensemble.averaging": _ONLY_AVERAGES,
+    },
+    "embed": {
+        "data.dataset": _READS,
+        "data.preprocessing": _OF_MODELS,
+        "networks.record": _READS,
     },
     "report": {
         "data.dataset": _READS,

@@ -73,7 +73,7 @@ def run(
     from pipeline.kaggle.session import DEFAULT_TIMEOUTS
     from pipeline.submissions import kaggle_output, kaggle_run, kernel_folder
 
-    _check_options(internet=internet, wheels=wheels)
+    _check_options(accelerator, internet=internet, wheels=wheels)
     title, slug = _choose_title(title, address)
     with kaggle_run.alone(RUNS):
         kernels = Kernels(DEFAULT_TIMEOUTS)
@@ -106,13 +106,18 @@ def run(
         _say("next", "submit it with: digits kaggle run --submit")
 
 
-def _check_options(*, internet: bool, wheels: str | None) -> None:
+def _check_options(accelerator: Accelerator, *, internet: bool, wheels: str | None) -> None:
     if wheels is not None and not re.fullmatch(r"[\w-]+/[\w-]+", wheels):
         raise typer.BadParameter(f"--wheels: expected USER/DATASET, found {wheels}")
     if not internet and wheels is None:
         raise typer.BadParameter(
             "--no-internet needs --wheels USER/DATASET, a data set that holds all packages: make "
             "it with digits kaggle wheels"
+        )
+    if accelerator != Accelerator.none and wheels is not None:
+        raise typer.BadParameter(
+            f"--accelerator {accelerator} needs CUDA's libraries, which --wheels does not hold: "
+            "leave out one of them"
         )
 
 

@@ -41,7 +41,6 @@ def wheels(
     DIR becomes a data set. After an interruption the same command goes on.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.table import Column
 
     from pipeline.kaggle import credentials
     from pipeline.kaggle import wheels as collecting
@@ -50,18 +49,16 @@ def wheels(
 
     pins = read_lock(FOLDER / "requirements.lock", python)
     address = collecting.name_dataset(folder, user, credentials.find)
-    names_column = TextColumn(
-        "{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis")
-    )
-    columns = (BarColumn(bar_width=20), MofNCompleteColumn(), names_column)
+    columns = (BarColumn(bar_width=20), MofNCompleteColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=len(pins))
 
         def show(done: int, batch: Sequence[Pin]) -> None:
-            names = ", ".join(pin.name for pin in batch)
-            progress.update(task, completed=done, description=names)
-            if batch and not console.is_terminal:
-                print_line(f"{done}/{len(pins)}  {names}")
+            names = [pin.name for pin in batch]
+            more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+            progress.update(task, completed=done, description=", ".join(names[:2]) + more)
+            if not console.is_terminal:
+                print_line(f"{done}/{len(pins)}  {', '.join(names)}")
 
         collected = collecting.collect(folder, pins, show, python)
     commit = git.describe_commit(FOLDER)

@@ -93,9 +93,11 @@ def _measure_ink(images: Images) -> Values:
 
 def _measure_boxes(images: Images) -> Values:
     """Height over width ``(n,)`` of the smallest box that holds all ink."""
-    height, width = (_measure_extents(np.any(images > 0, axis=axis)) for axis in (2, 1))
-    ratios: Values = np.full(len(images), np.nan)
-    return np.divide(height, width, out=ratios, where=width > 0)
+    ink = images > 0
+    height, width = (_measure_extents(np.asarray(ink.any(axis=axis))) for axis in (2, 1))
+    ratios = np.full(len(images), np.nan)
+    np.divide(height, width, out=ratios, where=width > 0)
+    return ratios
 
 
 def _measure_extents(ink: NDArray[np.bool_]) -> Values:

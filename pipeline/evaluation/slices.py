@@ -152,12 +152,7 @@ def tabulate_slices(slices: Slices, errors: NDArray[np.bool_]) -> pd.DataFrame:
     totals = slices.members.sum(axis=1)
     counts = slices.count(errors[np.newaxis])[0]
     low, high = simultaneous_interval(counts, totals)
-    described = []
-    for parts in slices.parts:
-        row: dict[str, str | float] = {"slice": " and ".join(map(str, parts))}
-        for place, part in zip(("first", "second"), parts, strict=False):
-            row |= {place: part.name, f"{place}_low": part.low, f"{place}_high": part.high}
-        described.append(row)
+    described = [_describe(parts) for parts in slices.parts]
     columns = ["slice"] + [
         f"{place}{bound}" for place in ("first", "second") for bound in ("", "_low", "_high")
     ]
@@ -170,3 +165,11 @@ def tabulate_slices(slices: Slices, errors: NDArray[np.bool_]) -> pd.DataFrame:
         error_rate_high=high,
         worse=slices.find_worse(errors[np.newaxis])[0],
     )
+
+
+def _describe(parts: tuple[Part, ...]) -> dict[str, str | float]:
+    described: dict[str, str | float] = {"slice": " and ".join(map(str, parts))}
+    for place, part in zip(("first", "second"), parts, strict=False):
+        described[place] = part.name
+        described[f"{place}_low"], described[f"{place}_high"] = part.low, part.high
+    return described

@@ -105,13 +105,15 @@ class Kernels:
         return Version(_find_address(answer.ref, answer.url) or kernel, answer.version_number)
 
     def find(self, kernel: str, mark: str, earlier: int) -> Version | None:
-        """The version after ``earlier`` whose text holds ``mark``; None without one.
+        """The first version after ``earlier`` whose text holds ``mark``; None without one.
+
+        Later ones that hold it were made from it in a browser.
 
         Raises:
             KaggleError: Kaggle does not tell.
         """
         newest = self.read(kernel)
-        for number in range(newest.newest if newest else 0, earlier, -1):
+        for number in range(earlier + 1, newest.newest + 1 if newest else 0):
             saved = newest if newest and number == newest.newest else self.read(kernel, number)
             if saved and mark in saved.source:
                 return Version(kernel, number)

@@ -43,7 +43,7 @@ class Timeouts:
         delay_seconds: before the second try; doubled before each further one.
         longest_delay_seconds: where Kaggle asks to wait longer than this, that is reported.
         scoring_seconds: for the score of a submission.
-        polling_seconds: between two looks at a submission.
+        polling_seconds: between two looks at a submission or a run.
     """
 
     timeout_seconds: float = 30

@@ -38,6 +38,13 @@ function bar(look, probability) {
   return made;
 }
 
+function probabilityRows({ p, predicted, true: truth }) {
+  return p.map((probability, digit) => {
+    const look = digit === truth ? "true" : digit === predicted && truth !== null ? "error" : "other";
+    return element("tr", {}, element("th", { scope: "row" }, String(digit)), element("td", {}, bar(look, probability)), element("td", {}, percent(probability)));
+  });
+}
+
 // A dialog that shows one of several: its buttons and the arrow keys lead to the next.
 
 function leaf(dialog, shown, i, show) {

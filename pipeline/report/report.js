@@ -66,10 +66,7 @@ function enlarge(shown, i) {
   const prediction = shown[i];
   closer.querySelector("h2").textContent = sentence(prediction);
   paint(closer.querySelector("canvas"), prediction.sprite);
-  closer.querySelector("tbody").replaceChildren(...prediction.p.map((probability, digit) => {
-    const look = digit === prediction.true ? "true" : digit === prediction.predicted && prediction.true !== null ? "error" : "other";
-    return element("tr", {}, element("th", { scope: "row" }, String(digit)), element("td", {}, bar(look, probability)), element("td", {}, percent(probability)));
-  }));
+  closer.querySelector("tbody").replaceChildren(...probabilityRows(prediction));
   closer.querySelector(".note").textContent =
     (prediction.loss === null ? "" : `Loss ${prediction.loss.toFixed(3)}. `) + `${i + 1} of ${shown.length.toLocaleString("en")}`;
   leaf(closer, shown, i, enlarge);

@@ -3,6 +3,7 @@
 What is written follows from predictions and images alone: no network runs.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 
 from pipeline import params, stages
 from pipeline.data import dataset
-from pipeline.data.dataset import Images, TrainingDigits, UnlabelledDigits
+from pipeline.data.dataset import LEFT_OUT, Images, TrainingDigits, UnlabelledDigits
 from pipeline.ensemble.neighbours import find_nearest
 from pipeline.evaluation import predictions
 from pipeline.evaluation.drift import compare_properties
-from pipeline.evaluation.examples import choose_errors, choose_suspected
+from pipeline.evaluation.examples import choose_contradicted, choose_errors, choose_suspected
 from pipeline.evaluation.image_properties import measure_properties
 from pipeline.evaluation.predictions import OutOfFoldPredictions
 from pipeline.evaluation.slices import divide, tabulate_slices
@@ -73,19 +74,27 @@ def find_most_alike(
     """The training images that the errors and the low-confidence test images were most like.
 
     An error is compared with the images of other folds, as refinement does: the networks that
-    misclassified it were trained on those. A test image is compared with all.
+    misclassified it were trained on those. A test image is compared with all. Images that
+    ``labels.csv`` leaves out are none of them.
 
     Returns:
         Columns kind (error or test), row (of train.csv; for a test image its ImageId), rank (from
-        1), neighbour (row of train.csv), label (of the neighbour) and distance.
+        1), neighbour (row of train.csv), label (of the neighbour, as networks trained on it) and
+        distance.
     """
+    labels = train.labels if train.corrected_labels is None else train.corrected_labels
+    train = replace(train, labels=labels)
+    trained_on = labels != LEFT_OUT
     rows = choose_rows(settings.evaluate.page_images)
     tables = []
     for fold in np.unique(train.folds[rows]):
-        own, others = rows[train.folds[rows] == fold], np.flatnonzero(train.folds != fold)
+        own, others = (
+            rows[train.folds[rows] == fold],
+            np.flatnonzero(trained_on & (train.folds != fold)),
+        )
         tables.append(_tabulate("error", own, train.images[own], others, train))
     ids = _read("test/low_confidence.csv")["image_id"].to_numpy(np.intp)
-    everything = np.arange(len(train.labels))
+    everything = np.flatnonzero(trained_on)
     tables.append(_tabulate("test", ids, test.images[ids - 1], everything, train))
     return pd.concat(tables, ignore_index=True)
 
@@ -93,9 +102,13 @@ def find_most_alike(
 def choose_rows(most_errors: int) -> NDArray[np.intp]:
     """The rows of the errors that the page shows, rising."""
     errors = _read("evaluation/errors.csv")
-    suspected = choose_suspected(errors, _read("evaluation/label_errors.csv"))
-    shown = [choose_errors(errors, most_errors)["row"], suspected["row"]]
-    return np.unique(np.concatenate(shown)).astype(np.intp)
+    label_errors = _read("evaluation/label_errors.csv")
+    shown = [
+        choose_errors(errors, most_errors),
+        choose_suspected(errors, label_errors),
+        choose_contradicted(errors, label_errors),
+    ]
+    return np.unique(pd.concat(shown)["row"].to_numpy(np.intp))
 
 
 def _read(name: str) -> pd.DataFrame:

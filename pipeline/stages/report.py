@@ -1,24 +1,26 @@
-"""Put what evaluate and predict wrote onto one page, and into a model card."""
+"""Put what the other stages wrote onto one page, with a map next to it, and into a model card."""
 
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pipeline import params, stages, stored
 from pipeline.data import dataset, label_corrections
-from pipeline.data.dataset import NUM_CLASSES, Provenance
+from pipeline.data.dataset import Provenance
 from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics
-from pipeline.evaluation.examples import (
-    SUGGESTIONS_SHOWN,
-    choose_contradicted,
-    choose_errors,
-    choose_suspected,
-)
+from pipeline.evaluation.examples import SUGGESTIONS_SHOWN
+from pipeline.evaluation.image_properties import PROPERTIES
 from pipeline.files import missing_artifact, read_json, sha256
-from pipeline.report import Findings, as_rows, draw_sprite, render, sprite_geometry
+from pipeline.report import Findings, as_rows, render, sprite_geometry
+from pipeline.report.images import (
+    COLUMNS,
+    attach_nearest,
+    collect_predictions,
+    lay_out_map,
+    place_images,
+)
 from pipeline.submissions import log as submission_log
 
 FILES = {
@@ -34,6 +36,12 @@ FILES = {
     "per_digit.csv": stages.EVALUATION / "per_digit.csv",
     "run.json": stages.EVALUATION / "run.json",
     "data/source.json": stages.SOURCE,
+    "explanation/drift.csv": stages.EXPLANATION / "drift.csv",
+    "explanation/nearest.csv": stages.EXPLANATION / "nearest.csv",
+    "explanation/slices.csv": stages.EXPLANATION / "slices.csv",
+    "explanation/summary.json": stages.EXPLANATION / "summary.json",
+    "map/points.csv": stages.MAP_REPORT / "points.csv",
+    "map/summary.json": stages.MAP_REPORT / "summary.json",
     "data/summary.json": stages.DATA_REPORT / "summary.json",
     "submission.json": stages.SUBMISSION.with_suffix(".json"),
     "test/class_counts.csv": stages.TEST_REPORT / "class_counts.csv",
@@ -53,20 +61,7 @@ FIGURES = {
 
 COSTLIEST_SHOWN = 10
 PAIRS_SHOWN = 24
-
-COLUMNS = (
-    "sprite",
-    "kind",
-    "row",
-    "true",
-    "predicted",
-    "runner_up",
-    "loss",
-    "refined",
-    "label_suspected",
-    "p",
-)
-"""What the page's script knows of a prediction; sprite is the place of its image."""
+PAIRS_OF_SLICES_SHOWN = 12
 
 
 def main() -> None:
@@ -82,7 +77,13 @@ def main() -> None:
     predictions = collect_predictions(tables, settings.evaluate.page_images)
     pairs = tables["near_duplicates.csv"]
     pairs = pairs[pairs["first_fold"] != pairs["second_fold"]].head(PAIRS_SHOWN)
-    sprite, pairs = place_images(predictions, pairs)
+    nearest = tables.pop("explanation/nearest.csv")
+    points = tables.pop("map/points.csv")
+    training = dataset.load_labelled(stages.TRAIN).images
+    test = dataset.load_test(stages.TEST).images
+    sprite, pairs = place_images(predictions, pairs, nearest, training, test)
+    attach_nearest(predictions, nearest)
+    predictions["mapped"] = (predictions["kind"] != "test") & predictions["row"].isin(points["row"])
     findings = Findings({name: as_rows(table) for name, table in tables.items()} | records)
     record = records["submission.json"]
     content = {
@@ -105,6 +106,8 @@ def main() -> None:
         "labels_given": describe_labels(Provenance(**record["provenance"])),
         "costliest_shown": COSTLIEST_SHOWN,
         "suspected_shown": SUGGESTIONS_SHOWN,
+        "properties": PROPERTIES,
+        "pairs_of_slices_shown": PAIRS_OF_SLICES_SHOWN,
         "confidence_threshold": settings.neighbours.confidence_threshold,
         "upload": submission_log.find(
             submission_log.read(stages.SUBMISSION.with_name("log.csv")), record["sha256"]
@@ -112,6 +115,7 @@ def main() -> None:
         "params": Path("params.yaml").read_text(encoding="utf-8"),
         "sample_notice": stages.SAMPLE_NOTICE,
     }
+    render(stages.MAP, "map.html", **content | lay_out_map(points, training))
     render(stages.REPORT, "report.html", **content)
     render(stages.MODEL_CARD, "model_card.md", **content)
     print(f"{stages.REPORT}: open it in a browser")
@@ -126,7 +130,8 @@ def read_table(path: Path) -> pd.DataFrame:
         ArtifactError: it is missing or damaged.
     """
     whole = dict.fromkeys(("confused_times", "errors", "n"), "Int64")
-    return stored.read_table(path, dtype={"confused_with": "string"} | whole)
+    text = dict.fromkeys(("confused_with", "neighbours"), "string")
+    return stored.read_table(path, dtype=text | whole)
 
 
 def check_scores(records: dict[str, Any]) -> None:
@@ -136,7 +141,7 @@ def check_scores(records: dict[str, Any]) -> None:
         records: by name, among them ``metrics.json`` and ``submission.json``.
 
     Raises:
-        ArtifactError: evaluate was interrupted, or predict has not run since.
+        ArtifactError: evaluate was interrupted, or a stage after it has not run since.
     """
     scores, submission = records["metrics.json"], records["submission.json"]
     predictions = stages.EVALUATION / "out_of_fold.npz"
@@ -155,35 +160,12 @@ def check_scores(records: dict[str, Any]) -> None:
             f"{FILES['metrics.json']} holds the scores of other networks than made the submission: "
             f"{', '.join(others)}. Run: dvc repro"
         )
-
-
-def collect_predictions(tables: dict[str, pd.DataFrame], most_errors: int) -> pd.DataFrame:
-    """The predictions that the page shows: `COLUMNS` but for sprite, and p_0 to p_9.
-
-    The kind tells the gallery: error, low_confidence and typical (both correct), suspected (the
-    label), contradicted (other labels, by confident predictions) and test.
-    """
-    errors = tables["errors.csv"]
-    shown = choose_errors(errors, most_errors)
-    suspected = choose_suspected(errors, tables["label_errors.csv"])
-    contradicted = choose_contradicted(errors, tables["label_errors.csv"])
-    test = tables["test/low_confidence.csv"].rename(columns={"image_id": "row"})
-    predictions = pd.concat(
-        [
-            shown.assign(kind="error"),
-            tables["correct.csv"].assign(label_suspected=False),
-            suspected.assign(kind="suspected"),
-            contradicted.assign(kind="contradicted"),
-            test.assign(kind="test", true=None, loss=None, label_suspected=False),
-        ],
-        ignore_index=True,
-    )
-    probabilities = predictions[[f"p_{digit}" for digit in range(NUM_CLASSES)]]
-    missing_values = predictions[["true", "loss"]].astype(object)
-    return predictions.assign(
-        p=probabilities.to_numpy().tolist(),
-        **missing_values.where(missing_values.notna(), None),
-    )
+    for name in ("explanation/summary.json", "map/summary.json"):
+        if records[name]["predictions_sha256"] != sha256(predictions):
+            raise ArtifactError(
+                f"{FILES[name]} is about other predictions than {predictions}: a stage was "
+                "interrupted. Run: dvc repro"
+            )
 
 
 def describe_labels(provenance: Provenance) -> dict[str, Any]:
@@ -203,36 +185,6 @@ def describe_labels(provenance: Provenance) -> dict[str, Any]:
         "sha256": corrections.sha256 if corrections else None,
         "verdicts": [[each.row, each.label, each.verdict, each.correction] for each in verdicts],
     }
-
-
-def place_images(predictions: pd.DataFrame, pairs: pd.DataFrame) -> tuple[str, pd.DataFrame]:
-    """Draw every image once, and note its place.
-
-    Args:
-        predictions: gets the column sprite.
-        pairs: columns first and second, rows of the training data.
-
-    Returns:
-        The sprite as a data URI, and ``pairs`` with the columns first_sprite and second_sprite.
-    """
-    is_test = (predictions["kind"] == "test").to_numpy()
-    rows = predictions["row"].to_numpy(np.intp)
-    first, second = (pairs[name].to_numpy(np.intp) for name in ("first", "second"))
-    shown = np.unique(np.concatenate([rows[~is_test], first, second]))
-    ids, test_places = np.unique(rows[is_test], return_inverse=True)
-    predictions["sprite"] = 0
-    predictions.loc[~is_test, "sprite"] = np.searchsorted(shown, rows[~is_test])
-    predictions.loc[is_test, "sprite"] = len(shown) + test_places
-    images = np.concatenate(
-        [
-            dataset.load_labelled(stages.TRAIN).images[shown],
-            dataset.load_test(stages.TEST).images[ids - 1],
-        ]
-    )
-    placed = pairs.assign(
-        first_sprite=np.searchsorted(shown, first), second_sprite=np.searchsorted(shown, second)
-    )
-    return draw_sprite(images), placed
 
 
 if __name__ == "__main__":

@@ -59,9 +59,11 @@ def check(run: KaggleRun, folder: Path, provenance: Path) -> SubmissionRecord:
             f"run --again. {run.at_kaggle().url}"
         )
     submission.read(path, expected_rows=TEST_ROWS)
+    labels = record.label_corrections
     for name, expected, found in (
         ("commit", run.commit, record.commit),
         ("params.yaml", run.params_sha256, record.params_sha256),
+        ("labels.csv", run.labels_sha256, labels.sha256 if labels else None),
     ):
         if found != expected:
             raise _foreign(run, f"expected {name} {_short(expected)}, found {_short(found)}")

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 from tenacity import Retrying, retry_if_result, wait_exponential
 
-from pipeline.errors import ArtifactError, KaggleError
+from pipeline.errors import ArtifactError, Interruption, KaggleError
 from pipeline.files import read_json, write_json, write_text
 from pipeline.kaggle.client import OutcomeUnknownError
 from pipeline.kaggle.kernel import COMPLETE, RUNNING, LogLine, RunStatus, Version
@@ -47,7 +47,8 @@ class KaggleRun:
         earlier: the newest version before it.
         time: when it was sent, UTC.
         commit: of the code that was sent.
-        params_sha256: of the params.yaml that was sent.
+        params_sha256: hash of the params.yaml that was sent.
+        labels_sha256: hash of the labels.csv that was sent; None without one.
     """
 
     step: Literal["sending", "sent", "failed", "complete", "fetched"]
@@ -57,6 +58,7 @@ class KaggleRun:
     time: str
     commit: str | None
     params_sha256: str
+    labels_sha256: str | None
 
     def at_kaggle(self) -> Version:
         """The version that runs."""
@@ -154,10 +156,15 @@ def _send(folder: KernelFolder, kernels: Kernels, earlier: int) -> KaggleRun:
         time=timestamp(datetime.now(UTC)),
         commit=folder.commit,
         params_sha256=folder.params_sha256,
+        labels_sha256=folder.labels_sha256,
     )
     keep(path, run)
     try:
         kernel, number = kernels.push(folder.path, folder.kernel, folder.mark, earlier)
+    except KeyboardInterrupt:
+        raise Interruption(
+            "the notebook may have been sent; the same command asks Kaggle before it sends anything"
+        ) from None
     except OutcomeUnknownError:
         raise
     except KaggleError:
@@ -210,12 +217,7 @@ def follow(
     if status.state == COMPLETE:
         return keep(folder / STATE, replace(run, step="complete"))
     keep(folder / STATE, replace(run, step="failed"))
-    reason = f": {status.message}" if status.message else ""
-    raise KaggleError(
-        f"{version} ended at Kaggle as {status.state.replace('_', ' ')}{reason}. Its last lines "
-        f"are above, all of them in {folder / LOG}. Mend what they name, then run the same command "
-        f"again: it starts a new run. {version.url}"
-    )
+    raise _ended_badly(version, status, folder / LOG)
 
 
 def unfinished(parent: Path, folder: Path) -> list[KaggleRun]:
@@ -234,3 +236,13 @@ def _count_common(lines: list[LogLine], others: list[LogLine]) -> int:
     """How many lines both begin with."""
     pairs = zip(lines, others, strict=False)
     return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(lines), len(others)))
+
+
+def _ended_badly(version: Version, status: RunStatus, log: Path) -> KaggleError:
+    end = "was cancelled" if status.state.startswith("cancel") else "failed"
+    reason = f": {status.message}" if status.message else ""
+    return KaggleError(
+        f"{version} {end} at Kaggle{reason}. Its last lines are above, all of them in {log}. Mend "
+        "what they name, then run the same command again: it starts a new run. See also "
+        f"{version.url}"
+    )

@@ -16,7 +16,7 @@ from typing import Any
 
 from pipeline import git, params
 from pipeline.errors import ParamsError, ProjectError
-from pipeline.files import read_json, sha256, write_json, write_text
+from pipeline.files import sha256, write_json, write_text
 from pipeline.kaggle.credentials import COMPETITION
 from pipeline.submissions import project_archive
 
@@ -77,6 +77,7 @@ class KernelFolder:
         source_bytes: how large the notebook is.
         commit: of the code, ``+dirty`` if it was changed since; None outside Git.
         params_sha256: hash of the params.yaml that is sent.
+        labels_sha256: hash of the labels.csv that is sent; None without one.
     """
 
     path: Path
@@ -85,6 +86,7 @@ class KernelFolder:
     source_bytes: int
     commit: str | None
     params_sha256: str
+    labels_sha256: str | None
 
     @property
     def mark(self) -> str:
@@ -133,11 +135,12 @@ def write(parent: Path, notebook: Path, settings: Settings, project: Path) -> Ke
         len(source.encode()),
         commit,
         sha256(project / "params.yaml"),
+        sha256(labels) if (labels := project / "data/labels.csv").exists() else None,
     )
 
 
 def _check_params(path: Path) -> None:
-    source = params.load(path).source
+    source = params.load_file(path).source
     if source.kind in ("auto", "archive") and source.path is None:
         return
     found = f"source.kind: {source.kind}" if source.path is None else f"source.path: {source.path}"
@@ -149,9 +152,14 @@ def _check_params(path: Path) -> None:
 
 
 def _read_notebook(path: Path) -> dict[str, Any]:
+    remedy = f"Bring it back with: git checkout -- {path}"
     if not path.is_file():
-        raise ProjectError(f"{path} is missing. Bring it back with: git checkout -- {path}")
-    content: dict[str, Any] = read_json(path)
+        raise ProjectError(f"{path} is missing. {remedy}")
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _ = [cell["metadata"] for cell in content["cells"]]
+    except (ValueError, KeyError, TypeError):
+        raise ProjectError(f"{path} is no notebook: expected its JSON. {remedy}") from None
     return content
 
 

@@ -17,6 +17,7 @@ SENT = (
     "Makefile",
     "README.md",
     "bootstrap.py",
+    "data/labels.csv",
     "digits_command.py",
     "pyproject.toml",
     "requirements.lock",

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.data.label_corrections import CorrectionSummary
 from pipeline.kaggle import session
 from pipeline.submissions import log as submission_log
 from tests.cli.running import digits
@@ -183,7 +184,7 @@ def test_failed_run_shows_its_last_lines_and_starts_anew(
     status, out, err = run_digits()
     assert status == 1
     assert out.splitlines()[-2:] == ["  RuntimeError: dvc repro: exit status 1", "run      error"]
-    assert f"version 1 of {KERNEL} ended at Kaggle as error: Your notebook failed." in err
+    assert f"version 1 of {KERNEL} failed at Kaggle: Your notebook failed." in err
     assert (fetched() / "log.txt").read_text().endswith("exit status 1\n")
 
     kaggle.kernels.run = lambda source: make_run(source, tmp_path)
@@ -240,6 +241,7 @@ def test_missing_output_is_named(
         ({"commit": "b" * 40}, "expected commit {commit}, found bbbbbbbb"),
         ({"commit": None}, "expected commit {commit}, found none"),
         ({"params_sha256": "c" * 64}, "expected params.yaml"),
+        ({"label_corrections": CorrectionSummary("e" * 64, 1, 2, 3)}, "labels.csv none, found eee"),
         ({"sha256": "d" * 64}, "is of another CSV"),
         ({"provenance": replace(PROVENANCE, sample=True)}, "made from the embedded sample"),
     ],
@@ -451,14 +453,19 @@ def test_owner_of_a_token_is_asked_for(
 
 
 def test_settings_reach_kaggle(run_digits: Digits, kaggle: Kaggle) -> None:
-    options = ("--accelerator", "t4", "--no-internet", "--wheels", "me/wheels")
-    status, out, err = run_digits(*options, "--id", "my_digits")
+    status, out, err = run_digits("--accelerator", "t4", "--id", "my_digits")
     assert status == 0, err
-    assert "machine  GPU T4, internet off, wheels of me/wheels" in out
+    assert "machine  GPU T4, internet on" in out
     (version,) = kaggle.kernels.versions[f"{USERNAME}/my-digits"]
     sent = version.request
     assert (sent["newTitle"], sent["machineShape"]) == ("my digits", "NvidiaTeslaT4")
-    assert sent["enableInternet"] is False and sent["enableGpu"] is True
+    assert sent["enableInternet"] is True and sent["enableGpu"] is True
+
+    status, out, err = run_digits("--no-internet", "--wheels", "me/wheels")
+    assert status == 0, err
+    assert "machine  CPU, internet off, wheels of me/wheels" in out
+    sent = kaggle.kernels.versions[KERNEL][0].request
+    assert sent["enableInternet"] is False and not sent.get("enableGpu")
     assert sent["datasetDataSources"] == ["me/wheels"]
     assert sent["competitionDataSources"] == ["digit-recognizer"]
 
@@ -472,6 +479,7 @@ def test_settings_reach_kaggle(run_digits: Digits, kaggle: Kaggle) -> None:
         (["--id", "me/digits", "--title", "Other name"], "gives the address other-name, not digit"),
         (["--title", "abc"], "expected a title of 5 letters or more"),
         (["--accelerator", "p100"], "p100"),
+        (["--accelerator", "t4", "--wheels", "me/wheels"], "needs CUDA's libraries"),
         (["--submitt"], "No such option"),
     ],
 )

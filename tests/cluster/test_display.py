@@ -1,5 +1,6 @@
 """What a terminal and a pipe show while nodes train."""
 
+import pytest
 from rich.console import Console
 
 from pipeline.cluster.display import ClusterDisplay
@@ -33,12 +34,18 @@ def test_table_says_what_runs_where_and_how_much_is_left() -> None:
     assert "0 of 4 trained · 2 running · 2 waiting · about 2:25 left" in text
 
 
-def test_lines_tell_each_event_once(capsys: object) -> None:
+def test_lines_tell_each_event_once(capsys: pytest.CaptureFixture[str]) -> None:
     display = make_display()
     display.update([News("0-0-small", "one", 0, 8, 0), News("0-0-small", "two", 0, 8, 0)])
     display.finish("0-0-small", "two")
     display.fail("0-1-small", "the loss is nan")
     display.update([News("0-0-small", "two", 8, 8, 1)])  # late news of what is back
+    assert capsys.readouterr().out == (
+        "0-0-small: on one\n"
+        "0-0-small: again on two\n"
+        "0-0-small: trained on two; 1 of 4\n"
+        "0-1-small: failed: the loss is nan\n"
+    )
     assert "1 of 4 trained · 0 running · 2 waiting · 1 failed" in show(display)
 
 

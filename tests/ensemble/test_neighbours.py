@@ -5,7 +5,7 @@ from scipy.ndimage import sobel
 
 from pipeline.data.dataset import Images, Labels, Probabilities, TrainingDigits
 from pipeline.ensemble import neighbours
-from pipeline.ensemble.neighbours import measure_distortion, refine_with_neighbours
+from pipeline.ensemble.neighbours import find_nearest, measure_distortion, refine_with_neighbours
 
 
 def distortion(image: Images, other: Images) -> float:
@@ -148,3 +148,20 @@ def test_distance_is_measured_to_the_nearest_by_means_of_four_pixels(
     after = refine(hesitate(8, 3), images, known, power=0.5)
     expected = 0.42 / 0.5 * (means[8] / means[3]) ** 0.5
     assert after[0, 3] / after[0, 8] == pytest.approx(expected, rel=1e-5)
+
+
+def test_nearest_are_those_of_the_least_distance(training_digits: TrainingDigits) -> None:
+    images, known = training_digits.images[:4], training_digits.images[4:]
+    places, distances = find_nearest(images, known, count=3)
+    assert places.shape == distances.shape == (4, 3)
+    for image, found, measured in zip(images, places, distances, strict=True):
+        expected = measure_distortion(image, known)
+        np.testing.assert_array_equal(found, np.argsort(expected, kind="stable")[:3])
+        np.testing.assert_allclose(measured, np.sort(expected)[:3], rtol=1e-6)
+
+
+def test_nearest_of_few_are_fewer(training_digits: TrainingDigits) -> None:
+    places, distances = find_nearest(
+        training_digits.images[:2], training_digits.images[2:4], count=3
+    )
+    assert places.shape == distances.shape == (2, 2)

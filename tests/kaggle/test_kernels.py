@@ -61,9 +61,10 @@ def test_versions_are_numbered_and_read_one_by_one(kernels: Kernels) -> None:
 def test_version_is_found_by_its_mark_after_an_earlier_one(kernels: Kernels) -> None:
     for earlier, text in enumerate(["mark 1", "mark 1", "other"]):
         push(kernels, text, earlier)
-    assert kernels.find(KERNEL, "mark 1", 0) == Version(KERNEL, 2)
+    assert kernels.find(KERNEL, "mark 1", 0) == Version(KERNEL, 1)
     assert kernels.find(KERNEL, "mark 1", 1) == Version(KERNEL, 2)
     assert kernels.find(KERNEL, "mark 1", 2) is None
+    assert kernels.find(KERNEL, "other", 0) == Version(KERNEL, 3)
 
 
 def test_address_that_kaggle_made_of_the_title_is_used(kernels: Kernels) -> None:

@@ -70,6 +70,19 @@ def make_report(
     return make
 
 
+def check_numbers(page: Page) -> set[str]:
+    """Compare every number with the file that it names; give the names."""
+    for place, value, text in page.numbers:
+        assert value == look_up(place), place
+        if text[0] in "<>":
+            limit, _ = as_number(text[1:])
+            assert 0 < value < limit if text[0] == "<" else limit < value < 1
+        else:
+            said, tolerance = as_number(text)
+            assert said == pytest.approx(value, abs=tolerance * 1.001), (place, text)
+    return {place[0] for place, _, _ in page.numbers}
+
+
 def look_up(place: list[str]) -> float:
     """The number that stands in a file, read afresh."""
     name, *keys = place
@@ -96,9 +109,12 @@ def test_every_number_is_that_of_the_file_that_it_names(
 ) -> None:
     page = make_report(*changes)
     assert len(page.numbers) > 200
-    assert {place[0] for place, _, _ in page.numbers} >= {
+    assert check_numbers(page) >= {
         "calibration.csv",
         "confusion_matrix.csv",
+        "explanation/drift.csv",
+        "explanation/slices.csv",
+        "explanation/summary.json",
         "learning_curves_mean.csv",
         "members.csv",
         "metrics.json",
@@ -106,14 +122,7 @@ def test_every_number_is_that_of_the_file_that_it_names(
         "test/class_counts.csv",
         "test/summary.json",
     }
-    for place, value, text in page.numbers:
-        assert value == look_up(place), place
-        if text[0] in "<>":
-            limit, _ = as_number(text[1:])
-            assert 0 < value < limit if text[0] == "<" else limit < value < 1
-        else:
-            said, tolerance = as_number(text)
-            assert said == pytest.approx(value, abs=tolerance * 1.001), (place, text)
+    assert check_numbers(Page(stages.MAP.read_text())) == {"map/summary.json"}
 
 
 def test_predictions_are_those_of_the_tables(make_report: MakeReport) -> None:
@@ -135,6 +144,48 @@ def test_predictions_are_those_of_the_tables(make_report: MakeReport) -> None:
             assert shown[column].tolist() == table[column].tolist()
         expected = table[[f"p_{digit}" for digit in range(10)]].to_numpy().tolist()
         assert shown["p"].tolist() == expected
+
+
+def test_images_that_an_error_was_most_like_are_those_of_the_table(
+    make_report: MakeReport, training_digits: TrainingDigits
+) -> None:
+    page = make_report()
+    nearest = pd.read_csv(stages.EXPLANATION / "nearest.csv")
+    for prediction in page.predictions.itertuples():
+        kind = "test" if prediction.kind == "test" else "error"
+        own = nearest[(nearest["kind"] == kind) & (nearest["row"] == prediction.row)]
+        shown = [known[1:] for known in prediction.nearest]
+        if prediction.kind in ("error", "suspected", "contradicted", "test"):
+            assert len(shown) == 3
+            assert shown == own[["neighbour", "label", "distance"]].to_numpy().tolist()
+        else:
+            assert shown == []
+    assert page.predictions.loc[page.predictions["kind"] == "error", "mapped"].all()
+
+
+def test_map_has_the_points_of_the_table(make_report: MakeReport) -> None:
+    make_report(("folds: [0]", "folds: [0, 1, 2]"))
+    points = json.loads(Page(stages.MAP.read_text()).scripts["predictions"])["points"]
+    table = pd.read_csv(stages.MAP_REPORT / "points.csv")
+    for name in ("fold", "row", "x", "y", "true", "predicted"):
+        assert points[name] == table[name].tolist()
+    assert points["p"] == table[[f"p_{digit}" for digit in range(10)]].to_numpy().tolist()
+    for places, text in zip(points["neighbours"], table["neighbours"], strict=True):
+        assert [points["row"][place] for place in places] == [int(row) for row in text.split()]
+    assert len(table) == 60
+
+
+@pytest.mark.parametrize("folder", [stages.EXPLANATION, stages.MAP_REPORT])
+def test_explanation_of_other_predictions_is_not_shown(
+    make_report: MakeReport, folder: Path
+) -> None:
+    make_report()
+    summary = read_json(folder / "summary.json")
+    write_json(folder / "summary.json", summary | {"predictions_sha256": "0" * 64})
+    with pytest.raises(
+        ArtifactError, match=r"summary.json is about other predictions .* dvc repro"
+    ):
+        report.main()
 
 
 def test_known_confusions_give_known_intervals(make_report: MakeReport) -> None:
@@ -275,7 +326,7 @@ def test_sample_is_announced_and_only_the_sample(
 def test_page_needs_no_other_file_and_names_its_pictures(make_report: MakeReport) -> None:
     page = make_report()
     others = [address for address in page.addresses if not address.startswith(("data:", "#"))]
-    assert others == []
+    assert set(others) == {"map.html"}
     assert page.nameless == []
     assert sorted(page.ids) == sorted(set(page.ids))
     anchors = {address[1:] for address in page.addresses if address.startswith("#")}
@@ -339,6 +390,8 @@ def test_words_of_the_user_stay_words(make_report: MakeReport, in_folder: Path) 
         stages.EVALUATION / "out_of_fold.npz",
         stages.EVALUATION / "figures/calibration.svg",
         stages.TEST_REPORT / "low_confidence.csv",
+        stages.EXPLANATION / "slices.csv",
+        stages.MAP_REPORT / "points.csv",
     ],
 )
 def test_missing_file_is_named(make_report: MakeReport, path: Path) -> None:

@@ -1,6 +1,7 @@
 """The folder that is sent to Kaggle: the notebook with the project's code in it."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +10,11 @@ import nbformat
 import pytest
 
 from pipeline.errors import ParamsError, ProjectError
-from pipeline.files import sha256, write_json
+from pipeline.files import sha256
 from pipeline.submissions import kernel_folder, project_archive
 from pipeline.submissions.kernel_folder import KernelFolder, Settings
 from tests.conftest import ROOT, make_project, run, set_params
-from tests.sent_project import NOTEBOOK, added_cell, commit_of, make_sent_project, unpack
+from tests.sent_project import added_cell, commit_of, make_sent_project, unpack
 
 SETTINGS = Settings("me/my-digits", "My digits")
 
@@ -50,10 +51,14 @@ def test_files_of_a_run_are_sent_and_no_others(project: Path) -> None:
     (project / "pipeline/__pycache__").mkdir()
     (project / "pipeline/__pycache__/new.pyc").write_bytes(b"cache")
     (project / ".env").write_text("KEY=1\n")
+    (project / "data").mkdir()
+    for name in ("labels.csv", "digit-recognizer.zip", "source.json"):
+        (project / "data" / name).write_text("row,verdict\n")
     carried = unpack(source(write(project)))
     assert set(carried) == {
         ".commit",
         ".gitignore",
+        "data/labels.csv",
         "dvc.yaml",
         "params.yaml",
         "pipeline/__init__.py",
@@ -123,12 +128,16 @@ def test_real_project_fits_and_its_cell_makes_a_project_that_knows_its_commit(
     tmp_path: Path,
 ) -> None:
     project = make_project(tmp_path / "project")
-    write_json(project / "notebooks/kaggle.ipynb", NOTEBOOK)
+    shutil.copytree(ROOT / "notebooks", project / "notebooks")
     for name in project_archive.SENT:
         if (ROOT / name).is_file() and not (project / name).exists():
             (project / name).write_bytes((ROOT / name).read_bytes())
     folder = write(project)
-    assert folder.source_bytes < 600_000
+    assert folder.source_bytes < 700_000
+    cells = [cell["source"] for cell in json.loads(source(folder))["cells"]]
+    (place,) = [n for n, code in enumerate(cells) if code == added_cell(source(folder))]
+    parameters = "".join(cells[place - 1])
+    assert "\nPROJECT = " in parameters and "\nSECOND = " in parameters
 
     unpacked = tmp_path / "unpacked"
     code = f"PROJECT = {str(unpacked)!r}\n{added_cell(source(folder))}"
@@ -171,6 +180,13 @@ def test_params_that_would_use_other_data_are_refused(
 def test_wrong_params_are_refused_before_anything_is_sent(project: Path) -> None:
     set_params(project, ("batch_size: 128", "batch_size: many"))
     with pytest.raises(ParamsError, match="batch_size"):
+        write(project)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"cells": [5]}', '{"cells": null}'])
+def test_damaged_notebook_is_named(text: str, project: Path) -> None:
+    (project / "notebooks/kaggle.ipynb").write_text(text)
+    with pytest.raises(ProjectError, match=r"notebooks/kaggle.ipynb is no notebook.*git checkout"):
         write(project)
 
 
