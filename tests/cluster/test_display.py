@@ -1,5 +1,7 @@
 """What a terminal and a pipe show while nodes train."""
 
+from io import StringIO
+
 import pytest
 from rich.console import Console
 
@@ -8,10 +10,10 @@ from pipeline.cluster.orders import News
 
 
 def show(display: ClusterDisplay, height: int = 24) -> str:
-    console = Console(width=80, record=True, file=None)
-    with console.capture():
+    console = Console(width=80, file=StringIO())
+    with console.capture() as captured:
         console.print(display.render(height))
-    return console.export_text()
+    return captured.get()
 
 
 def make_display() -> ClusterDisplay:

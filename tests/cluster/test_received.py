@@ -29,7 +29,12 @@ HISTORY = [
 def task(in_folder: Path, training_digits: TrainingDigits) -> Task:
     """A small member, in the current folder."""
     dataset.save(stages.TRAIN, training_digits)
-    set_params(in_folder, SMALL_NETWORK, ("seeds: [0]", "seeds: [0, 1]"))
+    set_params(
+        in_folder,
+        SMALL_NETWORK,
+        ("seeds: [0]", "seeds: [0, 1]"),
+        ("validation_fraction: 0.03", "validation_fraction: 0.25"),
+    )
     return train.list_tasks(params.load())[0]
 
 
