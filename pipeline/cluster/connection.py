@@ -20,7 +20,7 @@ _SECONDS_TO_BE_HEALTHY = 20.0
 """The command that asks takes two; it does not end by itself where something else listens."""
 
 _ON_THIS_MACHINE = "auto", "local"
-"""Words in place of an address: the cluster that runs here, and one that begins and ends here."""
+"""Words instead of an address: the cluster that runs here, and one that begins and ends here."""
 
 _USE_THIS_MACHINE = f"To train on this machine, run: env -u {ADDRESS} dvc repro"
 _PACKAGE = Path(__file__).parent.parent
