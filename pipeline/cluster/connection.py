@@ -4,11 +4,11 @@ import importlib.util
 import logging
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 
 from pipeline.errors import ClusterError
 
@@ -16,8 +16,8 @@ ADDRESS = "RAY_ADDRESS"
 """Ray's own variable: which cluster."""
 
 _SECONDS_TO_ANSWER = 5.0
-_SECONDS_TO_BE_HEALTHY = 20.0
-"""The command that asks takes two; it does not end by itself where something else listens."""
+_SECONDS_TO_CONNECT = 60.0
+"""Two are usual, on a loaded machine twenty. Ray itself would try for minutes."""
 
 _ON_THIS_MACHINE = "auto", "local"
 """Words instead of an address: the cluster that runs here, and one that begins and ends here."""
@@ -47,13 +47,14 @@ def connected(address: str) -> Iterator[None]:
     import ray
 
     try:
-        ray.init(
-            address,
-            log_to_driver=False,
-            logging_level=logging.CRITICAL,
-            runtime_env={"py_modules": [str(_PACKAGE)], "excludes": ["**/__pycache__"]},
-            **({"include_dashboard": False} if address == "local" else {}),
-        )
+        with _given_up_after(_SECONDS_TO_CONNECT, address):
+            ray.init(
+                address,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                runtime_env={"py_modules": [str(_PACKAGE)], "excludes": ["**/__pycache__"]},
+                **({"include_dashboard": False} if address == "local" else {}),
+            )
     except (OSError, RuntimeError, TimeoutError, ValueError) as error:
         raise ClusterError(
             f"The cluster at {address} cannot be used: {_first_line(error)}. The driver's machine "
@@ -67,7 +68,7 @@ def connected(address: str) -> Iterator[None]:
 
 
 def _check_answers(address: str) -> None:
-    """Find out within seconds whether a cluster listens; Ray would try for minutes."""
+    """Find out within seconds whether anything listens; Ray would try for minutes."""
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 2**16:
@@ -84,15 +85,29 @@ def _check_answers(address: str) -> None:
             f"address that ray start --head printed. Start it, or open the port. "
             f"{_USE_THIS_MACHINE}"
         ) from None
-    ask = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+
+
+@contextmanager
+def _given_up_after(seconds: float, address: str) -> Iterator[None]:
+    """End this process if the block takes longer: Ray does not let go while it connects."""
+
+    def give_up() -> None:
+        print(
+            f"error: Something listens at {ADDRESS}={address}, but for {seconds:.0f} s it has not "
+            "answered as the head node of a Ray cluster. Expected the address that ray start "
+            f"--head printed. {_USE_THIS_MACHINE}",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(1)
+
+    timer = Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
     try:
-        subprocess.run(ask, capture_output=True, check=False, timeout=_SECONDS_TO_BE_HEALTHY)
-    except subprocess.TimeoutExpired:
-        raise ClusterError(
-            f"Something listens at {ADDRESS}={address}, but it does not answer as the head node of "
-            f"a Ray cluster. Expected the address that ray start --head printed. "
-            f"{_USE_THIS_MACHINE}"
-        ) from None
+        yield
+    finally:
+        timer.cancel()
 
 
 def _first_line(error: BaseException) -> str:

@@ -2,6 +2,8 @@
 
 import importlib.util
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -9,7 +11,7 @@ import pytest
 
 from pipeline.cluster import connection
 from pipeline.errors import ClusterError
-from tests.conftest import modules_after
+from tests.conftest import ROOT, modules_after
 
 
 def refuse(address: str) -> str:
@@ -44,11 +46,18 @@ def test_address_where_nothing_listens_is_named(silent_port: int) -> None:
     assert f"No cluster answers at RAY_ADDRESS=127.0.0.1:{closed}: Connection refused" in told
 
 
-def test_address_where_something_else_listens_is_named(
-    silent_port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection, "_SECONDS_TO_BE_HEALTHY", 4.0)
-    assert "does not answer as the head node of a Ray cluster" in refuse(f"127.0.0.1:{silent_port}")
+def test_address_where_something_else_listens_is_named(silent_port: int) -> None:
+    address = f"127.0.0.1:{silent_port}"
+    code = (
+        "from pipeline.cluster import connection\n"
+        "connection._SECONDS_TO_CONNECT = 3\n"
+        f"with connection.connected({address!r}): pass"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"error: Something listens at RAY_ADDRESS={address}, but for 3 s" in done.stderr
 
 
 def test_missing_ray_is_told_with_the_command_that_installs_it(
