@@ -387,6 +387,7 @@ def test_another_core_trains_what_comes_next_until_the_trainer_is_gone(
 ) -> None:
     endless = (
         ("max_epochs: 8", "max_epochs: 1000"),
+        ("sample_epochs: 8", "sample_epochs: 1000"),
         ("patience_epochs: 16", "patience_epochs: 1000"),
     )
     set_params(untrained, ("seeds: [0]", "seeds: [0, 1]"), *endless)

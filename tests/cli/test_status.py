@@ -132,9 +132,8 @@ def test_nothing_has_run_in_a_fresh_clone(
     assert digits(monkeypatch) == 0
     output = capsys.readouterr().out
     assert output.startswith("No score: nothing was evaluated yet.\n")
-    assert f"download, prepare, train@{MEMBER}, evaluate, predict, export, report: not run yet" in (
-        output
-    )
+    waiting = f"train@{MEMBER}, evaluate, predict, export, explain, embed, report"
+    assert f"download, prepare, {waiting}: not run yet" in output
     assert "next: dvc repro\n      runs the pipeline\n" in output
 
 
