@@ -2,11 +2,18 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError, RayTaskError
+from ray.exceptions import (
+    ObjectStoreFullError,
+    OutOfDiskError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+)
 
 from pipeline.cluster.display import ClusterDisplay
 from pipeline.cluster.node import Board, train_member
@@ -26,6 +33,9 @@ waits for the driver."""
 _NODE_ID = "ray.io/node-id"
 """A label that each node has."""
 
+Work = Callable[[Order, list[Any], Any], Outcome]
+"""What a node does: `node.train_member`, or what a benchmark measures instead."""
+
 Keep = Callable[[str, bytes], object]
 """Is given a member's name and the state that came back."""
 
@@ -37,14 +47,25 @@ def count_processors() -> tuple[int, int]:
 
 
 def train_on_nodes(
-    orders: Sequence[Order], data: TrainingDigits, keep: Keep, display: ClusterDisplay
+    orders: Sequence[Order],
+    data: TrainingDigits,
+    keep: Keep,
+    display: ClusterDisplay,
+    work: Work = train_member,
 ) -> dict[str, str]:
     """Have nodes train members, and keep each as it comes back; why others failed, by name.
+
+    Args:
+        orders: for the same number of threads.
+        data: to train on.
+        keep: is called once for each member that comes back.
+        display: of what happens.
+        work: that a node does.
 
     Raises:
         ClusterError: no node can train as the driver would, or the object store is full.
     """
-    run = _Run(orders, data, display)
+    run = _Run(orders, data, display, work)
     while run.is_going:
         run.submit()
         for order, outcome in run.wait():
@@ -74,6 +95,7 @@ class _Run:
     orders: Sequence[Order]
     data: TrainingDigits
     display: ClusterDisplay
+    work: Work
     waiting: deque[Order] = field(init=False)
     running: dict[Any, Order] = field(default_factory=dict)
     refused: dict[str, Refused] = field(default_factory=dict)
@@ -83,8 +105,9 @@ class _Run:
         self.waiting = deque(self.orders)
         self.shared_data = _put(self.data)
         here = {_NODE_ID: ray.get_runtime_context().get_node_id()}
-        self.board = ray.remote(Board).options(num_cpus=0, label_selector=here).remote()
-        self.train = ray.remote(train_member)
+        board = ray.remote(Board).options(num_cpus=0, max_restarts=-1, label_selector=here)
+        self.board = board.remote()
+        self.train = ray.remote(self.work)
 
     @property
     def is_going(self) -> bool:
@@ -146,7 +169,9 @@ class _Run:
         self.display.fail(order.name, reason)
 
     def show_news(self) -> None:
-        self.display.update(ray.get(self.board.take.remote()))
+        """Show what the nodes tell; what a board that was killed had is not shown."""
+        with suppress(RayActorError):
+            self.display.update(ray.get(self.board.take.remote()))
 
 
 def _put(data: TrainingDigits) -> Any:
