@@ -42,7 +42,16 @@ NEIGHBOURS = 8
 def main() -> None:
     """Entry point of the stage."""
     use_threads(count_processors())
-    settings = params.load()
+    count, folds = embed_images(params.load())
+    print(f"{stages.MAP_REPORT}: {count:,} images of {folds} fold(s)")
+
+
+def embed_images(settings: Params) -> tuple[int, int]:
+    """Lay out images by the features of the trained networks, and write the folder of the map.
+
+    Returns:
+        How many images and folds are on the maps.
+    """
     images = dataset.load_labelled(stages.TRAIN).images
     path = stages.EVALUATION / "out_of_fold.npz"
     found = predictions.load(path)
@@ -56,7 +65,7 @@ def main() -> None:
         for member in members
     }
     count = write_map(stages.MAP_REPORT, settings, found, members, features)
-    print(f"{stages.MAP_REPORT}: {count:,} images of {len(members)} fold(s)")
+    return count, len(members)
 
 
 def first_members(settings: Params) -> list[Member]:

@@ -3,23 +3,24 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pipeline import params, stages, stored
 from pipeline.data import dataset, label_corrections
-from pipeline.data.dataset import NUM_CLASSES, Provenance
+from pipeline.data.dataset import Provenance
 from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics
-from pipeline.evaluation.examples import (
-    SUGGESTIONS_SHOWN,
-    choose_contradicted,
-    choose_errors,
-    choose_suspected,
-)
+from pipeline.evaluation.examples import SUGGESTIONS_SHOWN
 from pipeline.evaluation.image_properties import PROPERTIES
 from pipeline.files import missing_artifact, read_json, sha256
-from pipeline.report import Findings, as_rows, draw_sprite, render, sprite_geometry
+from pipeline.report import Findings, as_rows, render, sprite_geometry
+from pipeline.report.images import (
+    COLUMNS,
+    attach_nearest,
+    collect_predictions,
+    lay_out_map,
+    place_images,
+)
 from pipeline.submissions import log as submission_log
 
 FILES = {
@@ -62,25 +63,6 @@ COSTLIEST_SHOWN = 10
 PAIRS_SHOWN = 24
 PAIRS_OF_SLICES_SHOWN = 12
 
-COLUMNS = (
-    "sprite",
-    "kind",
-    "row",
-    "true",
-    "predicted",
-    "runner_up",
-    "loss",
-    "refined",
-    "label_suspected",
-    "mapped",
-    "p",
-    "nearest",
-)
-"""What the page's script knows of a prediction; sprite is the place of its image, mapped whether it
-is on the map. Of each of the nearest training images it knows sprite, row, label and distance."""
-
-POINT_COLUMNS = ("fold", "row", "x", "y", "true", "predicted")
-
 
 def main() -> None:
     """Entry point of the stage."""
@@ -97,7 +79,9 @@ def main() -> None:
     pairs = pairs[pairs["first_fold"] != pairs["second_fold"]].head(PAIRS_SHOWN)
     nearest = tables.pop("explanation/nearest.csv")
     points = tables.pop("map/points.csv")
-    sprite, pairs = place_images(predictions, pairs, nearest)
+    training = dataset.load_labelled(stages.TRAIN).images
+    test = dataset.load_test(stages.TEST).images
+    sprite, pairs = place_images(predictions, pairs, nearest, training, test)
     attach_nearest(predictions, nearest)
     predictions["mapped"] = (predictions["kind"] != "test") & predictions["row"].isin(points["row"])
     findings = Findings({name: as_rows(table) for name, table in tables.items()} | records)
@@ -131,7 +115,7 @@ def main() -> None:
         "params": Path("params.yaml").read_text(encoding="utf-8"),
         "sample_notice": stages.SAMPLE_NOTICE,
     }
-    render(stages.MAP, "map.html", **content | lay_out_map(points))
+    render(stages.MAP, "map.html", **content | lay_out_map(points, training))
     render(stages.REPORT, "report.html", **content)
     render(stages.MODEL_CARD, "model_card.md", **content)
     print(f"{stages.REPORT}: open it in a browser")
@@ -184,35 +168,6 @@ def check_scores(records: dict[str, Any]) -> None:
             )
 
 
-def collect_predictions(tables: dict[str, pd.DataFrame], most_errors: int) -> pd.DataFrame:
-    """The predictions that the page shows: `COLUMNS` but for sprite, and p_0 to p_9.
-
-    The kind tells the gallery: error, low_confidence and typical (both correct), suspected (the
-    label), contradicted (other labels, by confident predictions) and test.
-    """
-    errors = tables["errors.csv"]
-    shown = choose_errors(errors, most_errors)
-    suspected = choose_suspected(errors, tables["label_errors.csv"])
-    contradicted = choose_contradicted(errors, tables["label_errors.csv"])
-    test = tables["test/low_confidence.csv"].rename(columns={"image_id": "row"})
-    predictions = pd.concat(
-        [
-            shown.assign(kind="error"),
-            tables["correct.csv"].assign(label_suspected=False),
-            suspected.assign(kind="suspected"),
-            contradicted.assign(kind="contradicted"),
-            test.assign(kind="test", true=None, loss=None, label_suspected=False),
-        ],
-        ignore_index=True,
-    )
-    probabilities = predictions[[f"p_{digit}" for digit in range(NUM_CLASSES)]]
-    missing_values = predictions[["true", "loss"]].astype(object)
-    return predictions.assign(
-        p=probabilities.to_numpy().tolist(),
-        **missing_values.where(missing_values.notna(), None),
-    )
-
-
 def describe_labels(provenance: Provenance) -> dict[str, Any]:
     """What ``labels.csv`` holds, for the page to go on with.
 
@@ -229,79 +184,6 @@ def describe_labels(provenance: Provenance) -> dict[str, Any]:
         "data": label_corrections.name_data(provenance),
         "sha256": corrections.sha256 if corrections else None,
         "verdicts": [[each.row, each.label, each.verdict, each.correction] for each in verdicts],
-    }
-
-
-def place_images(
-    predictions: pd.DataFrame, pairs: pd.DataFrame, nearest: pd.DataFrame
-) -> tuple[str, pd.DataFrame]:
-    """Draw every image once, and note its place.
-
-    Args:
-        predictions: gets the column sprite.
-        pairs: columns first and second, rows of the training data.
-        nearest: from the explain stage; its neighbours get the column sprite.
-
-    Returns:
-        The sprite as a data URI, and ``pairs`` with the columns first_sprite and second_sprite.
-    """
-    is_test = (predictions["kind"] == "test").to_numpy()
-    rows = predictions["row"].to_numpy(np.intp)
-    first, second = (pairs[name].to_numpy(np.intp) for name in ("first", "second"))
-    alike = nearest["neighbour"].to_numpy(np.intp)
-    shown = np.unique(np.concatenate([rows[~is_test], first, second, alike]))
-    ids, test_places = np.unique(rows[is_test], return_inverse=True)
-    nearest["sprite"] = np.searchsorted(shown, alike)
-    predictions["sprite"] = 0
-    predictions.loc[~is_test, "sprite"] = np.searchsorted(shown, rows[~is_test])
-    predictions.loc[is_test, "sprite"] = len(shown) + test_places
-    images = np.concatenate(
-        [
-            dataset.load_labelled(stages.TRAIN).images[shown],
-            dataset.load_test(stages.TEST).images[ids - 1],
-        ]
-    )
-    placed = pairs.assign(
-        first_sprite=np.searchsorted(shown, first), second_sprite=np.searchsorted(shown, second)
-    )
-    return draw_sprite(images), placed
-
-
-def attach_nearest(predictions: pd.DataFrame, nearest: pd.DataFrame) -> None:
-    """Give the predictions a column nearest: what is known of the images they were most like.
-
-    Args:
-        predictions: of the page.
-        nearest: from the explain stage, with the column sprite.
-    """
-    of_image: dict[tuple[bool, int], list[list[Any]]] = {}
-    for each in nearest.itertuples():
-        known = [each.sprite, each.neighbour, each.label, each.distance]
-        of_image.setdefault((each.kind == "test", each.row), []).append(known)
-    is_test = predictions["kind"] == "test"
-    predictions["nearest"] = [
-        of_image.get(key, []) for key in zip(is_test, predictions["row"], strict=True)
-    ]
-
-
-def lay_out_map(points: pd.DataFrame) -> dict[str, Any]:
-    """What the page of the map shows of the points of the embed stage, in the place of the report.
-
-    Returns:
-        sprite, the image of each point in its order; and predictions, by column, with neighbours as
-        places in the columns.
-    """
-    place_of_row = {row: place for place, row in enumerate(points["row"])}
-    neighbours = [
-        [place_of_row[int(row)] for row in text.split()] for text in points["neighbours"].fillna("")
-    ]
-    columns = {name: points[name].tolist() for name in POINT_COLUMNS}
-    probabilities = points[[f"p_{digit}" for digit in range(NUM_CLASSES)]].to_numpy().tolist()
-    images = dataset.load_labelled(stages.TRAIN).images[points["row"].to_numpy(np.intp)]
-    return {
-        "sprite": draw_sprite(images),
-        "predictions": {"points": columns | {"p": probabilities, "neighbours": neighbours}}
-        | sprite_geometry(),
     }
 
 

@@ -14,6 +14,7 @@ FOLDER = ROOT / "comparison"
 EXEMPT_EVERYWHERE = set(EXEMPT) | {
     "checked_yaml",
     "data.dataset",
+    "data.label_corrections",
     "data.transforms.deskew",
     "data.transforms.normalize_stroke",
     "data.transforms.normalize_width",
@@ -23,7 +24,7 @@ EXEMPT_EVERYWHERE = set(EXEMPT) | {
     "profiles",
 }
 """What the root's stages leave out for the same reasons; of profiles, the YAML file is declared,
-and images are seen as they are, by no transform."""
+images are seen as they are, by no transform, and corrected labels are refused."""
 
 EXEMPT_IN = {
     "train": {"ensemble.averaging", "networks.trained"},

@@ -259,7 +259,7 @@ def test_tiles_show_the_very_images(two: Opened, training_digits: TrainingDigits
 
 def test_keys_move_in_a_matrix_and_choose(two: Opened) -> None:
     two.locator(cell("before", 4, 4)).focus()
-    two.keyboard.press("ArrowRight")
+    two.keyboard.press("ArrowDown")
     assert two.evaluate("document.activeElement.dataset.true") == "5"
     two.keyboard.press("Enter")
     assert rows(two) == [5, 15]

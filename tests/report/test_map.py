@@ -40,6 +40,7 @@ def folder(
 def page(folder: Path, browser: Browser) -> Iterator[Page]:
     with opened(browser, folder / stages.MAP) as page:
         page.evaluate("ready.then(() => new Promise(requestAnimationFrame))")
+        page.locator("#map").scroll_into_view_if_needed()
         yield page
 
 

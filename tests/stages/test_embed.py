@@ -52,7 +52,7 @@ def embedded(
             save_model(build(member.architecture), folder / "model.keras")
             write_record(folder, **describe_member(member, data))
         write_predictions(data)
-        embed.main()
+        embed.embed_images(params.load())
         yield data
 
 
@@ -109,7 +109,7 @@ def test_summary_tells_whose_features_and_how_many(embedded: TrainingDigits) -> 
 
 def test_stage_gives_equal_bytes_again(embedded: TrainingDigits) -> None:
     before = {path.name: path.read_bytes() for path in stages.MAP_REPORT.iterdir()}
-    embed.main()
+    embed.embed_images(params.load())
     assert {path.name: path.read_bytes() for path in stages.MAP_REPORT.iterdir()} == before
     declared = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]["embed"]
     assert declared["outs"] == [str(stages.MAP_REPORT)]
@@ -120,9 +120,9 @@ def test_other_network_than_was_evaluated_is_refused(embedded: TrainingDigits) -
     content, before = path.read_bytes(), points()
     save_model(build("pooled_cnn"), path)
     with pytest.raises(ArtifactError, match=r"2-0-small/model.keras is another network"):
-        embed.main()
+        embed.embed_images(params.load())
     path.unlink()
     with pytest.raises(ArtifactError, match=r"2-0-small/model.keras is another network"):
-        embed.main()
+        embed.embed_images(params.load())
     path.write_bytes(content)
     pd.testing.assert_frame_equal(points(), before)

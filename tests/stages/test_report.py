@@ -155,7 +155,7 @@ def test_images_that_an_error_was_most_like_are_those_of_the_table(
         kind = "test" if prediction.kind == "test" else "error"
         own = nearest[(nearest["kind"] == kind) & (nearest["row"] == prediction.row)]
         shown = [known[1:] for known in prediction.nearest]
-        if prediction.kind in ("error", "suspected", "test"):
+        if prediction.kind in ("error", "suspected", "contradicted", "test"):
             assert len(shown) == 3
             assert shown == own[["neighbour", "label", "distance"]].to_numpy().tolist()
         else:
