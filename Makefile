@@ -12,7 +12,7 @@ BOOTSTRAP = @"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 8))' ||
   { echo "error: Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12" >&2; exit 1; }; \
   "$(PYTHON)" -I bootstrap.py
 
-.PHONY: repro runtime gpu development test test-lowest audit sbom fuzz docs pictures notebook lock clean
+.PHONY: repro runtime gpu development test test-lowest audit sbom fuzz faults docs pictures notebook lock clean
 
 # DVC runs the `python` that it finds first.
 repro: runtime
@@ -58,6 +58,10 @@ sbom: development
 # Damaged files for every reader, until Ctrl-C.
 fuzz: development
 	$(BIN)/python -m checks.fuzz
+
+# Every file operation of what writes results fails once, or the process is killed there.
+faults: development
+	$(BIN)/python -m checks.faults
 
 # Pins every dependency again, with hashes; needs uv.
 lock:
