@@ -211,7 +211,7 @@ def photograph_report(browser: Browser, path: Path) -> None:
     for scheme in SCHEMES:
         page = browser.new_page(viewport={"width": 1200, "height": 900}, color_scheme=scheme)
         page.goto(path.resolve().as_uri())
-        page.evaluate("document.querySelector('.hero').scrollIntoView()")
+        page.evaluate("document.querySelector('.hero').scrollIntoView({behavior: 'instant'})")
         save(Image.open(BytesIO(page.screenshot())), f"report-{scheme}.png")
         page.close()
 

@@ -10,6 +10,7 @@
     ├── PackagesError      a package of requirements.lock cannot be had
     ├── TableError         a CSV that is not what the competition serves
     ├── ArtifactError      a file between two stages is missing, stale or damaged
+    ├── ClusterError       a Ray cluster that cannot be used
     ├── SubmissionError    a CSV that Kaggle would refuse, or that must not be sent
     └── PictureError       a file of the user's own that holds no picture to read
 
@@ -79,6 +80,10 @@ class TableError(PipelineError):
 
 class ArtifactError(PipelineError):
     """A file that an earlier stage wrote is missing, damaged or belongs to other data."""
+
+
+class ClusterError(PipelineError):
+    """A Ray cluster cannot be used: not installed, out of reach, or unlike the driver."""
 
 
 class SubmissionError(PipelineError):

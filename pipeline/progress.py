@@ -2,7 +2,8 @@
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from statistics import fmean
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
@@ -52,6 +53,22 @@ class ShownTraining(Protocol):
         """An epoch is done."""
 
 
+Watcher = Callable[[str, FinishedEpoch], None]
+"""Is given the name of a training and an epoch that it has finished."""
+
+_watchers: list[Watcher] = []
+
+
+@contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """Give ``watcher``, too, each epoch that a training of this process finishes in the block."""
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)
+
+
 class EpochDisplay:
     """A bar in a terminal, and a line per epoch that says how long it takes at most from here."""
 
@@ -91,6 +108,8 @@ class EpochDisplay:
     def finish_epoch(self, finished: FinishedEpoch) -> None:
         """Print the line of an epoch; that of the last one is marked if its weights are kept."""
         row, self._last_epoch = finished.row, finished.last_epoch
+        for watcher in _watchers:
+            watcher(self._name, finished)
         if not self._is_first:  # it compiles as well
             self._seconds.append(row["seconds"])
         self._is_first = False
@@ -108,11 +127,15 @@ class EpochDisplay:
         """How long the epochs after these take, as far as is known; empty where it is not."""
         if not self._seconds or epochs >= self._last_epoch:
             return ""
-        left = (self._last_epoch - epochs) * fmean(self._seconds)
-        minutes, seconds = divmod(round(left), 60)
-        hours, minutes = divmod(minutes, 60)
-        hour = f"{hours}:{minutes:02}" if hours else f"{minutes}"
-        return f"{hour}:{seconds:02} left"
+        return f"{clock((self._last_epoch - epochs) * fmean(self._seconds))} left"
+
+
+def clock(duration: float) -> str:
+    """Seconds as people read them: ``0:07``, ``12:34``, ``1:02:03``."""
+    minutes, seconds = divmod(round(duration), 60)
+    hours, minutes = divmod(minutes, 60)
+    hour = f"{hours}:{minutes:02}" if hours else f"{minutes}"
+    return f"{hour}:{seconds:02}"
 
 
 def print_line(line: str) -> None:

@@ -12,6 +12,7 @@ from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
 
+import ray.scripts.scripts
 import typer
 import typer.main
 from dvc.cli.parser import get_main_parser
@@ -35,7 +36,7 @@ PAGES = sorted(
 )
 """All that readers read, besides the site's generated reference."""
 
-OTHERS = {"cat", "cd", "cp", "git", "kaggle", "pip", "pre-commit", "source", "taskset"}
+OTHERS = {"cat", "cd", "cp", "git", "kaggle", "pip", "pre-commit", "sbatch", "source", "taskset"}
 """Commands that are not ours to check."""
 
 
@@ -116,6 +117,8 @@ def check(words: list[str]) -> None:
         case ["python", "-m", module, *_]:
             if find_spec(module) is None:
                 raise LookupError(f"there is no module {module}")
+        case ["ray", name, *arguments]:
+            ray.scripts.scripts.cli.commands[name].make_context(name, arguments)
         case ["taskset", "-c", _, *rest]:
             check(rest)
         case [command, *_] if command not in OTHERS:

@@ -63,6 +63,7 @@ class MemberRecord:
         training_seconds: how long it took.
         threads: how many operations ran side by side; they decide the speed alone.
         conditions: what the weights follow from.
+        node: of a cluster, that trained it; empty: this machine did.
     """
 
     fold: int | str
@@ -79,6 +80,7 @@ class MemberRecord:
     training_seconds: float
     threads: int
     conditions: Conditions
+    node: str = ""
 
 
 def write_record(folder: Path, record: MemberRecord) -> None:

@@ -52,6 +52,14 @@ if importlib.util.find_spec("keras") is None:
         "the pipeline with `make`, or activate the environment: source .venv/bin/activate"
     )
 
+_TRAIN_STAGE = "pipeline.stages.train"
+
+if os.environ.get("RAY_ADDRESS") and _TRAIN_STAGE in sys.orig_argv and "--ahead" not in sys.argv:
+    # Before TensorFlow is imported: `pipeline.cluster` takes this process over.
+    place = sys.orig_argv.index(_TRAIN_STAGE)
+    before, after = sys.orig_argv[1:place], sys.orig_argv[place + 1 :]
+    os.execv(sys.executable, [sys.executable, *before, "pipeline.cluster", *after])
+
 environment.let_warnings_pass()
 environment.use_own_matplotlib()
 

@@ -32,6 +32,7 @@ from pipeline.networks.features import last_hidden_features
 from pipeline.networks.trained import load_network
 from pipeline.parallel import count_processors
 from pipeline.params import Member, Params
+from pipeline.wording import counted
 
 IMAGES = 4_500
 """On the maps of all folds together."""
@@ -43,7 +44,7 @@ def main() -> None:
     """Entry point of the stage."""
     use_threads(count_processors())
     count, folds = embed_images(params.load())
-    print(f"{stages.MAP_REPORT}: {count:,} images of {folds} fold(s)")
+    print(f"{stages.MAP_REPORT}: {count:,} images of {counted(folds, 'fold')}")
 
 
 def embed_images(settings: Params) -> tuple[int, int]:

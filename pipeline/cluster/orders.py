@@ -1,0 +1,140 @@
+"""What the driver and the nodes send each other.
+
+A node reads these before it is known to have the project's packages, so this module needs nothing
+but Python's own.
+"""
+
+import hashlib
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_PACKAGES = "numpy", "scikit-learn", "keras", "tensorflow"
+"""Those that `networks.machine` records of each network."""
+
+_PACKAGE = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Order:
+    """A member to train.
+
+    Attributes:
+        name: of the member.
+        task: a pickled `training.task.Task`.
+        last_epoch: after which its training ends at the latest.
+        threads: operations that run side by side, and processors that are taken for it.
+        versions: of Python and packages, as the driver has them.
+        code_sha256: SHA-256 of the code that shapes the member, by its path in the package.
+    """
+
+    name: str
+    task: bytes
+    last_epoch: int
+    threads: int
+    versions: Mapping[str, str]
+    code_sha256: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of the cluster.
+
+    Attributes:
+        id: Ray's.
+        name: for people.
+    """
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class News:
+    """How far a member is.
+
+    Attributes:
+        name: of the member.
+        node: that trains it, by name.
+        epoch: the last finished one; 0: it begins.
+        last_epoch: after which the training ends, as far as is known.
+        seconds: that this epoch took.
+    """
+
+    name: str
+    node: str
+    epoch: int
+    last_epoch: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A member is trained.
+
+    Attributes:
+        node: that trained it.
+        state: a file of `cluster.received`.
+        sha256: of ``state``.
+    """
+
+    node: Node
+    state: bytes
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A node cannot train the member as the driver would.
+
+    Attributes:
+        node: of that name.
+        reason: what differs.
+    """
+
+    node: Node
+    reason: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Training the member failed, on whichever node.
+
+    Attributes:
+        reason: why.
+    """
+
+    reason: str
+
+
+Outcome = Trained | Refused | Failed
+
+
+def read_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide how sums are rounded, here."""
+    found = {"Python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "none"
+    return found
+
+
+def find_differences(order: Order) -> Iterator[str]:
+    """What this machine has in another version, or other code, than the driver."""
+    found = read_versions()
+    for name, expected in order.versions.items():
+        if found.get(name) != expected:
+            yield f"{name} {found.get(name)}, expected {expected}"
+    for name, expected in order.code_sha256.items():
+        path = _PACKAGE / name
+        if not path.exists() or hash_bytes(path.read_bytes()) != expected:
+            yield f"pipeline/{name} has other content"
+
+
+def hash_bytes(content: bytes) -> str:
+    """SHA-256, as 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
