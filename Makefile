@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+LOWEST := .venv/lowest
 
 # What is set for other programs: the user's Python, Jupyter, Git's hooks.
 unexport GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE MPLBACKEND PYTHONHOME PYTHONPATH PYTHONWARNINGS
@@ -11,7 +12,7 @@ BOOTSTRAP = @"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 8))' ||
   { echo "error: Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12" >&2; exit 1; }; \
   "$(PYTHON)" -I bootstrap.py
 
-.PHONY: repro runtime gpu development test docs pictures notebook lock clean
+.PHONY: repro runtime gpu development test test-lowest audit sbom fuzz faults docs pictures notebook lock clean
 
 # DVC runs the `python` that it finds first.
 repro: runtime
@@ -38,6 +39,29 @@ test: development
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest --cov
+
+# The same tests with the oldest versions that pyproject.toml allows; some 3 GB more.
+test-lowest: development
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(LOWEST)
+	$(BIN)/uv pip install --python $(LOWEST)/bin/python --resolution lowest-direct --group dev --editable .
+	$(LOWEST)/bin/python -m pytest
+
+# Known vulnerabilities of all packages; fails where no database of them can be asked.
+audit: development
+	$(BIN)/python -m checks.audit
+
+# All packages and their hashes, as CycloneDX: sbom.json.
+sbom: development
+	PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml \
+	  --output-reproducible --output-format JSON --output-file sbom.json
+
+# Damaged files for every reader, until Ctrl-C.
+fuzz: development
+	$(BIN)/python -m checks.fuzz
+
+# Every file operation of what writes results fails once, or the process is killed there.
+faults: development
+	$(BIN)/python -m checks.faults
 
 # Pins every dependency again, with hashes; needs uv.
 lock:

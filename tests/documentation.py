@@ -110,7 +110,7 @@ def check(words: list[str]) -> None:
         case ["dvc", *arguments]:
             _check_dvc(arguments)
         case ["make", *targets]:
-            rules = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+            rules = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
             unknown = {target for target in targets if "=" not in target} - set(rules)
             if unknown:
                 raise LookupError(f"the Makefile has no {unknown}")

@@ -1,0 +1,1 @@
+"""What is checked now and then, and takes longer than a test may."""
