@@ -42,7 +42,8 @@ def compare(
         typer.Argument(
             metavar="[REV]...",
             help="Commits, branches, tags, experiments; workspace: the files as they are. One is "
-            "compared with the workspace; of several, each with the first. None: HEAD.",
+            "compared with the workspace; of several, each with the first. Without one: the last "
+            "commit is compared with the workspace.",
             show_default=False,
         ),
     ] = None,
@@ -60,7 +61,7 @@ def compare(
         bool, typer.Option("--json", help="Print JSON; write a page only with --output.")
     ] = False,
 ) -> None:
-    """Compare runs image by image: what was corrected, what became wrong.
+    """Compare two or more runs image by image.
 
     Writes a page with the images that changed, the confusion matrices, settings, code and learning
     curves, and the same numbers as CSV and JSON.

@@ -9,7 +9,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 @app.callback()
 def kaggle() -> None:
-    """Run the project in a notebook at Kaggle, and prepare one without internet."""
+    """Run the project in a Kaggle notebook."""
 
 
 app.command("run")(kaggle_run.run)

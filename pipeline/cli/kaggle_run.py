@@ -52,7 +52,10 @@ def run(
     internet: Annotated[bool, typer.Option(help="Let the notebook install from PyPI.")] = True,
     wheels: Annotated[
         str | None,
-        typer.Option(metavar="USER/DATASET", help="Install from this data set of wheels."),
+        typer.Option(
+            metavar="USER/DATASET",
+            help="Install from this data set, which digits kaggle wheels made.",
+        ),
     ] = None,
     title: Annotated[str | None, typer.Option(help="Of the notebook.")] = None,
     address: Annotated[
