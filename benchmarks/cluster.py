@@ -6,8 +6,8 @@ sample.
 ``--kills N`` trains eight members for two epochs on two nodes, N times, and each time kills a
 worker, the second node or the driver at a random moment. Then it runs the pipeline again until it
 is done. What counts, from the logs: members lost, members trained after they had come back, and
-what ``dvc repro`` does afterwards. ``--namespaces`` gives the second node a network namespace and an
-address of its own (Linux, as root).
+what ``dvc repro`` does afterwards. ``--namespaces`` gives the second node a network of its own
+(Linux, as root).
 
 ``--sleeps N`` replaces training by a sleep of one second: seconds per task, and the memory of the
 driver.
@@ -24,7 +24,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -223,7 +223,10 @@ def measure_sleeps(tasks: int) -> None:
                 kept.clear()
                 began = time.monotonic()
                 display = ClusterDisplay({order.name: 1 for order in each})
-                train_on_nodes(each, data, lambda name, _: kept.append(name), display, sleep_member)
+                with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+                    train_on_nodes(
+                        each, data, lambda name, _: kept.append(name), display, sleep_member
+                    )
                 seconds = time.monotonic() - began
     ideal = tasks / SLOTS
     print(
