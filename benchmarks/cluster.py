@@ -223,7 +223,7 @@ def measure_sleeps(tasks: int) -> None:
                 kept.clear()
                 began = time.monotonic()
                 display = ClusterDisplay({order.name: 1 for order in each})
-                with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+                with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
                     train_on_nodes(
                         each, data, lambda name, _: kept.append(name), display, sleep_member
                     )
