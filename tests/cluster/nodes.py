@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -27,31 +27,59 @@ class Cluster:
         nodes: the processes that end them, in the order of their start.
     """
 
-    def __init__(self, processors: int) -> None:
+    def __init__(self, processors: int, address: str | None) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="ray"))  # sockets have short paths
         self.nodes: list[subprocess.Popen[bytes]] = []
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
-        self.address = f"127.0.0.1:{port}"
+        host = address or "127.0.0.1"
+        self.address = f"{host}:{port}"
         self._start(
             "--head",
             f"--port={port}",
-            "--node-ip-address=127.0.0.1",
+            f"--node-ip-address={host}",
             "--include-dashboard=false",
             f"--temp-dir={self._folder}",
             f"--num-cpus={processors}",
         )
 
-    def join(self, place: int, **variables: str) -> subprocess.Popen[bytes]:
-        """Start a node with one processor; the process that ends it."""
-        own = [f"--node-ip-address=127.0.0.{place}"] if sys.platform == "linux" else []
-        return self._start(f"--address={self.address}", "--num-cpus=1", *own, **variables)
+    def join(
+        self,
+        place: int = 0,
+        *,
+        address: str | None = None,
+        processors: int = 1,
+        prefix: Sequence[str] = (),
+        **variables: str,
+    ) -> subprocess.Popen[bytes]:
+        """Start another node; the process that ends it.
 
-    def _start(self, *options: str, **variables: str) -> subprocess.Popen[bytes]:
+        Args:
+            place: the end of its loopback address, where the system has several.
+            address: its own, instead of a loopback address.
+            processors: how many it has.
+            prefix: of the command.
+            variables: of its environment.
+        """
+        if address is None and sys.platform == "linux":
+            address = f"127.0.0.{place}"
+        own = [f"--node-ip-address={address}"] if address else []
+        return self._start(
+            f"--address={self.address}",
+            f"--num-cpus={processors}",
+            *own,
+            prefix=prefix,
+            **variables,
+        )
+
+    def _start(
+        self, *options: str, prefix: Sequence[str] = (), **variables: str
+    ) -> subprocess.Popen[bytes]:
         log = self._folder / f"node{len(self.nodes)}.log"
         with log.open("wb") as output:
             node = subprocess.Popen(
                 [
+                    *prefix,
                     *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block"),
                     *("--disable-usage-stats", "--object-store-memory=80000000", *options),
                 ],
@@ -66,14 +94,14 @@ class Cluster:
             time.sleep(0.1)
         return node
 
-    def workers(self) -> list[psutil.Process]:
-        """The processes that train a member just now."""
+    def workers(self, members: Collection[str]) -> list[psutil.Process]:
+        """The processes that train one of these members just now."""
         return [
             process
             for node in self.nodes
             if node.poll() is None
             for process in psutil.Process(node.pid).children(recursive=True)
-            if process.name().startswith("ray::") and "train_member" in process.name()
+            if process.name().removeprefix("ray::") in members
         ]
 
     def stop(self) -> None:
@@ -101,9 +129,9 @@ def _kill(process: psutil.Process) -> None:
 
 
 @contextmanager
-def running_cluster(processors: int = 1) -> Iterator[Cluster]:
-    """A cluster whose head node has so many processors, until the block ends."""
-    cluster = Cluster(processors)
+def running_cluster(processors: int = 1, address: str | None = None) -> Iterator[Cluster]:
+    """A cluster whose head node has so many processors and that address, until the block ends."""
+    cluster = Cluster(processors, address)
     try:
         yield cluster
     finally:

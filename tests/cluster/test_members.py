@@ -189,7 +189,9 @@ def test_killed_worker_is_replaced_with_the_same_bits(
 ) -> None:
     stage = start(make_folder(tmp_path, training_digits), cluster.address)
     told = wait_for(stage, f"{NAMES[0]}: on ")
-    for worker in cluster.workers():
+    workers = cluster.workers(NAMES)
+    assert workers
+    for worker in workers:
         worker.kill()
     told += stage.communicate()[0]
     assert stage.returncode == 0, told
