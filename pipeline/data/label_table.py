@@ -21,7 +21,7 @@ from pipeline.data.label_corrections import (
 )
 from pipeline.data.tables import SEPARATORS, recognize
 from pipeline.errors import TableError
-from pipeline.files import sha256
+from pipeline.files import read_bytes, sha256
 
 COLUMNS = ("row", "label", "verdict", "correction")
 OPTIONAL_COLUMN = "data"
@@ -66,7 +66,7 @@ def _read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     if path.is_dir():
         _refuse(f"{path} is a folder; expected a CSV file.")
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except FileNotFoundError:
         _refuse(f"{path} is a link to a file that is not there.")
     if foreign := recognize(content[: content.find(b"\n") + 1 or len(content)]):

@@ -17,7 +17,7 @@ from pipeline.data import table_cells
 from pipeline.data.dataset import IMAGE_SIZE, NUM_CLASSES, Images, Labels
 from pipeline.data.table_cells import REMEDY
 from pipeline.errors import TableError
-from pipeline.files import atomic_path, missing_artifact
+from pipeline.files import atomic_path, missing_artifact, read_bytes
 from pipeline.wording import counted
 
 PIXELS = tuple(f"pixel{index}" for index in range(IMAGE_SIZE * IMAGE_SIZE))
@@ -160,7 +160,7 @@ def _to_images(pixels: NDArray[np.uint8]) -> Images:
 
 def _read(path: Path, columns: tuple[str, ...], expected_rows: int | None) -> NDArray[np.uint8]:
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except FileNotFoundError:
         raise missing_artifact(path) from None
     check_header(path, content[: content.find(b"\n") + 1 or len(content)], columns)

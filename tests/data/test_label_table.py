@@ -1,6 +1,7 @@
 """``labels.csv``, read: what is only unusual is accepted, what is wrong is named."""
 
 import codecs
+import os
 import re
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from pipeline.data import label_table
 from pipeline.data.label_corrections import LabelCorrections, LabelVerdict
-from pipeline.errors import TableError
+from pipeline.errors import ArtifactError, TableError
 from pipeline.files import sha256
 from tests.label_tables import BAD, GOOD, HEADER, UNUSUAL, VERDICTS
 
@@ -81,3 +82,9 @@ def test_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
 def test_folder_is_no_table(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="is a folder; expected a CSV file"):
         label_table.read(tmp_path)
+
+
+def test_pipe_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "labels.csv")
+    with pytest.raises(ArtifactError, match="is a pipe, a socket or a device: expected a file"):
+        label_table.read(tmp_path / "labels.csv")
