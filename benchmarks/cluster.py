@@ -199,7 +199,7 @@ def find_states(project: Path) -> set[str]:
 def sleep_member(order: Order, data: list[Any], board: Any) -> Trained:
     """What a node does for one second instead of training."""
     time.sleep(1)
-    return Trained(Node("", "one"), b"state", hash_bytes(b"state"))
+    return Trained(Node("", "one"), "state.npz", b"state", hash_bytes(b"state"))
 
 
 def measure_sleeps(tasks: int) -> None:

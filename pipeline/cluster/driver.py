@@ -1,9 +1,17 @@
-"""The driver's side: hand members to nodes, keep what comes back, go round nodes that differ."""
+"""The driver: hand members to nodes, keep what comes back, go round nodes that differ.
 
+``python -m pipeline.cluster.driver`` is a process of its own, without TensorFlow: Ray and
+TensorFlow in one process crash now and then when Ray is shut down.
+"""
+
+import os
+import pickle
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import ray
@@ -15,11 +23,17 @@ from ray.exceptions import (
     RayTaskError,
 )
 
+from pipeline import progress
+from pipeline.cluster.connection import connected
 from pipeline.cluster.display import ClusterDisplay
 from pipeline.cluster.node import Board, train_member
-from pipeline.cluster.orders import Failed, Order, Outcome, Refused, Trained, hash_bytes
+from pipeline.cluster.orders import Batch, Failed, Order, Outcome, Refused, Trained, hash_bytes
+from pipeline.cluster.received import store
+from pipeline.data import dataset
 from pipeline.data.dataset import TrainingDigits
-from pipeline.errors import ArtifactError, ClusterError
+from pipeline.errors import ArtifactError, ClusterError, PipelineError
+from pipeline.parallel import end_with_helped
+from pipeline.wording import counted
 
 _RETRIES = 3
 """Of a member whose worker or node is lost; it begins again, and ends with the same bits."""
@@ -37,7 +51,39 @@ Work = Callable[[Order, list[Any], Any], Outcome]
 """What a node does: `node.train_member`, or what a benchmark measures instead."""
 
 Keep = Callable[[str, bytes], object]
-"""Is given a member's name and the state that came back."""
+"""Is given the name and the content of a state that came back."""
+
+
+def main() -> None:
+    """Train a `Batch` that standard input holds, until it ends; for `driving.train_batch`.
+
+    What it comes to is written, pickled, to the descriptor that the command names: True once the
+    cluster answers, then the failed members or an error.
+    """
+    reports = os.fdopen(int(sys.argv[1]), "wb", buffering=0)
+    os.set_inheritable(reports.fileno(), False)
+    batch: Batch = pickle.load(sys.stdin.buffer)
+    end_with_helped()
+    try:
+        with connected(batch.address):
+            pickle.dump(True, reports)
+            # Before Ray is shut down, which may crash.
+            pickle.dump(_train(batch), reports)
+    except (PipelineError, OSError) as error:
+        pickle.dump(error, reports)
+
+
+def _train(batch: Batch) -> dict[str, str]:
+    data = dataset.load_training(batch.data)
+    processors, largest = count_processors()
+    threads = min(batch.most_threads, largest, processors // min(processors, len(batch.orders)))
+    progress.print_line(
+        f"{counted(len(batch.orders), 'member')} for the cluster at {batch.address}: "
+        f"{counted(processors, 'processor')}, {threads} for each member"
+    )
+    orders = [replace(order, threads=threads) for order in batch.orders]
+    with ClusterDisplay({order.name: order.last_epoch for order in orders}) as display:
+        return train_on_nodes(orders, data, partial(store, batch.states), display)
 
 
 def count_processors() -> tuple[int, int]:
@@ -70,11 +116,11 @@ def train_on_nodes(
         run.submit()
         for order, outcome in run.wait():
             match outcome:
-                case Trained(node, state, sha256):
+                case Trained(node, file, state, sha256):
                     try:
                         if hash_bytes(state) != sha256:
                             raise ArtifactError("its state was damaged on its way")
-                        keep(order.name, state)
+                        keep(file, state)
                     except ArtifactError as error:
                         run.fail(order, str(error))
                     else:
@@ -205,3 +251,7 @@ def _last_line(error: BaseException) -> str:
 
 def _describe(refused: Refused) -> str:
     return f"{refused.node.name}: {refused.reason}"
+
+
+if __name__ == "__main__":
+    main()

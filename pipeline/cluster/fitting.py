@@ -21,8 +21,8 @@ Tell = Callable[[int, int, float], None]
 """Is given a finished epoch, the last one as far as is known, and seconds."""
 
 
-def fit_state(order: Order, data: TrainingDigits, node: str, tell: Tell) -> bytes:
-    """Fit a member on this machine's CPU; the bytes of its finished state.
+def fit_state(order: Order, data: TrainingDigits, node: str, tell: Tell) -> tuple[str, bytes]:
+    """Fit a member on this machine's CPU; the name and the content of its finished state.
 
     Args:
         order: what to fit.
@@ -45,4 +45,4 @@ def fit_state(order: Order, data: TrainingDigits, node: str, tell: Tell) -> byte
         fitted = network.fit(here, data, architectures.build)
         path = Path(folder) / "finished.npz"
         write_received(path, fitted.state, Origin(node, order.threads, machine))
-        return path.read_bytes()
+        return here.state.name, path.read_bytes()

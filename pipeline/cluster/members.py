@@ -10,21 +10,19 @@ from dataclasses import replace
 from filelock import FileLock, Timeout
 
 from pipeline import architectures, params, progress, stages
-from pipeline.cluster.connection import ADDRESS, connected
-from pipeline.cluster.display import ClusterDisplay
-from pipeline.cluster.orders import Order, read_versions
-from pipeline.cluster.received import Received, find_received, store
+from pipeline.cluster.connection import ADDRESS
+from pipeline.cluster.driving import train_batch
+from pipeline.cluster.orders import Batch, Order, read_versions
+from pipeline.cluster.received import Received, find_received
 from pipeline.data import dataset
 from pipeline.errors import ClusterError
 from pipeline.files import atomic_path
 from pipeline.networks.backend import use_threads
 from pipeline.networks.record import write_record
-from pipeline.params import Params
 from pipeline.stages import train
 from pipeline.training import network
 from pipeline.training.state import TrainingState, training_lock
 from pipeline.training.task import Task
-from pipeline.wording import counted
 
 
 def main() -> None:
@@ -42,7 +40,14 @@ def main() -> None:
         received = find_received([task]).get(name)
         if received is None and not TrainingState.is_finished(task.state):
             ahead = _list_missing(list(tasks.values()))
-            failed = train_members([task, *ahead], settings, os.environ[ADDRESS])
+            batch = Batch(
+                list(make_orders([task, *ahead])),
+                stages.TRAIN,
+                train.STATES,
+                settings.train.batch_parts,
+                os.environ[ADDRESS],
+            )
+            failed = train_batch(batch)
             if name in failed:
                 raise ClusterError(f"{name} was not trained: {failed[name]}")
             received = find_received([task])[name]
@@ -84,39 +89,15 @@ def _is_being_trained(task: Task) -> bool:
     return True
 
 
-def train_members(tasks: Sequence[Task], settings: Params, address: str) -> dict[str, str]:
-    """Have the cluster train members and keep their states; why others failed, by name.
-
-    Raises:
-        ClusterError: the cluster cannot be used.
-    """
-    data = dataset.load_training(stages.TRAIN)
-    by_name = {task.name: task for task in tasks}
-    with connected(address):
-        from pipeline.cluster.driver import count_processors, train_on_nodes
-
-        processors, largest = count_processors()
-        _, threads = train.share_processors(processors, len(tasks), settings)
-        orders = list(make_orders(tasks, min(threads, largest)))
-        progress.print_line(
-            f"{counted(len(tasks), 'member')} for the cluster at {address}: "
-            f"{counted(processors, 'processor')}, {min(threads, largest)} for each member"
-        )
-        with ClusterDisplay({order.name: order.last_epoch for order in orders}) as display:
-            return train_on_nodes(
-                orders, data, lambda name, state: store(by_name[name], state), display
-            )
-
-
-def make_orders(tasks: Iterable[Task], threads: int) -> Iterator[Order]:
-    """What nodes are sent, for so many operations side by side."""
+def make_orders(tasks: Iterable[Task]) -> Iterator[Order]:
+    """What nodes are sent; the driver decides on threads."""
     versions = read_versions()
     for task in tasks:
         yield Order(
             task.name,
             pickle.dumps(task),
             task.recipe.max_epochs,
-            threads,
+            1,
             versions,
             task.conditions.code_sha256,
         )

@@ -57,10 +57,10 @@ def train_member(order: Order, data: list[Any], board: Any) -> Outcome:
 
     tell(0, order.last_epoch, 0)
     try:
-        state = fit_state(order, ray.get(data[0]), node.name, tell)
+        file, state = fit_state(order, ray.get(data[0]), node.name, tell)
     except (PipelineError, OSError) as error:
         return Failed(f"{error} (on {node.name})")
-    return Trained(node, state, hash_bytes(state))
+    return Trained(node, file, state, hash_bytes(state))
 
 
 def _name_machine() -> str:

@@ -1,4 +1,4 @@
-"""What the driver and the nodes send each other.
+"""What the train stage, the driver and the nodes send each other.
 
 A node reads these before it is known to have the project's packages, so this module needs nothing
 but Python's own.
@@ -6,7 +6,7 @@ but Python's own.
 
 import hashlib
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,7 +19,7 @@ _PACKAGE = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Order:
-    """A member to train.
+    """A member to train, for one node.
 
     Attributes:
         name: of the member.
@@ -76,11 +76,13 @@ class Trained:
 
     Attributes:
         node: that trained it.
-        state: a file of `cluster.received`.
+        file: the name of its state, which holds the hash of its conditions.
+        state: content of that file, as `received.write_received` wrote it.
         sha256: of ``state``.
     """
 
     node: Node
+    file: str
     state: bytes
     sha256: str
 
@@ -107,6 +109,25 @@ class Failed:
     """
 
     reason: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Members to train, for the driver.
+
+    Attributes:
+        orders: one for each member.
+        data: the npz to train on.
+        states: the folder where finished states go.
+        most_threads: operations of one member that may run side by side.
+        address: of the cluster.
+    """
+
+    orders: Sequence[Order]
+    data: Path
+    states: Path
+    most_threads: int
+    address: str
 
 
 Outcome = Trained | Refused | Failed

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -20,7 +20,9 @@ from pipeline.errors import ArtifactError
 from pipeline.files import atomic_path, corruption_as, open_file
 from pipeline.stored import Arrays, read_arrays
 from pipeline.training.state import TrainingState
-from pipeline.training.task import Task
+
+if TYPE_CHECKING:  # it imports TensorFlow
+    from pipeline.training.task import Task
 
 _ORIGIN, _SCALARS = "origin", "scalars"
 """Arrays of a received state; the second is one of `TrainingState.save`."""
@@ -50,11 +52,11 @@ class Received:
         origin: of the state.
     """
 
-    task: Task
+    task: "Task"
     origin: Origin
 
 
-def on_machine(task: Task, machine: dict[str, Any]) -> Task:
+def on_machine(task: "Task", machine: dict[str, Any]) -> "Task":
     """The same task for another machine: its weights follow from that one."""
     return replace(task, conditions=replace(task.conditions, machine=machine))
 
@@ -67,20 +69,18 @@ def write_received(path: Path, state: TrainingState, origin: Origin) -> None:
         np.lib.format.write_array(file, np.array(json.dumps(asdict(origin))))
 
 
-def store(task: Task, content: bytes) -> Received:
+def store(folder: Path, name: str, content: bytes) -> None:
     """Keep what `write_received` wrote on a node, for the member's own stage.
 
     Raises:
         ArtifactError: it is no finished state.
     """
-    received = Received(task, _read_origin(content))
-    received = replace(received, task=on_machine(task, received.origin.machine))
-    with atomic_path(received.task.state) as temporary:
+    _read_origin(content)
+    with atomic_path(folder / Path(name).name) as temporary:
         temporary.write_bytes(content)
-    return received
 
 
-def find_received(tasks: Iterable[Task]) -> dict[str, Received]:
+def find_received(tasks: "Iterable[Task]") -> dict[str, Received]:
     """What nodes have trained of these tasks, by name; damaged states count as missing."""
     found = {}
     waiting: dict[Path, Mapping[str, Sequence[Path]]] = {}

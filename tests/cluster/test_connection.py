@@ -2,23 +2,23 @@
 
 import importlib.util
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from pipeline.cluster import connection
+from pipeline.cluster import connection, driving
+from pipeline.cluster.orders import Batch
 from pipeline.errors import ClusterError
-from tests.conftest import ROOT, modules_after
+from tests.conftest import modules_after
 
 
 def refuse(address: str) -> str:
     """What is told of an address that is no usable cluster."""
     began = time.monotonic()
-    with pytest.raises(ClusterError) as caught, connection.connected(address):
-        pass
+    with pytest.raises(ClusterError) as caught:
+        connection.check_address(address)
     assert time.monotonic() - began < 30
     return str(caught.value)
 
@@ -46,18 +46,13 @@ def test_address_where_nothing_listens_is_named(silent_port: int) -> None:
     assert f"No cluster answers at RAY_ADDRESS=127.0.0.1:{closed}: Connection refused" in told
 
 
-def test_address_where_something_else_listens_is_named(silent_port: int) -> None:
-    address = f"127.0.0.1:{silent_port}"
-    code = (
-        "from pipeline.cluster import connection\n"
-        "connection._SECONDS_TO_CONNECT = 3\n"
-        f"with connection.connected({address!r}): pass"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert f"error: Something listens at RAY_ADDRESS={address}, but for 3 s" in done.stderr
+def test_address_where_something_else_listens_is_named(
+    silent_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driving, "_SECONDS_TO_CONNECT", 3)
+    batch = Batch([], tmp_path, tmp_path, 1, f"127.0.0.1:{silent_port}")
+    with pytest.raises(ClusterError, match="for 3 s it has not answered as the head node"):
+        driving.train_batch(batch)
 
 
 def test_missing_ray_is_told_with_the_command_that_installs_it(
@@ -69,4 +64,8 @@ def test_missing_ray_is_told_with_the_command_that_installs_it(
 
 
 def test_nothing_of_ray_is_imported_until_a_cluster_is_used() -> None:
-    assert "ray" not in modules_after("import pipeline.cluster.members, pipeline.stages.train")
+    assert "ray" not in modules_after("import pipeline.cluster.members")
+
+
+def test_driver_does_without_tensorflow() -> None:
+    assert {"tensorflow", "keras"}.isdisjoint(modules_after("import pipeline.cluster.driver"))

@@ -51,17 +51,21 @@ def finished(task: Task) -> TrainingState:
     )
 
 
-def sent(path: Path, task: Task, state: TrainingState) -> bytes:
-    """What a node of another CPU sends."""
-    write_received(path, state, other_origin(task))
-    return path.read_bytes()
+def receive(task: Task, state: TrainingState, folder: Path, origin: Origin | None = None) -> Task:
+    """Keep what a node sends, commonly one of another CPU; the task as it had it."""
+    origin = origin or other_origin(task)
+    there = on_machine(task, origin.machine)
+    path = folder / "sent.npz"
+    write_received(path, state, origin)
+    store(task.states, there.state.name, path.read_bytes())
+    return there
 
 
 def test_member_of_another_cpu_is_taken_over_and_says_so(
     task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = finished(task)
-    store(task, sent(tmp_path / "sent.npz", task, state))
+    receive(task, state, tmp_path)
     assert not TrainingState.is_finished(task.state)  # this machine would train other weights
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
     monkeypatch.setattr(sys, "argv", ["train", task.name])
@@ -79,30 +83,26 @@ def test_member_of_another_cpu_is_taken_over_and_says_so(
 
 def test_state_has_what_a_finished_member_needs_and_no_more(task: Task, tmp_path: Path) -> None:
     state = finished(task)
-    received = store(task, sent(tmp_path / "sent.npz", task, state))
-    loaded = TrainingState.load(received.task.state)
+    loaded = TrainingState.load(receive(task, state, tmp_path).state)
     assert (loaded.finished, loaded.history, loaded.best_epoch) == (True, HISTORY, 1)
     assert len(loaded.best_weights) == len(state.best_weights)
     assert loaded.weights == loaded.optimizer == []
 
 
 def test_state_of_a_node_like_this_machine_is_one_of_its_own(task: Task, tmp_path: Path) -> None:
-    path = tmp_path / "sent.npz"
-    write_received(path, finished(task), Origin("one", 1, task.conditions.machine))
-    store(task, path.read_bytes())
+    receive(task, finished(task), tmp_path, Origin("one", 1, task.conditions.machine))
     assert task.is_done
 
 
 def test_states_of_other_conditions_members_and_damaged_ones_are_not_found(
     task: Task, tmp_path: Path
 ) -> None:
-    content = sent(tmp_path / "sent.npz", task, finished(task))
-    store(task, content)
+    there = receive(task, finished(task), tmp_path)
     assert find_received([task])[task.name].origin == other_origin(task)
     changed = replace(task, conditions=replace(task.conditions, seed=1))
     other = train.list_tasks(params.load())[1]
     assert find_received([changed, other]) == {}
-    on_machine(task, other_origin(task).machine).state.write_bytes(content[: len(content) // 2])
+    there.state.write_bytes(there.state.read_bytes()[:5000])
     assert find_received([task]) == {}
 
 
@@ -111,7 +111,9 @@ def test_what_is_no_finished_state_is_not_kept(
     finished_flag: bool, task: Task, tmp_path: Path
 ) -> None:
     state = replace(finished(task), finished=finished_flag)
-    content = sent(tmp_path / "sent.npz", task, state)
+    path = tmp_path / "sent.npz"
+    write_received(path, state, other_origin(task))
+    content = path.read_bytes()
     with pytest.raises(ArtifactError, match="is no received state"):
-        store(task, content[:-50] if finished_flag else content)
+        store(task.states, task.state.name, content[:-50] if finished_flag else content)
     assert not list(task.states.glob("*.npz"))
