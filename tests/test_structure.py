@@ -231,7 +231,7 @@ def test_only_training_sees_corrected_labels() -> None:
         for name, path in MODULES.items()
         if "load_training(" in path.read_text(encoding="utf-8") and name != "data.dataset"
     }
-    assert trained_on == {"cli.own_digits", "cluster.members", "stages.train"}
+    assert trained_on == {"cli.own_digits", "cluster.driver", "cluster.members", "stages.train"}
 
 
 def test_exemptions_are_still_needed() -> None:
