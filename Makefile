@@ -63,7 +63,8 @@ sbom: development
 fuzz: development
 	$(BIN)/python -m checks.fuzz
 
-# Every file operation of what writes results fails once, or the process is killed there.
+# Every file operation of every stage fails once, or the process is killed there; under an hour.
+# Interrupt it, and it goes on later.
 faults: development
 	$(BIN)/python -m checks.faults
 

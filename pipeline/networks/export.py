@@ -1,11 +1,14 @@
 """Trained models in formats that run without Keras, written by Keras's own exporters."""
 
+import re
 import warnings
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import IMAGE_SIZE, Images
@@ -21,8 +24,35 @@ TOLERANCE = 1e-3
 
 
 def to_onnx(model: keras.Model, path: Path) -> None:
-    """Write ``model`` as ONNX, for any number of images at a time."""
-    _export(model, path, "onnx")
+    """Write ``model`` as ONNX, for any number of images at a time.
+
+    Equal models give equal bytes.
+    """
+    with atomic_path(path) as temporary:
+        _export(model, temporary, "onnx")
+        _number_names(temporary)
+
+
+def _number_names(path: Path) -> None:
+    """Number the names that tf2onnx made up by their use: it numbers them as its sets come."""
+    exported = onnx.load(path)
+    graph, numbered = exported.graph, dict[str, str]()
+
+    def rename(name: str) -> str:
+        made_up = re.fullmatch(r"(.*)__\d+(:\d+)?", name)
+        if made_up is None:
+            return name
+        base, output = made_up[1], made_up[2] or ""
+        return numbered.setdefault(name, f"{base}__{len(numbered)}{output}")
+
+    for node in graph.node:
+        node.input[:] = map(rename, node.input)
+        node.output[:] = map(rename, node.output)
+        node.name = rename(node.name)
+    for value in (*graph.initializer, *graph.value_info):
+        value.name = rename(value.name)
+    graph.initializer.sort(key=attrgetter("name"))
+    onnx.save(exported, path)
 
 
 def to_litert(model: keras.Model, path: Path) -> None:

@@ -33,6 +33,14 @@ def test_onnx_gives_what_keras_gives(count: int, model: keras.Model, tmp_path: P
     assert expected.std() > 1  # else anything would agree
 
 
+def test_equal_models_give_equal_onnx(model: keras.Model, tmp_path: Path) -> None:
+    deep = architectures.build("deep_pooled_cnn")
+    for network in (model, deep):
+        to_onnx(network, tmp_path / "first.onnx")
+        to_onnx(network, tmp_path / "second.onnx")
+        assert (tmp_path / "first.onnx").read_bytes() == (tmp_path / "second.onnx").read_bytes()
+
+
 @pytest.mark.filterwarnings("ignore:(?s).*tf.lite.Interpreter is deprecated:UserWarning")
 @pytest.mark.parametrize("count", [1, 7])
 def test_litert_gives_what_keras_gives(count: int, model: keras.Model, tmp_path: Path) -> None:
