@@ -1,11 +1,38 @@
-"""The JSON files that the page shows numbers of, checked when they are read."""
+"""The files that the page shows numbers of, checked when they are read."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from pipeline import stored
 from pipeline.errors import ArtifactError
-from pipeline.stored import read_record
+
+_P = " ".join(f"p_{digit}" for digit in range(10))
+_PREDICTION = f"row true predicted runner_up p_true p_predicted p_runner_up loss {_P} refined"
+_INTERVAL = "error_rate error_rate_low error_rate_high"
+
+COLUMNS = {
+    "calibration.csv": "low high correct errors confidence accuracy scaled",
+    "confusion_matrix.csv": "true predicted count row_fraction",
+    "correct.csv": f"{_PREDICTION} kind",
+    "errors.csv": f"{_PREDICTION} label_suspected",
+    "label_errors.csv": "rank row label suggested p_label p_suggested margin",
+    "learning_curves_mean.csv": "epoch members loss_mean error_rate_mean",
+    "members.csv": "member fold seed network architecture views parameters epochs best_epoch "
+    "training_seconds threads device compute_dtype n errors accuracy accuracy_low accuracy_high",
+    "near_duplicates.csv": "first second grey_levels first_label second_label first_fold "
+    "second_fold",
+    "per_digit.csv": f"digit errors correct {_INTERVAL} confused_with confused_times",
+    "explanation/drift.csv": "property training_median test_median distance p_value verdict",
+    "explanation/nearest.csv": "kind row rank neighbour label distance",
+    "explanation/slices.csv": f"slice first second n errors {_INTERVAL} worse",
+    "map/points.csv": f"fold row x y true predicted {_P} neighbours",
+    "test/class_counts.csv": "digit training predicted expected residual",
+    "test/low_confidence.csv": f"image_id predicted runner_up p_predicted {_P} refined",
+}
+"""What tables must tell, by the name that the page gives them."""
 
 
 @dataclass(frozen=True)
@@ -121,4 +148,19 @@ def read(path: Path, kind: type[Any]) -> dict[str, Any]:
             "dvc repro"
         )
 
-    return asdict(read_record(path, kind, describe, extra="ignore"))
+    return asdict(stored.read_record(path, kind, describe, extra="ignore"))
+
+
+def read_table(path: Path, name: str) -> pd.DataFrame:
+    """Read a CSV that a stage wrote; missing values stay missing, integers stay integers.
+
+    Args:
+        path: of the file.
+        name: of `COLUMNS`.
+
+    Raises:
+        ArtifactError: it is missing or damaged.
+    """
+    whole = dict.fromkeys(("confused_times", "errors", "n"), "Int64")
+    text = dict.fromkeys(("confused_with", "neighbours"), "string")
+    return stored.read_table(path, COLUMNS[name].split(), dtype=text | whole)

@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from pipeline import params, stages, stored
+from pipeline import params, stages
 from pipeline.data import dataset, label_corrections
 from pipeline.data.dataset import Provenance
 from pipeline.data.sources import decision
@@ -13,7 +11,7 @@ from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.examples import SUGGESTIONS_SHOWN
 from pipeline.evaluation.image_properties import PROPERTIES
-from pipeline.evaluation.results import Metrics
+from pipeline.evaluation.metrics import Metrics
 from pipeline.files import missing_artifact, sha256
 from pipeline.report import Findings, as_rows, records, render, sprite_geometry
 from pipeline.report.images import (
@@ -76,7 +74,7 @@ PAIRS_OF_SLICES_SHOWN = 12
 def main() -> None:
     """Entry point of the stage."""
     settings = params.load()
-    tables = {name: read_table(path) for name, path in TABLES.items()}
+    tables = {name: records.read_table(path, name) for name, path in TABLES.items()}
     contents = {name: records.read(path, kind) for name, (path, kind) in RECORDS.items()}
     source = {"kind": decision.read(stages.SOURCE).kind}
     digit_table = stages.EVALUATION / "per_digit.md"
@@ -135,17 +133,6 @@ def main() -> None:
     print(f"{stages.REPORT}: open it in a browser")
     if record["provenance"]["sample"]:
         print(stages.SAMPLE_NOTICE)
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a CSV that a stage wrote; missing values stay missing, integers stay integers.
-
-    Raises:
-        ArtifactError: it is missing or damaged.
-    """
-    whole = dict.fromkeys(("confused_times", "errors", "n"), "Int64")
-    text = dict.fromkeys(("confused_with", "neighbours"), "string")
-    return stored.read_table(path, dtype=text | whole)
 
 
 def check_scores(contents: dict[str, dict[str, Any]]) -> None:
