@@ -357,3 +357,20 @@ def test_folder_that_cannot_be_flushed_is_none_the_worse(
     with pytest.raises(OSError, match="Input/output error"):
         write_text(tmp_path / "log.csv", "newer", durable=True)
     assert contents(tmp_path) == {"log.csv": "new"}
+
+
+def test_folder_comes_back_if_no_new_one_can_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_text(tmp_path / "folder/a", "old")
+    replace = Path.replace
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name.endswith(".partial"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OSError, match="folder"), atomic_path(tmp_path / "folder") as temporary:
+        temporary.mkdir()
+    assert contents(tmp_path) == {"folder/a": "old"}

@@ -78,8 +78,8 @@ def inject(
         for name, step in catalogue.make_steps(names, root / "runs", runs).items():
             _trials[name] = Trial(name, step, root / name)
         cases = [(name, fault) for name, trial in _trials.items() for fault in trial.faults()]
-        if number is not None and number < len(cases):
-            cases = Random(seed).sample(cases, number)
+        Random(seed).shuffle(cases)  # so that an interrupted run has tried some of everything
+        cases = cases[:number]
         found = {(name, str(fault)): journal.find(name, str(fault)) for name, fault in cases}
         open_cases = [case for case in cases if found[case[0], str(case[1])] is None]
         columns = TextColumn("faults"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -117,10 +117,11 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=count_processors(), help="side by side")
     parser.add_argument(
         "--runs",
-        nargs=2,
+        nargs="+",
         type=lambda text: Path(text).resolve(),
         metavar="FOLDER",
-        help="finished runs on different images to start from; default: they are made",
+        help="finished runs to start from: two on different images, and for digits-compare a third "
+        "on those of the second; default: they are made",
     )
     given = parser.parse_args()
     if unknown := set(given.steps) - set(catalogue.NAMES):

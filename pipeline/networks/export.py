@@ -51,7 +51,12 @@ def _number_names(path: Path) -> None:
         node.name = rename(node.name)
     for value in (*graph.initializer, *graph.value_info):
         value.name = rename(value.name)
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for size in value.type.tensor_type.shape.dim:
+            if size.dim_param:
+                size.dim_param = rename(size.dim_param)
     graph.initializer.sort(key=attrgetter("name"))
+    graph.doc_string = ""  # another made-up name
     onnx.save(exported, path)
 
 

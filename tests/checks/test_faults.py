@@ -80,7 +80,9 @@ def write_run(folder: Path, data: TrainingDigits, monkeypatch: pytest.MonkeyPatc
     Path("params.yaml").write_text(PARAMS.replace(*SMALL_NETWORK))
     test = UnlabelledDigits(data.images[:20], data.provenance)
     write_results(data, test, predict_with(data.labels, {4: (9, 0.9)}))
-    readers.READERS["ensemble"].prepare(exported := folder / stages.EXPORTED)
+    exported = folder / stages.EXPORTED
+    exported.mkdir()
+    readers.READERS["ensemble"].prepare(exported)
     model, network = stages.MODELS / "0-0-small/model.keras", exported / "0-0-small.onnx"
     (exported / "small.onnx").rename(network)
     member = ExportedMember("0-0-small", sha256(model), ((),), sha256(network))
