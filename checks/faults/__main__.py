@@ -20,10 +20,12 @@ and go on later. A sample (--number) keeps nothing.
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
@@ -44,7 +46,8 @@ def _judge(name: str, fault: Fault) -> tuple[str, str, list[str]]:
 
 
 def _judge_all(cases: list[tuple[str, Fault]], jobs: int) -> Iterator[tuple[str, str, list[str]]]:
-    with ProcessPoolExecutor(jobs, get_context("fork")) as pool:
+    ignore_interrupts = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)  # the parent ends
+    with ProcessPoolExecutor(jobs, get_context("fork"), ignore_interrupts) as pool:
         try:
             for each in as_completed([pool.submit(_judge, *case) for case in cases]):
                 yield each.result()

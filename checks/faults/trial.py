@@ -35,7 +35,7 @@ def files(folder: Path) -> Files:
     found: Files = {}
     for path in sorted(folder.rglob("*")):
         name = plain_name(path.relative_to(folder).as_posix())
-        if not is_of_others(f"{name}/") and path.parent != folder / ".tmp":
+        if not is_of_others(f"{name}/") and not name.startswith(".tmp/"):
             found[name] = without_times(name, path.read_bytes()) if path.is_file() else None
     return found
 

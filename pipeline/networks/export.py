@@ -1,8 +1,11 @@
 """Trained models in formats that run without Keras, written by Keras's own exporters."""
 
+import errno
+import os
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +17,7 @@ from numpy.typing import NDArray
 from pipeline.data.dataset import IMAGE_SIZE, Images
 from pipeline.errors import PipelineError
 from pipeline.files import atomic_path
-from pipeline.networks.backend import keras, suppress_stderr
+from pipeline.networks.backend import keras, suppress_stderr, tf
 
 INPUT = "images"
 """Name of an exported model's input: uint8 ``(n, 28, 28)``; its one output is float32 logits."""
@@ -82,9 +85,25 @@ FORMATS: Mapping[str, tuple[str, Callable[[keras.Model, Path], None]]] = Mapping
 
 def _export(model: keras.Model, path: Path, kind: str) -> None:
     signature = [keras.InputSpec(shape=(None, IMAGE_SIZE, IMAGE_SIZE), dtype="uint8", name=INPUT)]
-    with atomic_path(path) as temporary, suppress_stderr(), warnings.catch_warnings():
+    with (
+        atomic_path(path) as temporary,
+        _system_errors(path),
+        suppress_stderr(),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore", FutureWarning)  # Keras asks NumPy for a name of old
         model.export(temporary, format=kind, input_signature=signature, verbose=False)
+
+
+@contextmanager
+def _system_errors(path: Path) -> Iterator[None]:
+    """Raise what the system refuses TensorFlow, which writes in C++, as an `OSError`."""
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
+    except tf.errors.OpError as error:
+        raise OSError(0, error.message, str(path)) from None
 
 
 def check_parity(

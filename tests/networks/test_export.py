@@ -1,5 +1,6 @@
 """Real exports, run by the real runtimes and compared with Keras number by number."""
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from pipeline import architectures, profiles
 from pipeline.ensemble.onnx import ExportedNetwork
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, exit_status
 from pipeline.networks.backend import keras, tf
 from pipeline.networks.export import FORMATS, TOLERANCE, check_parity, to_onnx
 from pipeline.networks.trained import load_model
@@ -92,4 +93,20 @@ def test_interrupted_export_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(fresh, "export", interrupt)
     with pytest.raises(KeyboardInterrupt):
         to_onnx(fresh, tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore:(?s).*tf.lite.Interpreter is deprecated:UserWarning")
+@pytest.mark.parametrize("kind", FORMATS)
+def test_full_disk_is_told_and_leaves_nothing(
+    kind: str, model: keras.Model, tmp_path: Path
+) -> None:
+    suffix, write = FORMATS[kind]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        status = exit_status(lambda: write(model, tmp_path / f"m{suffix}"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert status == 1
     assert list(tmp_path.iterdir()) == []
