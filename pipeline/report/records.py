@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -44,6 +44,13 @@ class Run:
     python: str
     keras: str
     tensorflow: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """``data/source.json``, as far as the page shows it: what kind of data is in use."""
+
+    kind: Literal["archive", "kaggle", "sample"]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from typing import Any
 from pipeline import params, stages
 from pipeline.data import dataset, label_corrections
 from pipeline.data.dataset import Provenance
-from pipeline.data.sources import decision
 from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.examples import SUGGESTIONS_SHOWN
@@ -27,6 +26,7 @@ from pipeline.submissions.file import SubmissionRecord
 RECORDS = {
     "metrics.json": (stages.EVALUATION / "metrics.json", Metrics),
     "run.json": (stages.EVALUATION / "run.json", records.Run),
+    "data/source.json": (stages.SOURCE, records.Source),
     "explanation/summary.json": (stages.EXPLANATION / "summary.json", records.ExplanationSummary),
     "map/summary.json": (stages.MAP_REPORT / "summary.json", records.MapSummary),
     "data/summary.json": (stages.DATA_REPORT / "summary.json", records.DataSummary),
@@ -76,7 +76,6 @@ def main() -> None:
     settings = params.load()
     tables = {name: records.read_table(path, name) for name, path in TABLES.items()}
     contents = {name: records.read(path, kind) for name, (path, kind) in RECORDS.items()}
-    source = {"kind": decision.read(stages.SOURCE).kind}
     digit_table = stages.EVALUATION / "per_digit.md"
     for path in (digit_table, *FIGURES.values()):
         if not path.exists():
@@ -92,11 +91,7 @@ def main() -> None:
     sprite, pairs = place_images(predictions, pairs, nearest, training, test)
     attach_nearest(predictions, nearest)
     predictions["mapped"] = (predictions["kind"] != "test") & predictions["row"].isin(points["row"])
-    findings = Findings(
-        {name: as_rows(table) for name, table in tables.items()}
-        | contents
-        | {"data/source.json": source}
-    )
+    findings = Findings({name: as_rows(table) for name, table in tables.items()} | contents)
     record = contents["submission.json"]
     content = {
         "findings": findings,

@@ -103,7 +103,7 @@ def test_full_disk_is_told_and_leaves_nothing(
 ) -> None:
     suffix, write = FORMATS[kind]
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, before[1]))
     try:
         status = exit_status(lambda: write(model, tmp_path / f"m{suffix}"))
     finally:
