@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-Whose = Literal["author", "ours"]
-"""Whose recipe a network is trained by."""
+Whose = Literal["author", "ours", "plain"]
+"""Whose recipe a network is trained by; ``plain`` is ours with images as they are, in no other
+view."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,7 @@ class Reference:
         epochs: the most that are run.
         patience_epochs: epochs without a lower loss on the held-back images before the run stops;
             None where nothing stops it.
+        stopped_epochs: after so many the author's run had stopped.
         batch_size: images per step.
         optimizer: name in `keras.optimizers`.
         learning_rate: constant.
@@ -41,6 +43,7 @@ class Reference:
     held_back_fraction: float | None
     epochs: int
     patience_epochs: int | None = None
+    stopped_epochs: int | None = None
     batch_size: int = 128
     optimizer: str = "Adam"
     learning_rate: float = 0.001
@@ -102,6 +105,7 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
             held_back_fraction=0.2,
             epochs=100,
             patience_epochs=5,
+            stopped_epochs=25,
             rotation_degrees=8.0,
             shift_pixels=1.4,
             zoom_fraction=0.1,
