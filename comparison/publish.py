@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from comparison.settings import RESULTS
-from comparison.summarize import SAMPLE_NOTICE
+from comparison.wording import SAMPLE_NOTICE
 from pipeline.errors import ArtifactError, exit_status
 from pipeline.files import write_text
 from pipeline.project import FOLDER

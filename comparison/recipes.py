@@ -21,6 +21,7 @@ _NOT_TRAINING = (
     "claim",
     "claimed_on",
     "held_back_fraction",
+    "trained_on",
     "stopped_epochs",
     "assumed",
 )

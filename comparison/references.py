@@ -23,6 +23,7 @@ class Reference:
         claimed_on: the images that the claim is of: held back from the labelled ones, or the
             10,000 test images of MNIST.
         held_back_fraction: of the labelled images; None where the author used MNIST's own split.
+        trained_on: images that the author trained on.
         epochs: the most that are run.
         patience_epochs: epochs without a lower loss on the held-back images before the run stops;
             None where nothing stops it.
@@ -41,6 +42,7 @@ class Reference:
     claim: float
     claimed_on: Literal["held back", "test"]
     held_back_fraction: float | None
+    trained_on: int
     epochs: int
     patience_epochs: int | None = None
     stopped_epochs: int | None = None
@@ -60,6 +62,7 @@ def _regularization(*, claim: float, epochs: int) -> Reference:
         claim=claim,
         claimed_on="held back",
         held_back_fraction=0.1,
+        trained_on=54_000,
         epochs=epochs,
         assumed=frozenset({"batch_size", "learning_rate"}),
     )
@@ -71,6 +74,7 @@ def _two_models(*, claim: float) -> Reference:
         claim=claim,
         claimed_on="test",
         held_back_fraction=None,
+        trained_on=60_000,
         epochs=100,
         assumed=frozenset({"batch_size", "optimizer", "learning_rate", "loss"}),
     )
@@ -81,6 +85,7 @@ _SHALLOW = Reference(
     claim=0.99,
     claimed_on="test",
     held_back_fraction=None,
+    trained_on=60_000,
     epochs=12,
     assumed=frozenset(
         {
@@ -103,6 +108,7 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
             claim=0.993,
             claimed_on="held back",
             held_back_fraction=0.2,
+            trained_on=33_600,
             epochs=100,
             patience_epochs=5,
             stopped_epochs=25,
@@ -125,6 +131,7 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
             claim=0.992,
             claimed_on="test",
             held_back_fraction=None,
+            trained_on=60_000,
             epochs=10,
             assumed=frozenset({"claimed_on", "held_back_fraction", "batch_size", "learning_rate"}),
         ),

@@ -159,7 +159,7 @@ def add(
     """
     new, further = {row.run: row for row in rows}, list(movements)
     with locked():
-        if further:
+        if further or not moved.exists():
             replaced = {movement.run for movement in further}
             kept = [each for each in read_movements(moved) if each.run not in replaced]
             _write(moved, Movement, sorted([*kept, *further], key=_sort_key))

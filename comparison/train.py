@@ -30,7 +30,8 @@ author's recipe runs on TensorFlow, or with ``KERAS_BACKEND=jax`` on JAX, and on
 one. Then these packages are enough: keras, jax, numpy, pandas, pydantic, ruamel.yaml, filelock,
 rich, pillow. Bring ``runs.csv`` and ``moved.csv`` back in a folder, and name it after ``--add``:
 rows that are missing here, or stale, are taken over. What ``.training`` holds may travel, too: an
-interrupted run then continues where a machine of the same kind trains it.
+interrupted run then continues where a machine of the same kind trains it. Bring rows back before
+the copy of ``comparison`` on the other machine is renewed.
 
 **Times.** Minutes are estimated from a finished run of the same network and recipe on this
 machine, else from ``speeds.csv``, of one core of machine A in ``docs/results.md``. A row says

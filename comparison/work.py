@@ -66,6 +66,7 @@ class Worker:
             if self._is_missing(run):
                 with training_lock(_lock(run), run.name):
                     self._train_if_missing(run)
+        table.add([])  # so that both files are there
 
     def count_missing(self, runs: Sequence[Run]) -> int:
         """How many of the runs have no row, or a stale one."""

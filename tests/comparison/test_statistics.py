@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from comparison.record import RunRecord
+
 from comparison.references import REFERENCES
 from comparison.statistics import (
     Hits,

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from comparison.record import RunRecord, write_run
 from PIL import Image
 
 from comparison import summarize
-from comparison.record import RunRecord, write_run
 from comparison.references import REFERENCES, Whose
 from comparison.settings import RESULTS, ROBUSTNESS, RUNS, Settings
 from comparison.statistics import tabulate
