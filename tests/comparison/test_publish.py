@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from comparison.publish import BEGIN, END, PAGE, publish
-from comparison.summarize import SAMPLE_NOTICE
+from comparison.wording import SAMPLE_NOTICE
 from pipeline.errors import ArtifactError
 from tests.conftest import ROOT
 
