@@ -27,6 +27,7 @@ def draw(
     images: int = 8_400,
 ) -> dict[float, Trained]:
     """Errors of networks: each image has its own difficulty, the same for every fraction."""
+    images = 8_400
     difficulty = {fold: generator.random(images) for fold in folds}
     return {
         fraction: Trained(

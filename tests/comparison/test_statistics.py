@@ -6,12 +6,16 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from comparison.evidence import Trained
 from comparison.statistics import (
     Hits,
     Interval,
+    accuracy_of,
+    difference_of,
     is_reached,
     mean_accuracy,
     paired_difference,
+    seed_deviation,
 )
 
 
