@@ -36,6 +36,7 @@ def write_markdown(
     parts = [
         f"**{reached} of {len(claimed)} claims are reached.**",
         "\n".join(_describe_projects(claimed)),
+        "![Accuracy over training time, by either recipe, and the claims](accuracy_over_time.png)",
         _explain_columns(networks, baseline),
         _table(list(_describe_rows(networks))),
     ]
@@ -46,6 +47,7 @@ def write_markdown(
         )
     if sentence := describe_movements(moved):
         parts.append(sentence)
+        parts.append("![Accuracy as held-out digits are shifted and turned](robustness.png)")
     parts.append(
         f"The runs took {_join(f'{time:.1f} hours on {name}' for name, time in hours.items())}."
     )
