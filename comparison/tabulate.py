@@ -142,7 +142,7 @@ def how_reached(
     if is_reached(reference.claim, accuracies.get("author")):
         return "by the author's recipe"
     if is_reached(reference.claim, more.accuracy if more else None):
-        return f"extrapolated to {more.images:,} images" if more else ""
+        return f"by extrapolation to {more.images:,} images" if more else ""
     if is_reached(reference.claim, accuracies.get("ours")):
         return "by our recipe"
     if is_reached(reference.claim, accuracies.get("plain")):

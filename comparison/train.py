@@ -179,7 +179,7 @@ def take_over(folder: Path) -> None:
     movements = table.read_movements(folder / MOVED.name)
     table.add(wanted, [movement for movement in movements if movement.run in runs])
     stale = sum(bool(explain_missing(run, there, digest)) for run in there)
-    print(f"{len(wanted)} of {len(there)} rows were added; {stale} are stale there")
+    print(f"{len(wanted)} of {len(there)} rows were added; stale there: {stale}")
 
 
 def _make_parser() -> argparse.ArgumentParser:

@@ -55,22 +55,31 @@ def write_markdown(
 
 
 def _describe_projects(claimed: pd.DataFrame) -> Iterator[str]:
-    """One sentence per project: what it claims, and what its networks reach."""
+    """One sentence per project: what its networks reach, and by what."""
     for project, rows in claimed.groupby("project", sort=False):
-        told = [_describe_claim(row) for row in rows.itertuples()]
-        yield f"- **{project}**: {_join(told)}."
+        told = [
+            f"{_describe_way(way, of_way)} ({_join(map(_describe_claim, of_way.itertuples()))})"
+            for way, of_way in rows.groupby("reached", sort=False)
+        ]
+        yield f"- **{project}**: {'; '.join(told)}."
+
+
+def _describe_way(way: str, rows: pd.DataFrame) -> str:
+    """How many claims are reached in a way, or that they are missed."""
+    claims = "1 claim" if len(rows) == 1 else f"{len(rows)} claims"
+    return f"{claims} reached {way}" if way else f"{claims} missed"
 
 
 def _describe_claim(row: Any) -> str:
-    claim = f"{100 * row.claim:.4g} %"
+    claim = f"`{row.network}` {100 * row.claim:.4g} %"
     if not row.reached:
-        return f"`{row.network}` misses its {claim} ({row.why_not})"
+        return f"{claim}: {row.why_not}"
     prefix = {
         "by the author's recipe": "author_accuracy",
         "by our recipe": "ours_accuracy",
         "by our recipe in plain view": "plain_accuracy",
     }.get(row.reached, "extrapolated")
-    return f"`{row.network}` reaches its {claim} {row.reached}, with {_percent(row, prefix)}"
+    return f"{claim}: {_percent(row, prefix)}"
 
 
 def _explain_columns(networks: pd.DataFrame, baseline: str) -> str:
@@ -93,10 +102,10 @@ def _describe_rows(networks: pd.DataFrame) -> Iterator[dict[str, str]]:
             "network": f"`{row.network}`",
             "parameters": f"{row.parameters:,}",
             "claim": "–" if np.isnan(row.claim) else f"{100 * row.claim:.4g}",
-            "author's recipe": _percent(row, "author_accuracy", unit="", sd=row.author_sd),
-            "extrapolated": _percent(row, "extrapolated", unit=""),
-            "our recipe": _percent(row, "ours_accuracy", unit="", sd=row.ours_sd),
-            "plain": _percent(row, "plain_accuracy", unit="", sd=row.plain_sd),
+            "author's recipe": _percent(row, "author_accuracy", sd=row.author_sd),
+            "extrapolated": _percent(row, "extrapolated"),
+            "our recipe": _percent(row, "ours_accuracy", sd=row.ours_sd),
+            "plain": _percent(row, "plain_accuracy", sd=row.plain_sd),
             "reached": row.reached or (f"no: {row.why_not}" if row.why_not else "–"),
             "minutes": " / ".join("–" if np.isnan(each) else f"{each:.0f}" for each in minutes),
             "difference": "–"
@@ -105,12 +114,13 @@ def _describe_rows(networks: pd.DataFrame) -> Iterator[dict[str, str]]:
         }
 
 
-def _percent(row: Any, prefix: str, *, unit: str = " %", sd: float = np.nan) -> str:
-    value, low, high = (getattr(row, f"{prefix}{end}") for end in ("", "_low", "_high"))
+def _percent(row: Any, prefix: str, *, sd: float = np.nan) -> str:
+    """The percentage in the columns that begin like this, with its interval; – if there is none."""
+    value, low, high = (100 * getattr(row, f"{prefix}{end}") for end in ("", "_low", "_high"))
     if np.isnan(value):
         return "–"
     spread = "" if np.isnan(sd) else f" ± {100 * sd:.2f}"
-    return f"{100 * value:.2f}{unit}{spread} ({100 * low:.2f}–{100 * high:.2f})"
+    return f"{value:.2f}{spread} [{low:.2f}–{high:.2f}]"
 
 
 def _describe_variations(variations: pd.DataFrame) -> Iterator[str]:

@@ -82,7 +82,7 @@ def test_claim_is_reached_by_extrapolation_where_all_fractions_are_there() -> No
     assert simple["author_accuracy_high"] < simple["claim"] == 0.99
     assert simple["extrapolated_to"] == 54_000
     assert 1 - simple["extrapolated"] == pytest.approx(110 / 8_400 * (54 / 33.6) ** -0.5, rel=0.02)
-    assert simple["reached"] == "extrapolated to 54,000 images"
+    assert simple["reached"] == "by extrapolation to 54,000 images"
     del counts["simple_cnn", "author", 0.5]
     simple = rows_of(counts)["simple_cnn"]
     assert np.isnan(simple["extrapolated"]) and simple["reached"] == ""
@@ -107,7 +107,7 @@ REFERENCE = replace(REFERENCES["simple_cnn"], claim=0.99)
     ("author", "more", "ours", "plain", "reached"),
     [
         (MET, MET, MET, MET, "by the author's recipe"),
-        (MISSED, MET, MET, MET, "extrapolated to 54,000 images"),
+        (MISSED, MET, MET, MET, "by extrapolation to 54,000 images"),
         (MISSED, MISSED, MET, MET, "by our recipe"),
         (MISSED, None, MISSED, MET, "by our recipe in plain view"),
         (MISSED, MISSED, MISSED, MISSED, ""),

@@ -321,7 +321,7 @@ def test_rows_of_another_machine_are_taken_over(
     table.add([mine])
     table.add([stale], path=theirs / "runs.csv", moved=theirs / "moved.csv")
     call(monkeypatch, "--add", str(theirs))
-    assert capsys.readouterr().out == "2 of 4 rows were added; 1 is stale there\n"
+    assert capsys.readouterr().out == "2 of 4 rows were added; stale there: 1\n"
     rows = table.read()
     assert rows[AUTHOR].machine == "mine"
     assert set(rows) == set(RUNS_OF_ALL_RECIPES)
