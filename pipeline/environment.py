@@ -11,6 +11,10 @@ from pathlib import Path
 from pipeline import project
 from pipeline.errors import ProjectError
 
+KERAS_BACKEND = "PIPELINE_KERAS_BACKEND"
+"""The variable by which tests and the comparison run Keras on another library than TensorFlow;
+KERAS_BACKEND by itself decides nothing."""
+
 OUTPUT_FOLDERS = (
     "data",
     "data/prepared",

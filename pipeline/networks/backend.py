@@ -1,6 +1,7 @@
 """Keras on TensorFlow, imported without the start-up messages, and what makes a run repeatable.
 
-Everything that needs either takes it from here; the architectures take `keras` alone.
+Everything that needs either takes it from here; the architectures take `keras` alone. Where Keras
+runs on another library, TensorFlow is imported when it is first asked for, and need not be there.
 """
 
 import os
@@ -9,9 +10,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline import environment
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 ComputeDtype = Literal["bfloat16", "float32"]
 WantedDtype = Literal["auto", "bfloat16", "float32"]
@@ -19,9 +23,6 @@ WantedDtype = Literal["auto", "bfloat16", "float32"]
 USES_ONEDNN = platform.machine() in ("x86_64", "AMD64")
 """TensorFlow leaves oneDNN off on x86 processors without AVX-512, where networks train 1.7 to 1.9
 times as fast with it (docs/results.md)."""
-
-BACKEND_FOR_TESTS = "PIPELINE_KERAS_BACKEND"
-"""The variable by which tests run Keras on another library; KERAS_BACKEND decides nothing."""
 
 _CHANGE_RESULTS = (
     "DNNL_CPU_ISA_HINTS",
@@ -76,7 +77,7 @@ def _own_settings() -> Iterator[None]:
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # as much as is needed
     if USES_ONEDNN:
         os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
-    os.environ["KERAS_BACKEND"] = os.environ.get(BACKEND_FOR_TESTS, "tensorflow")
+    os.environ["KERAS_BACKEND"] = os.environ.get(environment.KERAS_BACKEND, "tensorflow")
     home = os.environ.pop("KERAS_HOME", None)
     os.environ["KERAS_HOME"] = os.devnull
     try:
@@ -87,11 +88,28 @@ def _own_settings() -> Iterator[None]:
             os.environ["KERAS_HOME"] = home
 
 
+def _import_tensorflow() -> Any:
+    """TensorFlow, with every GPU hidden: `devices.take_device` may show one."""
+    import tensorflow
+
+    tensorflow.config.set_visible_devices([], "GPU")
+    return tensorflow
+
+
+def __getattr__(name: str) -> Any:
+    """``tf``, where Keras runs on another library and something needs TensorFlow nevertheless."""
+    if name != "tf":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with _own_settings(), suppress_stderr():
+        globals()["tf"] = _import_tensorflow()
+    return globals()["tf"]
+
+
 with _own_settings(), suppress_stderr():
     import keras
-    import tensorflow as tf
 
-    tf.config.set_visible_devices([], "GPU")  # `devices.take_device` may show one
+    if keras.backend.backend() == "tensorflow":
+        tf = _import_tensorflow()
 
 
 def make_repeatable(seed: int) -> None:

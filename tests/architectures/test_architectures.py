@@ -10,8 +10,9 @@ import pytest
 
 from pipeline.architectures import ARCHITECTURES, build
 from pipeline.data.dataset import Images
+from pipeline.environment import KERAS_BACKEND
 from pipeline.errors import ParamsError
-from pipeline.networks.backend import BACKEND_FOR_TESTS, ComputeDtype, keras, tf
+from pipeline.networks.backend import ComputeDtype, keras, tf
 from pipeline.networks.devices import CPU
 from pipeline.networks.trained import load_model, save_model
 from pipeline.training.fast_layers import with_fast_layers
@@ -88,7 +89,7 @@ def test_blank_image_gives_finite_logits_and_gradients() -> None:
 
 
 _JAX = {
-    BACKEND_FOR_TESTS: "jax",
+    KERAS_BACKEND: "jax",
     "JAX_PLATFORMS": "cpu",
     "XLA_FLAGS": "--xla_backend_optimization_level=0",  # compiling takes longer than running
 }
