@@ -32,6 +32,15 @@ def read(path: Path, kind: type[_Settings]) -> _Settings:
     Raises:
         ParamsError: naming every key at fault, what was expected and what was found.
     """
+    return check(load(path), kind, str(path))
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds sections.
+
+    Raises:
+        ParamsError: there is no such file, or it is no such YAML.
+    """
     try:
         content = YAML(typ="safe", pure=True).load(read_bytes(path))
     except FileNotFoundError:
@@ -47,11 +56,25 @@ def read(path: Path, kind: type[_Settings]) -> _Settings:
             f"{path} is not usable: expected sections like 'train:', found "
             f"{describe_value(content)}. Nothing was run."
         )
+    return content
+
+
+def check(content: Any, kind: type[_Settings], name: str) -> _Settings:
+    """Check content as the section ``kind``.
+
+    Args:
+        content: as `load` gives it, or a part of that.
+        kind: of section.
+        name: of what holds it, for the error.
+
+    Raises:
+        ParamsError: naming every key at fault, what was expected and what was found.
+    """
     try:
         return kind.model_validate(content)
     except ValidationError as error:
         problems = "; ".join(dict.fromkeys(_describe(problem, kind) for problem in error.errors()))
-        raise ParamsError(f"{path} is not usable: {problems}. Nothing was run.") from None
+        raise ParamsError(f"{name} is not usable: {problems}. Nothing was run.") from None
 
 
 def find_repeated(values: list[Any]) -> Any:
