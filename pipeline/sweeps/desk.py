@@ -21,6 +21,7 @@ class Desk:
         histories: epochs of those that are being trained, by key.
         stopped: epochs of those that were stopped or failed, by key.
         last_epochs: after which those end, as far as is known, by key.
+        nodes: that train or trained, by key.
     """
 
     def __init__(self, folder: Path, executor: Executor) -> None:
@@ -32,6 +33,7 @@ class Desk:
         self.histories: dict[str, list[dict[str, float]]] = {}
         self.stopped: dict[str, list[dict[str, float]]] = {}
         self.last_epochs: dict[str, int] = {}
+        self.nodes: dict[str, str] = {}
 
     def request(self, job: Job) -> None:
         """Have a member trained, unless it is or will be."""
@@ -42,6 +44,7 @@ class Desk:
         kept = predictions.find(self._path(job.key))
         if kept is not None:
             self.finished[job.key] = kept
+            self.nodes[job.key] = kept.node
             self._clear_states(job.key)
             return
         self.failed.pop(job.key, None)
@@ -68,11 +71,12 @@ class Desk:
         """Note what happens next; comes back at the latest after a second."""
         for event in self._executor.wait():
             match event:
-                case Epoch(key, row, last_epoch) if key in self.histories:
+                case Epoch(key, row, last_epoch, node) if key in self.histories:
                     history = self.histories[key]
                     if row["epoch"] > len(history):
                         history.append(row)
                     self.last_epochs[key] = last_epoch
+                    self.nodes[key] = node
                 case Finished(key, content):
                     self.finished[key] = predictions.store(self._path(key), content)
                     self._stopping.pop(key, None)

@@ -25,8 +25,8 @@ from pipeline.sweeps.scoring import Score, list_members, score
 from pipeline.sweeps.space import Space
 from pipeline.sweeps.study import LaggingRule, Study, facts
 
-Open = Callable[[int, Params], AbstractContextManager[Executor]]
-"""From the number of jobs that there are at a time, and params.yaml, to who does them."""
+Open = Callable[[int], AbstractContextManager[Executor]]
+"""From the number of jobs that there are at a time to who does them."""
 
 
 def run(space: Space, open_executor: Open) -> dict[str, Any]:
@@ -40,8 +40,11 @@ def run(space: Space, open_executor: Open) -> dict[str, Any]:
     paths.folder.mkdir(parents=True, exist_ok=True)
     with _only_driver(paths):
         sweep = Sweep(space, paths, data, sha256(stages.TRAIN))
-        sweep.run_trials(open_executor)
-        return sweep.conclude(open_executor)
+        at_once = space.file.trials_at_once * len(list_members(space.base, space.file.choose_on))
+        with open_executor(at_once) as executor, SweepDisplay(space, sweep.table) as display:
+            desk = Desk(paths.folder, executor)
+            sweep.run_trials(desk, display)
+            return sweep.conclude(desk, display)
 
 
 @contextmanager
@@ -100,32 +103,25 @@ class Sweep:
         """The trials so far."""
         return record.tabulate(self._study.trials, self._space)
 
-    def run_trials(self, open_executor: Open) -> None:
+    def run_trials(self, desk: Desk, display: SweepDisplay) -> None:
         """Run the trials that are left; tell of each in the order of their numbers."""
         file = self._space.file
-        unfinished = [each for each in self._study.trials if not each.state.is_finished()]
-        if not unfinished and len(self._study.trials) > file.trials:
-            return
-        at_once = file.trials_at_once * len(list_members(self._space.base, file.choose_on))
-        running: list[_Running] = []
-        with (
-            open_executor(at_once, self._space.base) as executor,
-            SweepDisplay(self._space, self.table) as display,
-        ):
-            desk = Desk(self._paths.folder, executor)
-            for trial in unfinished:
-                running.append(self._begin(self._study.resume(trial), desk))
-            while True:
-                while len(running) < file.trials_at_once and len(self._study.trials) <= file.trials:
-                    running.append(self._begin(self._study.propose(), desk))
-                    display.begin(running[-1].trial.number, running[-1].values)
-                if not running:
-                    return
-                while not self._advance(running, desk):
-                    desk.wait()
-                    display.show({each.trial.number: each.jobs for each in running}, desk)
-                self._tell(running.pop(0), desk)
-                display.finish(self.table)
+        running = [
+            self._begin(self._study.resume(trial), desk)
+            for trial in self._study.trials
+            if not trial.state.is_finished()
+        ]
+        while True:
+            while len(running) < file.trials_at_once and len(self._study.trials) <= file.trials:
+                running.append(self._begin(self._study.propose(), desk))
+                display.begin(running[-1].trial.number, running[-1].values)
+            if not running:
+                return
+            while not self._advance(running, desk):
+                desk.wait()
+                display.show({each.trial.number: each.jobs for each in running}, desk)
+            self._tell(running.pop(0), desk)
+            display.finish(self.table)
 
     def _begin(self, trial: FrozenTrial, desk: Desk) -> _Running:
         values, file = self._study.values(trial), self._space.file
@@ -179,9 +175,7 @@ class Sweep:
         """Note what a trial came to, and write the table."""
         curve, failure = _curve(ended, desk), _failure(ended, desk)
         histories = [desk.history(job.key) for job in ended.jobs.values()]
-        nodes = {
-            desk.finished[job.key].node for job in ended.jobs.values() if job.key in desk.finished
-        }
+        nodes = {desk.nodes.get(job.key, "") for job in ended.jobs.values()} - {""}
         noted: dict[str, Any] = {
             "outcome": "complete",
             "epochs": max(map(len, histories)),
@@ -212,14 +206,16 @@ class Sweep:
         found = {member: desk.finished[job.key] for member, job in jobs.items()}
         return score(found, self._data, settings)
 
-    def conclude(self, open_executor: Open) -> dict[str, Any]:
+    def conclude(self, desk: Desk, display: SweepDisplay) -> dict[str, Any]:
         """Compare the winner with params.yaml on both kinds of folds; write what was found."""
-        table, file = self.table, self._space.file
-        winner = record.find_winner(table, file.minimize)
-        comparisons = self._compare(winner, open_executor) if winner else []
+        table = self.table
+        winner = record.find_winner(table, self._space.file.minimize)
+        values = (facts(self._study.trials[winner]) or {})["values"]
+        comparisons = self._compare(winner, values, desk, display) if winner else []
         summary = record.summarize(
             self._space,
             table,
+            values,
             self._study.importances(),
             comparisons,
             sample=self._data.provenance.sample,
@@ -227,35 +223,26 @@ class Sweep:
         write_json(self._paths.summary, summary)
         return summary
 
-    def _compare(self, winner: int, open_executor: Open) -> list[Comparison]:
+    def _compare(
+        self, winner: int, values: dict[str, Any], desk: Desk, display: SweepDisplay
+    ) -> list[Comparison]:
+        display.confirm(winner)
         file, base = self._space.file, self._space.base
-        noted = facts(self._study.trials[winner]) or {}
-        both = [self._in_force(each) for each in (self._space.settings(noted["values"]), base)]
-        at_once = 2 * len(list_members(base, file.confirm_on))
-        with (
-            open_executor(at_once, base) as executor,
-            SweepDisplay(self._space, self.table) as display,
-        ):
-            desk = Desk(self._paths.folder, executor)
-            display.confirm(winner)
-            jobs = [
-                self._request(settings, folds, desk)
-                for folds in (file.choose_on, file.confirm_on)
-                for settings in both
-            ]
+        both = [self._in_force(each) for each in (self._space.settings(values), base)]
+        found = []
+        for folds in (file.choose_on, file.confirm_on):
+            jobs = [self._request(settings, folds, desk) for settings in both]
             keys = {job.key for each in jobs for job in each.values()}
             while not keys <= desk.finished.keys():
-                desk.wait()
-                display.show({winner: jobs[2], 0: jobs[3]}, desk)
                 for key in keys & desk.failed.keys():
                     raise PipelineError(f"{key} cannot be trained: {desk.failed[key]}")
-        scores = [
-            self._score(settings, each, desk) for settings, each in zip(both * 2, jobs, strict=True)
-        ]
-        return [
-            Comparison(file.choose_on, scores[0], scores[1]),
-            Comparison(file.confirm_on, scores[2], scores[3]),
-        ]
+                desk.wait()
+                display.show({winner: jobs[0], 0: jobs[1]}, desk)
+            scores = [
+                self._score(settings, each, desk) for settings, each in zip(both, jobs, strict=True)
+            ]
+            found.append(Comparison(folds, *scores))
+        return found
 
 
 _MEASURES = "log_loss", "error_rate", "errors", "images"

@@ -51,11 +51,11 @@ def fit_member(
     task = make_task(job, states, device)
 
     def tell_epoch(_: str, finished: FinishedEpoch) -> None:
-        tell(Epoch(job.key, dict(finished.row), finished.last_epoch))
+        tell(Epoch(job.key, dict(finished.row), finished.last_epoch, node))
 
     with training_lock(task.lock, task.name):
         for row in TrainingState.load(task.state).history:
-            tell(Epoch(job.key, row, task.recipe.max_epochs))
+            tell(Epoch(job.key, row, task.recipe.max_epochs, node))
         with progress.watched(tell_epoch):
             fitted = network.fit(task, data.to_train_on(), architectures.build)
     trained = TrainedNetwork(fitted.model, task.conditions.preprocessing, device)

@@ -63,11 +63,13 @@ class Epoch:
         key: of the job.
         row: of its history: epoch, loss, seconds and the like.
         last_epoch: after which the training ends, as far as is known.
+        node: that trains it, by name.
     """
 
     key: str
     row: dict[str, float]
     last_epoch: int
+    node: str
 
 
 @dataclass(frozen=True)

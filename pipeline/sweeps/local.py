@@ -48,7 +48,6 @@ class LocalWorkers:
         self._told: SimpleQueue[tuple[_Worker, Any]] = SimpleQueue()
 
     def __enter__(self) -> Self:
-        self._start_worker()  # which tells whether there is a GPU
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -60,6 +59,8 @@ class LocalWorkers:
     def submit(self, job: Job) -> None:
         """Have a job done, after those submitted before it."""
         self._waiting.append(job)
+        if not self._workers:
+            self._start_worker()  # which tells whether there is a GPU
         self._hand_out()
 
     def stop(self, key: str) -> bool:

@@ -176,6 +176,7 @@ class Comparison:
 def summarize(
     space: Space,
     table: pd.DataFrame,
+    values: dict[str, Any],
     importances: dict[str, float],
     comparisons: Sequence[Comparison],
     *,
@@ -186,13 +187,13 @@ def summarize(
     Args:
         space: that was searched.
         table: of `tabulate`.
+        values: of the best trial.
         importances: by key.
         comparisons: on the folds that chose and on those that confirm; none: no trial is better
             than params.yaml on those that chose.
         sample: whether the images are the embedded sample's.
     """
     winner = find_winner(table, space.file.minimize)
-    (row,) = table[table["trial"] == winner].to_dict("records")
     summary = {
         "name": space.name,
         "sample": sample,
@@ -206,7 +207,7 @@ def summarize(
         },
         "seconds": float(table["seconds"].sum()),
         "winner": winner,
-        "keys": list(_describe_keys(space, row, winner)),
+        "keys": list(_describe_keys(space, values)),
         "importances": importances,
     }
     if not comparisons:
@@ -221,18 +222,17 @@ def summarize(
     }
 
 
-def _describe_keys(space: Space, row: dict[Any, Any], winner: int) -> Iterator[dict[str, Any]]:
-    """Of each searched key what was tried, what params.yaml has, and what the winner has."""
+def _describe_keys(space: Space, values: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Of each searched key what was tried, what params.yaml has, and what the best trial has."""
     for each in space.dimensions:
-        base = label(space.base_values[each.key])
         yield {
             "key": each.key,
-            "choices": each.labels,
+            "choices": list(each.choices),
             "low": each.low,
             "high": each.high,
             "log": each.log,
-            "before": base,
-            "after": base if winner == 0 else row[each.key],
+            "before": space.base_values[each.key],
+            "after": values[each.key],
         }
 
 
