@@ -172,11 +172,14 @@ def describe_value(value: Any) -> str:
 def _fields_at(section: type[BaseModel], keys: list[str]) -> list[str]:
     """The fields of the section at ``keys``; in a mapping of sections any key leads on."""
     for key in keys:
-        annotation: Any = section
+        kinds: tuple[Any, ...] = (section,)
         if key in section.model_fields:
-            annotation = section.model_fields[key].annotation
-            annotation = next(reversed(get_args(annotation)), annotation)  # of a mapping or list
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            kind = section.model_fields[key].annotation
+            kinds = (kind, *get_args(kind))  # of a mapping, a list or an optional section
+        sections = [
+            each for each in kinds if isinstance(each, type) and issubclass(each, BaseModel)
+        ]
+        if not sections:
             return []
-        section = annotation
+        section = sections[0]
     return sorted(section.model_fields)

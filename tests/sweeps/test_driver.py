@@ -1,0 +1,345 @@
+"""Sweeps from end to end: what is decided does not hang on the clock, on kills or on processes."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from pipeline import params, stages
+from pipeline.data import dataset
+from pipeline.data.dataset import TrainingDigits
+from pipeline.errors import ParamsError, PipelineError
+from pipeline.sweeps import driver, record, space
+from pipeline.sweeps.jobs import Epoch, Event, Failed, Finished, Job
+from pipeline.sweeps.predictions import MemberPredictions, encode
+from tests.conftest import ROOT, SMALL_NETWORK, environment, set_params
+from tests.sweeps.spaces import write_space
+
+MARKS = "dvc.yaml", "params.yaml"
+STOP = ("stop_lagging: {after_trials: 1, after_epochs: 1}", "stop_lagging: null")
+
+
+def make_folder(folder: Path, digits: TrainingDigits) -> Path:
+    """A project of sixty images in three folds, three epochs each, prepared."""
+    dataset.save(folder / stages.TRAIN, digits)
+    for name in MARKS:
+        shutil.copy(ROOT / name, folder)
+    (folder / "pipeline").symlink_to(ROOT / "pipeline")
+    set_params(
+        folder,
+        SMALL_NETWORK,
+        ("folds: 5 ", "folds: 3 "),
+        ("batch_size: 128", "batch_size: 20"),
+        ("max_epochs: 36", "max_epochs: 3"),
+        ("decay_epochs: 8", "decay_epochs: 1"),
+        ("validation_fraction: 0.03", "validation_fraction: 0.25"),
+    )
+    return folder
+
+
+# ---------------------------------------------------------------- real processes
+
+
+def start(folder: Path, name: str = "small") -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", "sweep", name, "--workers", "1"],
+        cwd=folder,
+        env=environment(folder) | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def list_epochs(folder: Path) -> list[tuple[str, str]]:
+    """Each epoch that any process of a sweep has finished, as often as it did."""
+    log = folder / "sweeps/small/training.log"
+    return re.findall(r"^(\S+)  epoch +(\d+)/", log.read_text() if log.exists() else "", re.M)
+
+
+def wait_for_epochs(folder: Path, count: int) -> None:
+    end = time.monotonic() + 300
+    while len(list_epochs(folder)) < count:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def swept(training_digits: TrainingDigits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose sweep was killed after four epochs, by kill -9, and then went on to its end."""
+    folder = make_folder(tmp_path_factory.mktemp("swept"), training_digits)
+    write_space(folder)
+    killed = start(folder)
+    wait_for_epochs(folder, 4)
+    children = psutil.Process(killed.pid).children()
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert len(children) == 1
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive  # the process that trained has noticed
+    resumed = start(folder)
+    printed, _ = resumed.communicate()
+    assert resumed.returncode == 0, printed
+    (folder / "printed.txt").write_text(printed)
+    return folder
+
+
+def test_nothing_is_trained_twice(swept: Path) -> None:
+    epochs = list_epochs(swept)
+    assert len(set(epochs)) == len(epochs)
+    continued = (swept / "sweeps/small/training.log").read_text()
+    assert "continuing after epoch" in continued or "trained" in continued or len(epochs) >= 4
+
+
+def test_table_has_every_trial(swept: Path) -> None:
+    table = pd.read_csv(swept / "sweeps/small.csv")
+    assert table["trial"].tolist() == [0, 1, 2, 3]
+    assert table["outcome"][0] == "complete"
+    assert set(table["outcome"]) <= {"complete", "stopped"}
+    assert (table["nodes"].str.len() > 0).all()
+    assert (table["seconds"] > 0).all()
+    complete = table[table["outcome"] == "complete"]
+    assert (complete["images"] == 40).all()
+    assert (complete["errors"] / 40 == complete["error_rate"]).all()
+    assert table["train.batch_size"].isin([10, 20]).all()
+    assert table["train.learning_rate"].between(0.001, 0.02).all()
+
+
+def test_summary_page_and_command_say_the_same(swept: Path) -> None:
+    summary = json.loads((swept / "sweeps/small.json").read_text())
+    printed = (swept / "printed.txt").read_text()
+    assert "3 trials: " in printed
+    assert (swept / "sweeps/small.html").stat().st_size > 1000
+    words = {"nothing": "Nothing found", "better": "Confirmed: better", "open": "no better than"}
+    words |= {"worse": "worse than params.yaml"}
+    assert words[summary["verdict"]] in printed
+    assert sorted(path.name for path in (swept / "sweeps").iterdir()) == [
+        *("small", "small.csv", "small.html", "small.json", "small.yaml")
+    ]
+    assert list((swept / "sweeps/small/states").glob("*.npz")) == []
+
+
+def test_sweep_that_has_ended_trains_nothing_more(swept: Path) -> None:
+    before = list_epochs(swept)
+    table = (swept / "sweeps/small.csv").read_bytes()
+    again = start(swept)
+    printed, _ = again.communicate()
+    assert again.returncode == 0, printed
+    assert list_epochs(swept) == before
+    assert (swept / "sweeps/small.csv").read_bytes() == table
+
+
+def test_other_settings_are_refused(swept: Path) -> None:
+    text = (swept / "params.yaml").read_text()
+    set_params(swept, ("zoom_fraction: 0.1", "zoom_fraction: 0.2"))
+    try:
+        refused = start(swept)
+        printed, _ = refused.communicate()
+    finally:
+        (swept / "params.yaml").write_text(text)
+    assert refused.returncode == 1
+    assert "params.yaml: augmentation differ. Trials must be comparable" in printed
+
+
+def test_winner_is_applied(swept: Path, tmp_path: Path) -> None:
+    """Whatever won; here it is made to be another trial."""
+    for name in MARKS:
+        shutil.copy(swept / name, tmp_path)
+    (tmp_path / "pipeline").symlink_to(ROOT / "pipeline")
+    shutil.copytree(swept / "sweeps", tmp_path / "sweeps")
+    path = tmp_path / "sweeps/small.json"
+    summary = json.loads(path.read_text())
+    summary["keys"][0]["after"], summary["keys"][1]["after"] = 0.004321, 10
+    confirmed = {"low": -0.01, "high": 0.02}
+    path.write_text(json.dumps(summary | {"verdict": "open", "confirmed": confirmed, "winner": 2}))
+    command = [sys.executable, "-m", "pipeline.cli", "sweep", "--apply", "small"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=True
+    )
+    assert "-  learning_rate: 0.001 " in done.stdout
+    assert "+  learning_rate: 0.004321 " in done.stdout
+    assert "Not confirmed: no better than params.yaml on the other folds" in done.stdout
+    applied = params.load_file(tmp_path / "params.yaml").train
+    assert (applied.learning_rate, applied.batch_size) == (0.004321, 10)
+
+
+# ---------------------------------------------------------------- any order of events
+
+
+class Scripted:
+    """Does jobs at once: losses follow from the learning rate alone.
+
+    Args:
+        newest_first: whether the last job is done first.
+        failing: members of trials with a learning rate above it fail.
+    """
+
+    def __init__(self, digits: TrainingDigits, *, newest_first: bool, failing: float = 1) -> None:
+        self._digits, self._newest_first, self._failing = digits, newest_first, failing
+        self._jobs: list[Job] = []
+        self.done: list[str] = []
+        self.stopped: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def submit(self, job: Job) -> None:
+        self._jobs.append(job)
+
+    def stop(self, key: str) -> bool:
+        self._jobs = [job for job in self._jobs if job.key != key]
+        self.stopped.append(key)
+        return True
+
+    def wait(self) -> Iterator[Event]:
+        job = self._jobs.pop(-1 if self._newest_first else 0)
+        rate = job.settings.train.learning_rate
+        history = []
+        for epoch in (1, 2, 3):
+            row = {"epoch": epoch, "val_loss": rate / epoch, "seconds": 1.0}
+            history.append(row)
+            yield Epoch(job.key, row, 3, "here")
+        if rate > self._failing:
+            yield Failed(job.key, "Training diverged")
+            return
+        self.done.append(job.key)
+        labels = self._digits.labels[self._digits.folds == job.member.fold]
+        probabilities = np.full((len(labels), 10), rate)
+        wrong = np.arange(len(labels)) < 1000 * rate
+        probabilities[np.arange(len(labels)), (labels + wrong) % 10] = 1 - 9 * rate
+        yield Finished(job.key, encode(MemberPredictions(probabilities, history, "here")))
+
+
+@pytest.fixture
+def folder(
+    training_digits: TrainingDigits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    monkeypatch.chdir(make_folder(tmp_path, training_digits))
+    return tmp_path
+
+
+def run(
+    folder: Path, name: str, scripted: Scripted, *changes: tuple[str, str]
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    searched = space.read(write_space(folder, *changes, name=name), folder / "params.yaml")
+    summary = driver.run(searched, lambda at_once: scripted)
+    table = pd.read_csv(record.Paths(name).table)
+    return table.drop(columns="ended_at"), summary
+
+
+MANY = (("trials: 3", "trials: 16"), ("trials_at_once: 1", "trials_at_once: 3"))
+
+
+def test_order_of_events_decides_nothing(folder: Path, training_digits: TrainingDigits) -> None:
+    first, last = (Scripted(training_digits, newest_first=newest) for newest in (False, True))
+    table, summary = run(folder, "first", first, *MANY)
+    other_table, other_summary = run(folder, "last", last, *MANY)
+    columns = [name for name in table if name != "seconds"]  # of stopped ones
+    pd.testing.assert_frame_equal(table[columns], other_table[columns])
+    assert {**summary, "name": "", "seconds": 0} == {**other_summary, "name": "", "seconds": 0}
+    assert {"stopped", "complete"} == set(table["outcome"])
+    assert len(set(first.done)) == len(first.done)
+
+
+def test_winner_is_compared_on_other_folds(folder: Path, training_digits: TrainingDigits) -> None:
+    table, summary = run(folder, "small", Scripted(training_digits, newest_first=False), *MANY)
+    complete = table[table["outcome"] == "complete"]
+    assert summary["winner"] == complete.loc[complete["log_loss"].idxmin(), "trial"]
+    assert summary["trials"] == 16
+    assert summary["chosen"]["images"] == 40
+    assert summary["confirmed"]["images"] == 20
+    assert summary["confirmed"]["folds"] == [2]
+    assert summary["verdict"] == "nothing" if summary["winner"] == 0 else "open"
+
+
+def test_nothing_found_is_said(folder: Path, training_digits: TrainingDigits) -> None:
+    scripted = Scripted(training_digits, newest_first=False)
+    low = ("low: 0.001, high: 0.02", "low: 0.002, high: 0.02")
+    table, summary = run(folder, "small", scripted, *MANY, low)
+    assert (summary["verdict"], summary["winner"], summary["confirmed"]) == ("nothing", 0, None)
+    assert table["train.learning_rate"][0] == 0.001
+    assert not [key for key in scripted.done if key.startswith("2-")]
+
+
+def test_failed_trial_is_noted_and_the_sweep_goes_on(
+    folder: Path, training_digits: TrainingDigits
+) -> None:
+    scripted = Scripted(training_digits, newest_first=False, failing=0.005)
+    table, summary = run(folder, "small", scripted, *MANY, STOP)
+    failed = table[table["outcome"] == "failed"]
+    assert (failed["train.learning_rate"] > 0.005).all()
+    assert (failed["reason"] == "Training diverged").all()
+    assert 0 < summary["outcomes"]["failed"] < 16
+
+
+def test_params_yaml_that_fails_ends_the_sweep(
+    folder: Path, training_digits: TrainingDigits
+) -> None:
+    scripted = Scripted(training_digits, newest_first=False, failing=0)
+    with pytest.raises(PipelineError, match="params.yaml as it is cannot be trained: Training div"):
+        run(folder, "small", scripted)
+
+
+def test_more_trials_may_be_asked_for_later(folder: Path, training_digits: TrainingDigits) -> None:
+    whole, _ = run(folder, "whole", Scripted(training_digits, newest_first=False), *MANY)
+    few = (("trials: 3", "trials: 5"), MANY[1])
+    part, _ = run(folder, "part", Scripted(training_digits, newest_first=False), *few)
+    more = Scripted(training_digits, newest_first=False)
+    table, _ = run(folder, "part", more, *MANY)
+    pd.testing.assert_frame_equal(table.head(len(part)), part)
+    assert len(table) == len(whole) == 17
+    with pytest.raises(ParamsError, match=r"space: seed differ"):
+        run(folder, "part", more, *MANY, ("seed: 0", "seed: 1"))
+
+
+def test_second_driver_is_refused(folder: Path, training_digits: TrainingDigits) -> None:
+    scripted = Scripted(training_digits, newest_first=False)
+
+    class Inside(Scripted):
+        def __enter__(self) -> Self:
+            with pytest.raises(PipelineError, match="Another process runs the sweep small"):
+                run(folder, "small", scripted)
+            return self
+
+    run(folder, "small", Inside(training_digits, newest_first=False))
+    assert scripted.done == []
+
+
+def test_neighbours_are_searched_without_training_again(
+    folder: Path, training_digits: TrainingDigits
+) -> None:
+    scripted = Scripted(training_digits, newest_first=False)
+    ranges = (
+        ("  train.learning_rate: {low: 0.001, high: 0.02, log: true}\n", ""),
+        ("  train.batch_size: [10, 20]\n", "  neighbours.power: {low: 1, high: 8}\n"),
+    )
+    table, _ = run(folder, "small", scripted, *ranges)
+    assert table["neighbours.power"].nunique() == 4
+    assert [key[:9] for key in scripted.done][:2] == ["0-0-small", "1-0-small"]
+    assert len(scripted.done) <= 3
+
+
+def test_damaged_predictions_are_made_again(folder: Path, training_digits: TrainingDigits) -> None:
+    run(folder, "small", Scripted(training_digits, newest_first=False))
+    for path in (folder / "sweeps/small/members").iterdir():
+        path.write_bytes(path.read_bytes()[:-100])
+    (folder / "sweeps/small/journal.log").unlink()
+    again = Scripted(training_digits, newest_first=False)
+    run(folder, "small", again)
+    assert len(again.done) >= 2
+    assert os.listdir(folder / "sweeps/small/members")
