@@ -114,12 +114,15 @@ def prepare(project: Path) -> Path:
         ("seeds: [0]", f"seeds: {list(range(len(MEMBERS)))}"),
     )
     start(project, "", "prepare").communicate()
+    shutil.copy(project / "dvc.lock", project / "prepared.lock")
     return project
 
 
 def kill_once(project: Path, cluster: Cluster, kind: str, generator: random.Random) -> str:
     """A run that something kills, and runs until one ends well; its row."""
-    shutil.rmtree(project / "models", ignore_errors=True)
+    for name in ("models", ".dvc/cache/runs"):  # or DVC would bring the members back
+        shutil.rmtree(project / name, ignore_errors=True)
+    shutil.copy(project / "prepared.lock", project / "dvc.lock")
     delay = generator.uniform(0, 15)
     stage = start(project, cluster.address, "train")
     log: list[str] = []
