@@ -123,7 +123,7 @@ def kill_once(project: Path, cluster: Cluster, kind: str, generator: random.Rand
     for name in ("models", ".dvc/cache/runs"):  # or DVC would bring the members back
         shutil.rmtree(project / name, ignore_errors=True)
     shutil.copy(project / "prepared.lock", project / "dvc.lock")
-    delay = generator.uniform(0, 15)
+    delay = generator.uniform(0, 8)
     stage = start(project, cluster.address, "train")
     log: list[str] = []
     reader = threading.Thread(target=lambda: log.extend(stage.stdout or ()), daemon=True)
