@@ -211,7 +211,7 @@ def measure_sleeps(tasks: int) -> None:
         cluster.join(2, processors=SLOTS // 2)
         with connected(cluster.address):
             from pipeline.cluster.display import ClusterDisplay
-            from pipeline.cluster.driver import train_on_nodes
+            from pipeline.cluster.scheduler import train_on_nodes
 
             names = [f"0-{seed}-small" for seed in range(tasks)]
             orders = [Order(name, b"", 1, 1, read_versions(), {}) for name in names]
