@@ -41,6 +41,7 @@ def connected(address: str) -> Iterator[None]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray warns without it
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
+    from ray.exceptions import RayError
 
     try:
         with _without_stderr():
@@ -51,12 +52,12 @@ def connected(address: str) -> Iterator[None]:
                 runtime_env={"py_modules": [str(_PACKAGE)], "excludes": ["**/__pycache__"]},
                 **({"include_dashboard": False} if address == "local" else {}),
             )
-    except (OSError, RuntimeError, TimeoutError, ValueError) as error:
+    except (OSError, RayError, RuntimeError, ValueError) as error:
         join = "--head" if address in _ON_THIS_MACHINE else f"--address={address}"
         raise ClusterError(
             f"The cluster at {address} cannot be used: {_first_line(error)}. The driver's machine "
-            "must be a node of it, with the same versions of Ray and Python. On this machine, run: "
-            f"ray start {join}. {USE_THIS_MACHINE}"
+            "must be a node of it, with the same versions of Ray and Python, and its token if it "
+            f"has one. On this machine, run: ray start {join}. {USE_THIS_MACHINE}"
         ) from None
     try:
         yield

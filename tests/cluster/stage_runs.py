@@ -14,7 +14,6 @@ from pipeline import stages
 from pipeline.data import dataset
 from pipeline.data.dataset import TrainingDigits
 from pipeline.networks.trained import load_model
-from pipeline.stages import train
 from tests.conftest import ROOT, SMALL_NETWORK, set_params
 
 SEEDS = [0, 1, 2]
@@ -70,21 +69,6 @@ def run_stage(
     told, _ = stage.communicate()
     assert stage.returncode == status, told
     return told
-
-
-def list_begun(told: str) -> list[str]:
-    """The members that began on a node, once for each time."""
-    return re.findall(r"^(\S+): (?:again )?on ", told, re.MULTILINE)
-
-
-def list_trained(told: str) -> list[str]:
-    """The members that came back, once for each time."""
-    return re.findall(r"^(\S+): trained on ", told, re.MULTILINE)
-
-
-def list_states(folder: Path) -> set[str]:
-    """The members that came back and are kept."""
-    return {path.name.partition(".")[0] for path in (folder / train.STATES).glob("[!.]*.npz")}
 
 
 def load_weights(member: Path) -> Sequence[np.ndarray]:

@@ -14,8 +14,9 @@ from pipeline.data.dataset import TrainingDigits
 from pipeline.networks.record import read_record
 from pipeline.stages import train
 from tests.cluster import stage_runs
+from tests.cluster.logs import list_begun, list_states, list_trained
 from tests.cluster.nodes import Cluster, running_cluster
-from tests.cluster.stage_runs import NAMES, list_begun, list_states, list_trained, run_stage
+from tests.cluster.stage_runs import NAMES, run_stage
 from tests.conftest import ROOT
 
 UNREACHABLE = "127.0.0.1:9"

@@ -13,8 +13,9 @@ from pipeline import stages
 from pipeline.data import dataset
 from pipeline.data.dataset import TrainingDigits
 from tests.cluster import stage_runs
+from tests.cluster.logs import list_begun, list_states, list_trained
 from tests.cluster.nodes import Cluster, end, running_cluster
-from tests.cluster.stage_runs import NAMES, SHORT, list_begun, list_states, list_trained, run_stage
+from tests.cluster.stage_runs import NAMES, SHORT, run_stage
 from tests.conftest import environment, make_project, run, set_params
 
 SECOND = r"127\.0\.0\.2" if sys.platform == "linux" else r"[\d.]+"

@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from pipeline.data.dataset import TrainingDigits
-from tests.cluster import stage_runs
+from tests.cluster import logs, stage_runs
 from tests.cluster.nodes import STORE_BYTES, Cluster, running_cluster
 
 pytestmark = pytest.mark.timeout(1800)
@@ -67,8 +67,17 @@ def write_clock_of_tomorrow(folder: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module", autouse=True)
+def token() -> Iterator[None]:
+    """Nodes and drivers show each other a token, which is Ray's way to keep others out."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("RAY_AUTH_MODE", "token")
+        monkeypatch.setenv("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
+        yield
+
+
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(token: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A head node that does not train, and three nodes that cannot."""
     bare = make_bare_environment(tmp_path_factory.mktemp("bare"))
     tomorrow = write_clock_of_tomorrow(tmp_path_factory.mktemp("tomorrow"))
@@ -108,8 +117,17 @@ def test_nodes_that_cannot_train_are_named_with_the_cure(
         "error: No node of the cluster can train .*its clock .*Nothing was trained", told
     )
     assert "Traceback" not in told
-    assert not stage_runs.list_begun(told)
-    assert not stage_runs.list_states(tmp_path)
+    assert not logs.list_begun(told)
+    assert not logs.list_states(tmp_path)
+
+
+def test_driver_without_the_token_is_told_so(
+    cluster: Cluster, training_digits: TrainingDigits, tmp_path: Path
+) -> None:
+    stage_runs.make_folder(tmp_path, training_digits)
+    told = stage_runs.run_stage(tmp_path, cluster.address, status=1, RAY_AUTH_MODE="disabled")
+    assert re.search(r"^error: The cluster at \S+ cannot be used: .*token", told, re.MULTILINE)
+    assert "Traceback" not in told
 
 
 def test_data_too_large_for_the_object_store_is_told(
@@ -128,4 +146,4 @@ def test_data_too_large_for_the_object_store_is_told(
         "error: Ray's object store on this machine is full: the training data needs 80 MB" in told
     )
     assert "--object-store-memory, then run: dvc repro" in told
-    assert not stage_runs.list_states(tmp_path)
+    assert not logs.list_states(tmp_path)
