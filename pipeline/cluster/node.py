@@ -92,10 +92,10 @@ def _find_wrong_clock(board: Any) -> Iterator[str]:
     there = ray.get(board.read_clock.remote())
     after = time.time()
     if not before - _CLOCK_SECONDS <= there <= after + _CLOCK_SECONDS:
-        ahead = round(before - there)
+        minutes = round(((before + after) / 2 - there) / 60)
         yield (
-            f"its clock is {timedelta(seconds=abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} "
-            "the driver's: set it right"
+            f"its clock is {timedelta(minutes=abs(minutes))} "
+            f"{'ahead of' if minutes > 0 else 'behind'} the driver's: set it right"
         )
 
 

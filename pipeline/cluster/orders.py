@@ -15,7 +15,7 @@ _PACKAGES = "numpy", "scikit-learn", "keras", "tensorflow"
 """Those that `networks.machine` records of each network."""
 
 MISSING = "is missing"
-"""In the place of a version."""
+"""Instead of a version."""
 
 _PACKAGE = Path(__file__).parent.parent
 

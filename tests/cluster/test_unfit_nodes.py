@@ -1,5 +1,6 @@
 """Real nodes that cannot train: each is named, with what to do, and nothing is half-written."""
 
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from packaging.requirements import Requirement
 from pipeline.data.dataset import TrainingDigits
 from tests.cluster import logs, stage_runs
 from tests.cluster.nodes import STORE_BYTES, Cluster, running_cluster
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -39,6 +41,32 @@ print("it is full", flush=True)
 sys.stdin.read()
 """
 """Fills the object store of the node with the resource ``full``, until standard input ends."""
+
+RETURN = """
+import sys
+import numpy as np
+from pipeline.cluster.connection import connected
+from pipeline.cluster.display import ClusterDisplay
+from pipeline.cluster.orders import Node, Order, Trained, hash_bytes
+from pipeline.cluster.scheduler import train_on_nodes
+from pipeline.data.dataset import Provenance, TrainingDigits
+from pipeline.errors import ClusterError
+
+def work(order, data, board):
+    state = bytes(order.last_epoch)
+    return Trained(Node("", "one"), "state.npz", state, hash_bytes(state))
+
+address, size, processors = sys.argv[1], *map(int, sys.argv[2:])
+order = Order("0-0-small", b"", size, processors, {}, {})
+rows = np.zeros(1, np.uint8)
+digits = TrainingDigits(np.zeros((1, 28, 28), np.uint8), rows, rows, Provenance(True, "", ""))
+with connected(address):
+    try:
+        train_on_nodes([order], digits, lambda *_: print("kept"), ClusterDisplay({}), work)
+    except ClusterError as error:
+        print(error)
+"""
+"""Has a node with so many processors return a state of so many bytes."""
 
 
 def make_bare_environment(folder: Path) -> Path:
@@ -81,9 +109,10 @@ def cluster(token: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     """A head node that does not train, and three nodes that cannot."""
     bare = make_bare_environment(tmp_path_factory.mktemp("bare"))
     tomorrow = write_clock_of_tomorrow(tmp_path_factory.mktemp("tomorrow"))
+    larger = f"--object-store-memory={3 * STORE_BYTES}"
     with running_cluster(0) as running:
         running.join(2, prefix=[str(bare)])
-        running.join(3, PYTHONPATH=str(tomorrow))
+        running.join(3, larger, processors=2, PYTHONPATH=str(tomorrow))
         running.join(4, '--resources={"full": 1}')
         yield running
 
@@ -147,3 +176,27 @@ def test_data_too_large_for_the_object_store_is_told(
     )
     assert "--object-store-memory, then run: dvc repro" in told
     assert not logs.list_states(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stores", "message"),
+    [
+        (0.5, "kept"),
+        (2, "Ray's object store on this machine is full: 0-0-small cannot come back."),
+        (4, "0-0-small: failed: it is trained, but the object store of its node is full"),
+    ],
+)
+def test_state_too_large_for_an_object_store_is_told(
+    stores: float, message: str, cluster: Cluster
+) -> None:
+    large = str(int(stores * STORE_BYTES))
+    command = [sys.executable, "-c", RETURN, cluster.address, large, "2"]
+    done = subprocess.run(
+        command,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert message in done.stdout
+    assert done.stderr == ""
