@@ -14,6 +14,9 @@ from pathlib import Path
 _PACKAGES = "numpy", "scikit-learn", "keras", "tensorflow"
 """Those that `networks.machine` records of each network."""
 
+MISSING = "is missing"
+"""Instead of a version."""
+
 _PACKAGE = Path(__file__).parent.parent
 
 
@@ -140,7 +143,7 @@ def read_versions() -> dict[str, str]:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "none"
+            found[name] = MISSING
     return found
 
 
