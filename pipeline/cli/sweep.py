@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from pipeline.cli.console import print_line, print_table
 from pipeline.wording import counted
 
 if TYPE_CHECKING:
+    from pipeline.data.dataset import TrainingDigits
     from pipeline.sweeps.space import Space
 
 _SUFFIXES = (".yaml", ".yml")
@@ -72,10 +74,14 @@ def _run(space: Space, workers: int | None) -> None:
     from pipeline.sweeps.local import LocalWorkers
     from pipeline.sweeps.record import Paths
 
-    paths = Paths(space.name)
+    paths, most_threads = Paths(space.name), space.base.train.batch_parts
 
-    def open_executor(at_once: int) -> Executor:
-        return LocalWorkers(paths.folder, at_once, space.base.train.batch_parts, workers)
+    def open_executor(at_once: int, data: TrainingDigits) -> Executor:
+        if address := os.environ.get("RAY_ADDRESS"):
+            from pipeline.sweeps.nodes import ClusterNodes
+
+            return ClusterNodes(address, data, at_once, most_threads)
+        return LocalWorkers(paths.folder, at_once, most_threads, workers)
 
     summary = driver.run(space, open_executor)
     report.write_page(paths.page, summary, read_table(paths.table), stages.SAMPLE_NOTICE)

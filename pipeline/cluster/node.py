@@ -1,9 +1,11 @@
 """What runs on a node: compare it with the driver, train one member, send its state back."""
 
+import importlib
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 import ray
@@ -50,25 +52,33 @@ class Board:
 
 
 def train_member(order: Order, data: list[Any], board: Any) -> Outcome:
-    """Train a member; a task of Ray's.
+    """Train a member; a task of Ray's, as `do_order` describes it."""
+    return do_order(order, data, board, "pipeline.cluster.fitting")
+
+
+def do_order(order: Order, data: list[Any], board: Any, module: str) -> Outcome:
+    """Train a member, if this node fits.
 
     Args:
         order: what to train.
         data: one reference to the `TrainingDigits`, which Ray reads if this node fits.
         board: a `Board`.
+        module: whose ``fit_state`` trains; it needs the project's packages.
     """
     context = ray.get_runtime_context()
     node = Node(context.get_node_id(), _name_machine())
     if differences := [*find_differences(order), *_find_wrong_clock(board)]:
         return Refused(node, "; ".join(differences))
     try:
-        from pipeline.cluster.fitting import fit_state
+        fit_state = importlib.import_module(module).fit_state
     except ImportError as error:
         return Refused(node, f"a package is missing or broken: {error}")
     from pipeline.errors import PipelineError
 
-    def tell(epoch: int, last_epoch: int, seconds: float) -> None:
-        board.pin.remote(News(order.name, node.name, epoch, last_epoch, seconds))
+    def tell(
+        epoch: int, last_epoch: int, seconds: float, row: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
+        board.pin.remote(News(order.name, node.name, epoch, last_epoch, seconds, dict(row)))
 
     try:
         digits = ray.get(data[0])

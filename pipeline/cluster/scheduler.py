@@ -4,14 +4,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from pipeline.cluster.display import ClusterDisplay
 from pipeline.cluster.node import STORE_IS_FULL, Board, train_member
-from pipeline.cluster.orders import Failed, Order, Outcome, Refused, Trained, hash_bytes
+from pipeline.cluster.orders import Failed, News, Order, Outcome, Refused, Trained, hash_bytes
 from pipeline.data.dataset import TrainingDigits
 from pipeline.errors import ArtifactError, ClusterError
 
@@ -34,6 +34,19 @@ Keep = Callable[[str, bytes], object]
 """Is given the name and the content of a state that came back."""
 
 
+class Display(Protocol):
+    """What shows how far members are."""
+
+    def update(self, news: Iterable[News]) -> None:
+        """Show what nodes tell."""
+
+    def fail(self, name: str, reason: str) -> None:
+        """Show that a member failed."""
+
+    def print_line(self, line: str) -> None:
+        """Print a line."""
+
+
 def train_on_nodes(
     orders: Sequence[Order],
     data: TrainingDigits,
@@ -53,7 +66,7 @@ def train_on_nodes(
     Raises:
         ClusterError: no node can train as the driver would, or the object store is full.
     """
-    run = _Run(orders, data, display, work)
+    run = Run(orders, data, display, work)
     while run.is_going:
         run.submit()
         for order, outcome in run.wait():
@@ -77,12 +90,23 @@ def train_on_nodes(
 
 
 @dataclass
-class _Run:
-    """Members on their way."""
+class Run:
+    """Members on their way.
+
+    Attributes:
+        orders: for the same number of threads; at least one.
+        data: to train on.
+        display: of what happens.
+        work: that a node does.
+        waiting: orders that Ray does not know yet.
+        running: orders that it knows, by Ray's references.
+        refused: nodes that were left out, by Ray's ids.
+        failed: why members failed, by name.
+    """
 
     orders: Sequence[Order]
     data: TrainingDigits
-    display: ClusterDisplay
+    display: Display
     work: Work
     waiting: deque[Order] = field(init=False)
     running: dict[Any, Order] = field(default_factory=dict)
@@ -101,6 +125,7 @@ class _Run:
 
     @property
     def is_going(self) -> bool:
+        """Whether there is anything to wait for."""
         return bool(self.waiting or self.running)
 
     def submit(self) -> None:
@@ -149,12 +174,20 @@ class _Run:
             order = self.running.pop(reference)
             yield order, _get(order, reference)
 
+    def cancel(self, name: str) -> None:
+        """End the training of a member; it comes back as failed, or as what it had come to."""
+        for reference, order in self.running.items():
+            if order.name == name:
+                ray.cancel(reference)
+
     def leave_out(self, refused: Refused) -> None:
+        """Go round a node."""
         if refused.node.id not in self.refused:
             self.display.print_line(f"left out: {_describe(refused)}")
         self.refused[refused.node.id] = refused
 
     def fail(self, order: Order, reason: str) -> None:
+        """Note that a member failed."""
         self.failed[order.name] = reason
         self.display.fail(order.name, reason)
 

@@ -25,8 +25,8 @@ from pipeline.sweeps.scoring import Score, list_members, score
 from pipeline.sweeps.space import Space
 from pipeline.sweeps.study import LaggingRule, Study, facts
 
-Open = Callable[[int], AbstractContextManager[Executor]]
-"""From the number of jobs that there are at a time to who does them."""
+Open = Callable[[int, TrainingDigits], AbstractContextManager[Executor]]
+"""From the number of jobs that there are at a time, and the data, to who does them."""
 
 
 def run(space: Space, open_executor: Open) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def run(space: Space, open_executor: Open) -> dict[str, Any]:
     with _only_driver(paths):
         sweep = Sweep(space, paths, data, sha256(stages.TRAIN))
         at_once = space.file.trials_at_once * len(list_members(space.base, space.file.choose_on))
-        with open_executor(at_once) as executor, SweepDisplay(space, sweep.table) as display:
+        with open_executor(at_once, data) as executor, SweepDisplay(space, sweep.table) as display:
             desk = Desk(paths.folder, executor)
             sweep.run_trials(desk, display)
             return sweep.conclude(desk, display)

@@ -1,16 +1,20 @@
 """A member of a trial, trained by the loop that trains all members, and asked for its fold."""
 
 import gc
+import pickle
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from pipeline import architectures, progress
+from pipeline.cluster.orders import Order
 from pipeline.data.dataset import TrainingDigits
 from pipeline.ensemble.averaging import predict_probabilities
+from pipeline.networks.backend import use_threads
 from pipeline.networks.definition import hash_code
-from pipeline.networks.devices import Device
+from pipeline.networks.devices import CPU, Device
 from pipeline.networks.machine import describe_machine
 from pipeline.networks.record import Conditions
 from pipeline.networks.trained import TrainedNetwork
@@ -65,6 +69,30 @@ def fit_member(
     del fitted, trained
     gc.collect()  # graphs refer to themselves, and hold the images
     return encode(MemberPredictions(probabilities, history, node))
+
+
+def fit_state(
+    order: Order, data: TrainingDigits, node: str, tell: Callable[..., None]
+) -> tuple[str, bytes]:
+    """The same on a node of a cluster, in a folder that goes afterwards: its name, its content.
+
+    Args:
+        order: that holds a pickled `Job`.
+        data: every row of ``train.csv``, with its label as given there.
+        node: this machine's name.
+        tell: is given a finished epoch, the last one as far as is known, seconds, and the row.
+
+    Raises:
+        PipelineError: the loss is not finite.
+    """
+    use_threads(order.threads)
+    job: Job = pickle.loads(order.task)
+
+    def tell_epoch(epoch: Epoch) -> None:
+        tell(int(epoch.row["epoch"]), epoch.last_epoch, epoch.row["seconds"], epoch.row)
+
+    with TemporaryDirectory(prefix="digits-") as folder:
+        return job.key, fit_member(job, data, Path(folder), CPU, node, tell_epoch)
 
 
 def make_task(job: Job, states: Path, device: Device) -> Task:

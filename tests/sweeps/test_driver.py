@@ -236,7 +236,7 @@ def run(
     folder: Path, name: str, scripted: Scripted, *changes: tuple[str, str]
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     searched = space.read(write_space(folder, *changes, name=name), folder / "params.yaml")
-    summary = driver.run(searched, lambda at_once: scripted)
+    summary = driver.run(searched, lambda at_once, data: scripted)
     table = pd.read_csv(record.Paths(name).table)
     return table.drop(columns="ended_at"), summary
 
