@@ -16,36 +16,17 @@ import pandas as pd
 import psutil
 import pytest
 
-from pipeline import params, stages
-from pipeline.data import dataset
+from pipeline import params
+from pipeline.cli.sweep import sweep
 from pipeline.data.dataset import TrainingDigits
-from pipeline.errors import ParamsError, PipelineError
+from pipeline.errors import ArtifactError, ParamsError, PipelineError
 from pipeline.sweeps import driver, record, space
 from pipeline.sweeps.jobs import Epoch, Event, Failed, Finished, Job
 from pipeline.sweeps.predictions import MemberPredictions, encode
-from tests.conftest import ROOT, SMALL_NETWORK, environment, set_params
-from tests.sweeps.spaces import write_space
+from tests.conftest import ROOT, environment, set_params
+from tests.sweeps.spaces import make_folder, write_space
 
-MARKS = "dvc.yaml", "params.yaml"
 STOP = ("stop_lagging: {after_trials: 1, after_epochs: 1}", "stop_lagging: null")
-
-
-def make_folder(folder: Path, digits: TrainingDigits) -> Path:
-    """A project of sixty images in three folds, three epochs each, prepared."""
-    dataset.save(folder / stages.TRAIN, digits)
-    for name in MARKS:
-        shutil.copy(ROOT / name, folder)
-    (folder / "pipeline").symlink_to(ROOT / "pipeline")
-    set_params(
-        folder,
-        SMALL_NETWORK,
-        ("folds: 5 ", "folds: 3 "),
-        ("batch_size: 128", "batch_size: 20"),
-        ("max_epochs: 36", "max_epochs: 3"),
-        ("decay_epochs: 8", "decay_epochs: 1"),
-        ("validation_fraction: 0.03", "validation_fraction: 0.25"),
-    )
-    return folder
 
 
 # ---------------------------------------------------------------- real processes
@@ -130,48 +111,52 @@ def test_summary_page_and_command_say_the_same(swept: Path) -> None:
     assert list((swept / "sweeps/small/states").glob("*.npz")) == []
 
 
-def test_sweep_that_has_ended_trains_nothing_more(swept: Path) -> None:
-    before = list_epochs(swept)
-    table = (swept / "sweeps/small.csv").read_bytes()
-    again = start(swept)
-    printed, _ = again.communicate()
-    assert again.returncode == 0, printed
-    assert list_epochs(swept) == before
-    assert (swept / "sweeps/small.csv").read_bytes() == table
-
-
-def test_other_settings_are_refused(swept: Path) -> None:
-    text = (swept / "params.yaml").read_text()
-    set_params(swept, ("zoom_fraction: 0.1", "zoom_fraction: 0.2"))
-    try:
-        refused = start(swept)
-        printed, _ = refused.communicate()
-    finally:
-        (swept / "params.yaml").write_text(text)
-    assert refused.returncode == 1
-    assert "params.yaml: augmentation differ. Trials must be comparable" in printed
-
-
-def test_winner_is_applied(swept: Path, tmp_path: Path) -> None:
-    """Whatever won; here it is made to be another trial."""
-    for name in MARKS:
-        shutil.copy(swept / name, tmp_path)
-    (tmp_path / "pipeline").symlink_to(ROOT / "pipeline")
-    shutil.copytree(swept / "sweeps", tmp_path / "sweeps")
-    path = tmp_path / "sweeps/small.json"
-    summary = json.loads(path.read_text())
-    summary["keys"][0]["after"], summary["keys"][1]["after"] = 0.004321, 10
-    confirmed = {"low": -0.01, "high": 0.02}
-    path.write_text(json.dumps(summary | {"verdict": "open", "confirmed": confirmed, "winner": 2}))
-    command = [sys.executable, "-m", "pipeline.cli", "sweep", "--apply", "small"]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=True
+def test_sweep_that_has_ended_trains_nothing_more(
+    swept: Path, training_digits: TrainingDigits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(swept)
+    table, summary = (
+        (swept / "sweeps/small.csv").read_bytes(),
+        (swept / "sweeps/small.json").read_bytes(),
     )
-    assert "-  learning_rate: 0.001 " in done.stdout
-    assert "+  learning_rate: 0.004321 " in done.stdout
-    assert "Not confirmed: no better than params.yaml on the other folds" in done.stdout
+    scripted = Scripted(training_digits, newest_first=False)
+    run(swept, "small", scripted)
+    assert scripted.submitted == 0
+    assert (swept / "sweeps/small.csv").read_bytes() == table
+    assert (swept / "sweeps/small.json").read_bytes() == summary
+
+
+def test_what_was_found_is_applied(
+    swept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever won; here it is made to be another trial, of which nothing is certain."""
+    shutil.copy(swept / "params.yaml", tmp_path)
+    summary = json.loads((swept / "sweeps/small.json").read_text())
+    summary["keys"][0]["after"], summary["keys"][1]["after"] = 0.004321, 10
+    summary |= {"verdict": "open", "confirmed": {"low": -0.01, "high": 0.02}, "winner": 2}
+    (tmp_path / "sweeps").mkdir()
+    (tmp_path / "sweeps/small.json").write_text(json.dumps(summary))
+    monkeypatch.chdir(tmp_path)
+    sweep("small", apply=True)
+    printed = capsys.readouterr().out
+    assert "-  learning_rate: 0.001 " in printed
+    assert "+  learning_rate: 0.004321 " in printed
+    assert "Not confirmed: no better than params.yaml on the other folds" in printed
     applied = params.load_file(tmp_path / "params.yaml").train
     assert (applied.learning_rate, applied.batch_size) == (0.004321, 10)
+    sweep("small", apply=True)
+    assert "params.yaml held trial 2 of small already" in capsys.readouterr().out
+
+
+def test_sweep_that_has_not_ended_is_not_applied(folder: Path) -> None:
+    before = (folder / "params.yaml").read_bytes()
+    with pytest.raises(ArtifactError, match=r"small.json is missing: .* Run: digits sweep small"):
+        sweep("small", apply=True)
+    (folder / "sweeps").mkdir()
+    (folder / "sweeps/small.json").write_text("[]")
+    with pytest.raises(ArtifactError, match=r"small.json is damaged"):
+        sweep("small", apply=True)
+    assert (folder / "params.yaml").read_bytes() == before
 
 
 # ---------------------------------------------------------------- any order of events
@@ -189,7 +174,7 @@ class Scripted:
         self._digits, self._newest_first, self._failing = digits, newest_first, failing
         self._jobs: list[Job] = []
         self.done: list[str] = []
-        self.stopped: list[str] = []
+        self.submitted = 0
 
     def __enter__(self) -> Self:
         return self
@@ -198,11 +183,11 @@ class Scripted:
         pass
 
     def submit(self, job: Job) -> None:
+        self.submitted += 1
         self._jobs.append(job)
 
     def stop(self, key: str) -> bool:
         self._jobs = [job for job in self._jobs if job.key != key]
-        self.stopped.append(key)
         return True
 
     def wait(self) -> Iterator[Event]:
@@ -306,8 +291,11 @@ def test_more_trials_may_be_asked_for_later(folder: Path, training_digits: Train
     table, _ = run(folder, "part", more, *MANY)
     pd.testing.assert_frame_equal(table.head(len(part)), part)
     assert len(table) == len(whole) == 17
-    with pytest.raises(ParamsError, match=r"space: seed differ"):
+    with pytest.raises(ParamsError, match=r"space: seed differ. Trials must be comparable"):
         run(folder, "part", more, *MANY, ("seed: 0", "seed: 1"))
+    set_params(folder, ("zoom_fraction: 0.1", "zoom_fraction: 0.2"))
+    with pytest.raises(ParamsError, match=r"params.yaml: augmentation differ"):
+        run(folder, "part", more, *MANY)
 
 
 def test_second_driver_is_refused(folder: Path, training_digits: TrainingDigits) -> None:
