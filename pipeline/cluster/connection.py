@@ -25,7 +25,7 @@ gRPC, which is HTTP/2, and answers with a frame of settings, type 4."""
 _ON_THIS_MACHINE = "auto", "local"
 """Words instead of an address: the cluster that runs here, and one that begins and ends here."""
 
-USE_THIS_MACHINE = f"To train on this machine, run: env -u {ADDRESS} dvc repro"
+USE_THIS_MACHINE = f"To train on this machine, run before: unset {ADDRESS}"
 _PACKAGE = Path(__file__).parent.parent
 
 

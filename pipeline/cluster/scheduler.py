@@ -229,7 +229,7 @@ def _get(order: Order, reference: Any) -> Outcome:
 def _full_store(what: str) -> ClusterError:
     return ClusterError(
         f"Ray's object store on this machine is full: {what}. End the cluster's other work, or "
-        "start Ray with a larger --object-store-memory, then run: dvc repro"
+        "start Ray with a larger --object-store-memory, then run the same command again"
     )
 
 

@@ -35,7 +35,7 @@ def refuse(address: str) -> str:
 def test_what_is_no_address_is_named(address: str) -> None:
     told = refuse(address)
     assert f"RAY_ADDRESS is {address!r}, expected HOST:PORT" in told
-    assert told.endswith("To train on this machine, run: env -u RAY_ADDRESS dvc repro")
+    assert told.endswith("To train on this machine, run before: unset RAY_ADDRESS")
 
 
 def test_address_where_nothing_listens_is_named() -> None:

@@ -88,4 +88,4 @@ def test_closed_address_is_told(training_digits: TrainingDigits, tmp_path: Path)
     printed, _ = driver.communicate()
     assert driver.returncode == 1
     assert "No cluster answers at RAY_ADDRESS=127.0.0.1:9" in printed
-    assert "digits sweep" in printed
+    assert "unset RAY_ADDRESS" in printed

@@ -174,7 +174,7 @@ def test_data_too_large_for_the_object_store_is_told(
     assert (
         "error: Ray's object store on this machine is full: the training data needs 80 MB" in told
     )
-    assert "--object-store-memory, then run: dvc repro" in told
+    assert "--object-store-memory, then run the same command again" in told
     assert not logs.list_states(tmp_path)
 
 
