@@ -57,6 +57,10 @@ def sweep(
             raise typer.BadParameter("--apply trains nothing: leave --workers out.")
         _apply(Path(space).stem if is_path else space)
         return
+    if workers is not None and os.environ.get("RAY_ADDRESS"):
+        raise typer.BadParameter(
+            "--workers is for this machine: leave it out, or run before: unset RAY_ADDRESS"
+        )
     read = spaces.read(Path(space) if is_path else spaces.SWEEPS / f"{space}.yaml")
     try:
         _run(read, workers)

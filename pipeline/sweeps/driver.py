@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 from filelock import FileLock, Timeout
-from optuna.trial import FrozenTrial
 
 from pipeline import stages
 from pipeline.data import dataset
@@ -23,7 +22,7 @@ from pipeline.sweeps.jobs import Executor, Job
 from pipeline.sweeps.record import Comparison, Paths
 from pipeline.sweeps.scoring import Score, list_members, score
 from pipeline.sweeps.space import Space
-from pipeline.sweeps.study import LaggingRule, Study, facts
+from pipeline.sweeps.study import FrozenTrial, LaggingRule, Study, facts
 
 Open = Callable[[int, TrainingDigits], AbstractContextManager[Executor]]
 """From the number of jobs that there are at a time, and the data, to who does them."""

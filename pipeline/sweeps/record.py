@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from optuna.trial import FrozenTrial
 
 from pipeline.errors import ArtifactError, ParamsError
 from pipeline.evaluation.paired import PairedComparison, compare_paired
@@ -20,7 +19,7 @@ from pipeline.sweeps.dimension import label
 from pipeline.sweeps.jobs import hash_code
 from pipeline.sweeps.scoring import Score
 from pipeline.sweeps.space import SWEEPS, Space
-from pipeline.sweeps.study import facts
+from pipeline.sweeps.study import FrozenTrial, facts
 
 _IRRELEVANT = {"source", "evaluate"}
 """Sections of params.yaml that change no prediction."""

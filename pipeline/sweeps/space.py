@@ -147,6 +147,13 @@ def read(path: Path, params_path: Path = params.FILE) -> Space:
     kinds = dict(_list_keys(base))
     for key in file.space:
         _check_key(key, kinds, path)
+        network = key.split(".")[1] if key.startswith("networks.") else None
+        listed = base.ensemble.networks
+        if network not in (None, *listed) and "ensemble.networks" not in file.space:
+            raise ParamsError(
+                f"{path} is not usable: space.{key} would change nothing: ensemble.networks lists "
+                f"{', '.join(listed)} alone. Nothing was run."
+            )
     dimensions = tuple(
         parse(key, entry, kinds[key], str(path)) for key, entry in file.space.items()
     )

@@ -5,7 +5,6 @@ to; whether trial n lags, from the same trials. So neither depends on which tria
 sweep that was killed goes on as it would have. Only one process at a time may use a journal.
 """
 
-import importlib.util
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,13 +19,15 @@ from pipeline.files import corruption_as
 from pipeline.sweeps.dimension import Dimension, label
 from pipeline.sweeps.space import Space, StopLagging
 
-if importlib.util.find_spec("optuna") is None:
+try:
+    import optuna
+except ModuleNotFoundError as error:
+    if error.name != "optuna":
+        raise
     raise PipelineError(
         "digits sweep needs Optuna, which is not installed. In the project's folder, run: "
-        "pip install -e '.[sweep]'"
-    )
-
-import optuna
+        "pip install -e '.[sweep]'. Nothing was run."
+    ) from None
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -35,7 +36,8 @@ from optuna.distributions import (
 )
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from optuna.trial import FrozenTrial as FrozenTrial
+from optuna.trial import Trial, TrialState, create_trial
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

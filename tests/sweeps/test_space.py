@@ -110,10 +110,13 @@ def test_proposals_are_short_and_within_bounds(in_folder: Path) -> None:
             "train.decay_epochs: 30 and train.max_epochs: 20 is not usable: train: expected max_ep",
         ),
         ("  networks.pooled3.architecture: [conv, pooled_cnn]", "unknown architecture 'conv'"),
+        ("  networks.spare.preprocessing: [[[]], [[deskew]]]", "would change nothing"),
         ("  train.validation_fraction: [0, 0.1]", "stop_lagging: expected null where"),
     ],
 )
 def test_entry_is_refused(new: str, told: str, in_folder: Path) -> None:
+    spare = "  spare: {architecture: pooled_cnn, preprocessing: [[]]}"
+    set_params(in_folder, ("\nensemble:", f"{spare}\n\nensemble:"))
     path = write_space(in_folder, (SEARCHED, f"{new}\n"))
     with pytest.raises(ParamsError) as raised:
         read(path)

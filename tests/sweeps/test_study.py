@@ -1,5 +1,7 @@
 """Proposals, the journal and the rule that stops trials, by the real Optuna."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from pipeline.errors import ArtifactError
 from pipeline.sweeps import space
 from pipeline.sweeps.space import Space, StopLagging
 from pipeline.sweeps.study import LaggingRule, Study, facts
+from tests.conftest import ROOT
 from tests.sweeps.spaces import write_space
 
 RANGES = (
@@ -122,3 +125,13 @@ def test_importance_is_of_what_matters(in_folder: Path) -> None:
     assert sum(found.values()) == pytest.approx(1)
     assert found["train.learning_rate"] > 0.7
     assert Study(in_folder / "none.log", searched).importances() == {}
+
+
+def test_missing_optuna_is_named_with_what_installs_it() -> None:
+    code = "import sys; sys.modules['optuna'] = None; import pipeline.sweeps.driver"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "needs Optuna, which is not installed" in done.stderr
+    assert "pip install -e '.[sweep]'" in done.stderr
