@@ -233,10 +233,10 @@ class LaggingRule:
 def _distribution(dimension: Dimension) -> BaseDistribution:
     if dimension.choices:
         return CategoricalDistribution(dimension.labels)
-    bounds = dimension.low, dimension.high
+    low, high, log = dimension.low, dimension.high, dimension.log
     if dimension.whole:
-        return IntDistribution(*map(int, bounds), log=dimension.log, step=int(dimension.step or 1))
-    return FloatDistribution(*bounds, log=dimension.log, step=dimension.step)
+        return IntDistribution(int(low), int(high), log=log, step=int(dimension.step or 1))
+    return FloatDistribution(low, high, log=log, step=dimension.step)
 
 
 def _mend(journal: Path) -> None:

@@ -26,7 +26,7 @@ def make_space(folder: Path, *changes: tuple[str, str]) -> Space:
 
 
 def loss(values: dict[str, Any]) -> float:
-    return abs(values["train.learning_rate"] - 0.005) + values["train.batch_size"] / 1e5
+    return float(abs(values["train.learning_rate"] - 0.005) + values["train.batch_size"] / 1e5)
 
 
 def run(journal: Path, searched: Space, *, killed: bool) -> Study:
