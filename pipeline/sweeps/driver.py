@@ -179,7 +179,7 @@ class Sweep:
             "outcome": "complete",
             "epochs": max(map(len, histories)),
             "seconds": round(sum(row["seconds"] for rows in histories for row in rows), 1),
-            "nodes": " ".join(sorted(nodes)),
+            "nodes": ", ".join(sorted(nodes)),
             "seeds": " ".join(map(str, ended.settings.ensemble.seeds)),
             "ended_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "values": ended.values,
