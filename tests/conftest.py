@@ -17,6 +17,10 @@ from pipeline.data.dataset import Provenance, TrainingDigits, UnlabelledDigits
 
 pytest_plugins = ["tests.browser", "tests.handdrawn", "tests.kaggle_fixtures"]
 
+# Otherwise each process under test compiles the package again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 ROOT = Path(__file__).parent.parent
 PROJECT_FILES = (
     "dvc.yaml",
@@ -83,7 +87,7 @@ def make_project(folder: Path, *, git: bool = True) -> Path:
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, target)
         else:
             shutil.copy(source, target)
     set_params(

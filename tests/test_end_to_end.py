@@ -35,7 +35,7 @@ from tests.kaggle_server import wait_until
 
 MEMBER = "0-0-small"
 STAGE = f"train@{MEMBER}"
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 240
 
 
 @pytest.fixture(scope="module")
