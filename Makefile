@@ -12,7 +12,7 @@ BOOTSTRAP = @"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 8))' ||
   { echo "error: Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12" >&2; exit 1; }; \
   "$(PYTHON)" -I bootstrap.py
 
-.PHONY: repro runtime gpu development test test-cluster test-lowest audit sbom fuzz faults docs pictures notebook lock clean
+.PHONY: repro runtime gpu development test coverage test-cluster test-lowest audit sbom fuzz faults docs pictures notebook lock clean
 
 # DVC runs the `python` that it finds first.
 repro: runtime
@@ -38,6 +38,10 @@ test: development
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest
+
+# The lines and branches that no test runs; takes twice as long.
+coverage: development
 	$(BIN)/python -m pytest --cov
 
 # Members on a Ray cluster of three nodes on this machine, killed in turns; some minutes.
