@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -36,6 +35,7 @@ from tests.kaggle_server import wait_until
 MEMBER = "0-0-small"
 STAGE = f"train@{MEMBER}"
 PATIENCE_SECONDS = 240
+LABELS_HEADER = "row,label,verdict,correction\n"
 
 
 @pytest.fixture(scope="module")
@@ -147,35 +147,32 @@ def test_number_of_epochs_on_the_sample_trains_again(project: Path) -> None:
     assert STAGE in plan(project)
 
 
+def changed(project: Path) -> set[str]:
+    """The stages that DVC calls out of date."""
+    return set(json.loads(run(project, "dvc", "status", "--json")))
+
+
 def test_corrected_labels_rerun_what_follows_and_their_removal_takes_it_back(
     project: Path,
 ) -> None:
-    def changed() -> dict[str, Any]:
-        return dict(json.loads(run(project, "dvc", "status", "--json")))
-
     train, labels = project / "data/prepared/train.npz", project / "data/labels.csv"
     before, given = train.read_bytes(), load_labelled(train).labels
-    header, row = "row,label,verdict,correction\n", f"7,{given[7]},"
-    labels.write_text(f"{header}{row}wrong,{(given[7] + 1) % 10}\n")
+    labels.write_text(f"{LABELS_HEADER}7,{given[7]},wrong,{(given[7] + 1) % 10}\n")
     assert stages_run(run(project, "dvc", "repro", "prepare")) == ["source", "prepare"]
+    corrected = train.read_bytes()
     assert load_training(train).labels[7] == (given[7] + 1) % 10
-    assert {STAGE, "evaluate", "predict", "report"} <= set(changed())
+    assert {STAGE, "evaluate", "predict", "report"} <= changed(project)
 
-    labels.write_text(f"{header}{row}right,\n")
-    assert stages_run(run(project, "dvc", "repro", "prepare")) == ["source", "prepare"]
-    assert train.read_bytes() == before
-    assert {"evaluate", "predict", "report"} == set(changed()) - {"source"}, "nothing trains again"
-
-    labels.write_text(f"{header}7,{(given[7] + 1) % 10},right,\n")
+    labels.write_text(f"{LABELS_HEADER}7,{(given[7] + 1) % 10},right,\n")
     output = run(project, "dvc", "repro", status=255)
     assert f"data/labels.csv, line 2: row 7 has the label {given[7]} in train.csv" in output
-    assert train.read_bytes() == before, "it stops before anything is deleted"
+    assert train.read_bytes() == corrected, "it stops before anything is deleted"
 
     labels.unlink()
     output = run(project, "dvc", "repro")
     assert stages_run(output) == ["source"]
     assert train.read_bytes() == before
-    assert set(changed()) <= {"source"}
+    assert changed(project) <= {"source"}
 
 
 def test_new_member_trains_only_itself(project: Path) -> None:
@@ -205,6 +202,7 @@ def contribute(project: Path, recipe: str, name: str, mapping: str) -> str:
 
 
 def test_contributed_architecture_and_transform_train_only_themselves(project: Path) -> None:
+    """And labels that are found to be right train nothing."""
     file = contribute(project, "An architecture", "wide_view", "pipeline/architectures")
     shown = run(project, "python", "-m", "pipeline.cli", "architectures", "wide_view")
     parameters = re.search(r"; ([\d,]+) parameters\.", file)
@@ -212,13 +210,18 @@ def test_contributed_architecture_and_transform_train_only_themselves(project: P
     assert f"wide_view: {parameters[1]} parameters" in shown
 
     contribute(project, "A transform", "thicken", "pipeline/data/transforms")
+    train, labels = project / "data/prepared/train.npz", project / "data/labels.csv"
+    before, given = train.read_bytes(), load_labelled(train).labels
+    labels.write_text(f"{LABELS_HEADER}7,{given[7]},right,\n")
+    assert stages_run(run(project, "dvc", "repro", "prepare")) == ["source", "prepare"]
+    assert train.read_bytes() == before
+    assert changed(project) - {"source"} == {"evaluate", "predict", "report"}
+
+    labels.unlink()
     added = {"wide": "wide_view, [[]]", "thick": "pooled_cnn, [[], [thicken]]"}
     set_params(project, add_networks(**added))
-    ran = stages_run(run(project, "dvc", "repro", "prepare"))
-    assert ran == ["source", "prepare"]
-    planned = stages_run(run(project, "dvc", "repro", "--dry"))
-    trained = [stage for stage in planned if stage.startswith("train")]
-    assert sorted(trained) == ["train@0-0-thick", "train@0-0-wide"]
+    trained = {stage for stage in plan(project) if stage.startswith("train")}
+    assert trained == {"train@0-0-thick", "train@0-0-wide"}
 
 
 def test_contributed_score_is_on_the_page_and_retrains_nothing(project: Path) -> None:
