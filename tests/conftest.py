@@ -104,7 +104,8 @@ def make_project(folder: Path, *, git: bool = True) -> Path:
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target)
+            half_written = shutil.ignore_patterns("*.pyc.*")  # by a process that compiles
+            shutil.copytree(source, target, ignore=half_written)
         else:
             shutil.copy(source, target)
     set_params(
