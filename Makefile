@@ -38,7 +38,7 @@ test: development
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest
 
 # Branch coverage of the package with all processes that tests start, those of Ray too.
 coverage: development
