@@ -20,6 +20,7 @@ def write_markdown(
     baseline: str,
     sample: bool,
     hours: Mapping[str, float],
+    gaps: str,
 ) -> str:
     """The answer per project, the table, and the sentences that go with it.
 
@@ -30,6 +31,7 @@ def write_markdown(
         baseline: the network of the last column.
         sample: whether the data is the embedded sample.
         hours: by machine.
+        gaps: what is still to be trained.
     """
     claimed = networks[networks["claim"].notna()]
     reached = int((claimed["reached"] != "").sum())
@@ -49,7 +51,8 @@ def write_markdown(
         parts.append(sentence)
         parts.append("![Accuracy as held-out digits are shifted and turned](robustness.png)")
     parts.append(
-        f"The runs took {_join(f'{time:.1f} hours on {name}' for name, time in hours.items())}."
+        f"The runs took {_join(f'{time:.1f} hours on {name}' for name, time in hours.items())}. "
+        + gaps
     )
     return "\n\n".join([SAMPLE_NOTICE, *parts] if sample else parts) + "\n"
 
