@@ -170,11 +170,11 @@ def take_over(folder: Path) -> None:
             f"{path} has rows of other data: {others[0]} and {len(others) - 1} more. Expected "
             "those that were prepared here. Nothing was added."
         )
+    stale = {run for run in there if table.explain_missing(run, there, digest)}
     wanted = [
         row
         for run, row in there.items()
-        if table.explain_missing(run, here, digest)
-        and not table.explain_missing(run, there, digest)
+        if run not in stale and table.explain_missing(run, here, digest)
     ]
     runs = {row.run for row in wanted}
     movements = table.read_movements(folder / MOVED.name)
