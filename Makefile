@@ -40,9 +40,11 @@ test: development
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest --cov
 
-# Members on a Ray cluster of three nodes on this machine, killed in turns; some minutes.
+# Members on several Ray nodes of this machine, killed in turns, and nodes that cannot train; some
+# minutes.
 test-cluster: development
-	$(BIN)/python -m pytest --numprocesses=0 --override-ini=addopts= tests/cluster
+	$(BIN)/python -m pytest --override-ini=addopts= --numprocesses=2 --dist=loadfile \
+	  tests/cluster/test_sweeps.py tests/cluster/test_two_nodes.py tests/cluster/test_unfit_nodes.py
 
 # The same tests with the oldest versions that pyproject.toml allows; some 3 GB more.
 test-lowest: development
