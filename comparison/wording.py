@@ -90,7 +90,7 @@ def _explain_columns(networks: pd.DataFrame, baseline: str) -> str:
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     return (
         f"Accuracy in percent on held-out images, with its 95 % interval, mean over {count} seeds "
-        "(±: their standard deviation). A claim is reached if it is not above an interval. "
+        "(±: their standard deviation; without it: one seed). A claim is reached if it is not above an interval. "
         "*Extrapolated*: what the author's recipe would have on as many images as its author had. "
         "*Plain*: our recipe without further views. Minutes: of training, on one core of machine "
         "A of the results, author's / ours. The last column is the difference to "
