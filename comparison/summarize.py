@@ -7,7 +7,8 @@ import pandas as pd
 
 from comparison import estimates, evidence, plots, settings, table, wording
 from comparison.references import REFERENCES
-from comparison.settings import MOVED, RESULTS, RUNS
+from comparison.runs import Run, Selection, list_runs
+from comparison.settings import MOVED, RESULTS, RUNS, Settings
 from comparison.statistics import difference_of
 from comparison.table import Row
 from comparison.tabulate import Evidence, tabulate
@@ -40,6 +41,7 @@ def main() -> None:
         baseline=chosen.baseline,
         sample=sample,
         hours=hours_by_machine(rows),
+        gaps=describe_gaps(rows, chosen, speeds),
     )
     with atomic_path(RESULTS) as folder:
         folder.mkdir()
@@ -64,6 +66,28 @@ def hours_by_machine(rows: Mapping[object, Row]) -> dict[str, float]:
         seconds[row.machine] = seconds.get(row.machine, 0.0) + row.seconds
     ordered = sorted(seconds.items(), key=lambda item: -item[1])
     return {machine: total / 3600 for machine, total in ordered}
+
+
+def describe_gaps(
+    rows: Mapping[Run, Row], chosen: Settings, speeds: Mapping[tuple[str, str], float]
+) -> str:
+    """What is still to be trained, in a sentence or two."""
+    wanted = list_runs(chosen, Selection(), lambda run: estimates.documented_minutes(run, speeds))
+    missing = [run for run in wanted if run not in rows]
+    hours = sum(estimates.documented_minutes(run, speeds) or 0.0 for run in missing) / 60
+    told = f"All {len(wanted)} runs are finished."
+    if missing:
+        told = (
+            f"{len(missing)} of {len(wanted)} runs are still to be trained, about {hours:.1f} "
+            "hours of one core of machine A."
+        )
+    stale = sum(bool(table.explain_missing(run, rows, None)) for run in rows)
+    if stale:
+        told += (
+            f" Rows of earlier code: {stale}; `python -m comparison.train --list` tells what "
+            "changed."
+        )
+    return told
 
 
 def tabulate_variations(trained: Evidence, networks: pd.DataFrame) -> pd.DataFrame:

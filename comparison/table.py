@@ -5,7 +5,7 @@ A row is there whole or not at all. A run has one row: a newer one takes its pla
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from filelock import FileLock
 
-from comparison.fingerprints import Fingerprints
+from comparison.fingerprints import Fingerprints, fingerprint
 from comparison.references import Whose
 from comparison.runs import Run
 from comparison.settings import MOVED, RUNS, STATES
@@ -216,3 +216,19 @@ def _write(path: Path, kind: type[Entry], entries: list[Entry]) -> None:
     writer.writerows(asdict(entry) for entry in entries)
     with atomic_path(path) as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
+
+
+def explain_missing(run: Run, rows: Mapping[Run, Row], data_digest: str | None) -> str:
+    """Why a run is to be trained: it is missing, or its row is stale; empty if it is finished.
+
+    Args:
+        run: any.
+        rows: that are there.
+        data_digest: of the prepared data; None: it is not here, and not compared.
+    """
+    row = rows.get(run)
+    if row is None:
+        return "missing"
+    now = fingerprint(run, data_digest or row.data)
+    changed = now.differences(row.fingerprints)
+    return f"stale: other {', '.join(changed)}" if changed else ""

@@ -50,7 +50,7 @@ from comparison.fingerprints import hash_data
 from comparison.references import Whose
 from comparison.runs import OURS, Run, Selection, list_runs
 from comparison.settings import MOVED, RUNS, Settings
-from comparison.work import Worker, explain_missing
+from comparison.work import Worker
 from pipeline import parallel, stages
 from pipeline.data import dataset
 from pipeline.data.dataset import TrainingDigits
@@ -136,7 +136,7 @@ def print_list(runs: Sequence[Run], data: TrainingDigits | None, machine: str) -
     total, missing = 0.0, 0
     print(f"{'network':28}{'recipe':9}{'rows':>6}{'fold':>6}{'seed':>6}{'minutes':>9}  why")
     for run in runs:
-        why = explain_missing(run, rows, digest)
+        why = table.explain_missing(run, rows, digest)
         if not why:
             continue
         num_rows = int((data.folds != run.fold).sum()) if data else estimates.NUM_ROWS
@@ -170,16 +170,16 @@ def take_over(folder: Path) -> None:
             f"{path} has rows of other data: {others[0]} and {len(others) - 1} more. Expected "
             "those that were prepared here. Nothing was added."
         )
+    stale = {run for run in there if table.explain_missing(run, there, digest)}
     wanted = [
         row
         for run, row in there.items()
-        if explain_missing(run, here, digest) and not explain_missing(run, there, digest)
+        if run not in stale and table.explain_missing(run, here, digest)
     ]
     runs = {row.run for row in wanted}
     movements = table.read_movements(folder / MOVED.name)
     table.add(wanted, [movement for movement in movements if movement.run in runs])
-    stale = sum(bool(explain_missing(run, there, digest)) for run in there)
-    print(f"{len(wanted)} of {len(there)} rows were added; stale there: {stale}")
+    print(f"{len(wanted)} of {len(there)} rows were added; stale there: {len(stale)}")
 
 
 def _make_parser() -> argparse.ArgumentParser:

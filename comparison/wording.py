@@ -20,6 +20,7 @@ def write_markdown(
     baseline: str,
     sample: bool,
     hours: Mapping[str, float],
+    gaps: str,
 ) -> str:
     """The answer per project, the table, and the sentences that go with it.
 
@@ -30,6 +31,7 @@ def write_markdown(
         baseline: the network of the last column.
         sample: whether the data is the embedded sample.
         hours: by machine.
+        gaps: what is still to be trained.
     """
     claimed = networks[networks["claim"].notna()]
     reached = int((claimed["reached"] != "").sum())
@@ -49,7 +51,8 @@ def write_markdown(
         parts.append(sentence)
         parts.append("![Accuracy as held-out digits are shifted and turned](robustness.png)")
     parts.append(
-        f"The runs took {_join(f'{time:.1f} hours on {name}' for name, time in hours.items())}."
+        f"The runs took {_join(f'{time:.1f} hours on {name}' for name, time in hours.items())}. "
+        + gaps
     )
     return "\n\n".join([SAMPLE_NOTICE, *parts] if sample else parts) + "\n"
 
@@ -87,7 +90,7 @@ def _explain_columns(networks: pd.DataFrame, baseline: str) -> str:
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     return (
         f"Accuracy in percent on held-out images, with its 95 % interval, mean over {count} seeds "
-        "(±: their standard deviation). A claim is reached if it is not above an interval. "
+        "(±: their standard deviation; without it: one seed). A claim is reached if it is not above an interval. "
         "*Extrapolated*: what the author's recipe would have on as many images as its author had. "
         "*Plain*: our recipe without further views. Minutes: of training, on one core of machine "
         "A of the results, author's / ours. The last column is the difference to "

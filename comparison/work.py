@@ -1,7 +1,7 @@
 """Trains runs one after another, next to other processes that do the same."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,29 +14,13 @@ from comparison.fingerprints import Fingerprints, fingerprint, hash_predictions
 from comparison.outcome import Outcome
 from comparison.runs import OURS, Run
 from comparison.settings import STATES, Settings
-from comparison.table import Row
+from comparison.table import Row, explain_missing
 from pipeline.data.dataset import TrainingDigits
 from pipeline.progress import print_line
 from pipeline.training.state import training_lock
 
 _LEAST_PROBABILITY = 1e-15
 """In the log loss, which a single image without any would make infinite."""
-
-
-def explain_missing(run: Run, rows: Mapping[Run, Row], data_digest: str | None) -> str:
-    """Why a run is to be trained: it is missing, or its row is stale; empty if it is finished.
-
-    Args:
-        run: any.
-        rows: that are there.
-        data_digest: of the prepared data; None: it is not here, and not compared.
-    """
-    row = rows.get(run)
-    if row is None:
-        return "missing"
-    now = fingerprint(run, data_digest or row.data)
-    changed = now.differences(row.fingerprints)
-    return f"stale: other {', '.join(changed)}" if changed else ""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Rows of runs, made by hand, to tables, sentences and figures."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -65,6 +66,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(tmp_path_factory.mktemp("results"))
         Path("comparison").mkdir()
+        shutil.copy(ROOT / "params.yaml", ".")
         for name in ("params.yaml", "speeds.csv"):
             shutil.copy(ROOT / "comparison" / name, "comparison")
         table.add([make_row(key, errors) for key, errors in ERRORS.items()], MOVED)
@@ -127,7 +129,11 @@ def test_variations_are_compared_to_what_they_vary(results: Path) -> None:
 def test_movements_and_hours_are_told(results: Path) -> None:
     text = read(results)
     assert "plain view still read: `pooled_cnn` 90 % and `dense_baseline` 40 %." in text
-    assert text.endswith("The runs took 4.0 hours on a GPU and 3.0 hours on a processor.\n")
+    *_, last = text.splitlines()
+    assert last.startswith("The runs took 4.0 hours on a GPU and 3.0 hours on a processor. ")
+    told = re.search(r"(\d+) of (\d+) runs are still to be trained, about [\d.]+ hours", last)
+    assert told and int(told[2]) - int(told[1]) == len(ERRORS)
+    assert "Rows of earlier code: 10; " in last  # as these have none of the hashes of today
 
 
 def test_movements_of_one_network_are_no_comparison() -> None:

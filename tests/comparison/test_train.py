@@ -15,7 +15,8 @@ from comparison.fingerprints import hash_data, hash_predictions
 from comparison.references import REFERENCES
 from comparison.runs import Run
 from comparison.settings import MOVED, RUNS, STATES, Settings
-from comparison.work import Worker, explain_missing
+from comparison.table import explain_missing
+from comparison.work import Worker
 from pipeline import profiles, stages
 from pipeline.data import dataset
 from pipeline.data.dataset import Images, Labels, TrainingDigits
