@@ -318,9 +318,9 @@ def test_extra_for_gpus_is_installed_once_and_again_after_a_failure(
         )
         assert count == 1
         pyproject.write_text(text)
-    shown = make(copied, "gpu").stdout
-    assert "Installing CUDA's libraries into .venv: about 3 GB, once\n" in shown
-    assert "Requirement already satisfied: setuptools>=77" in shown
+    shown = make(copied, "gpu")
+    assert "Installing CUDA's libraries into .venv: about 3 GB, once\n" in shown.stdout
+    assert "Requirement already satisfied: setuptools>=77" in shown.stdout
     assert make(copied, "gpu").stdout == ""
     assert make(copied).stdout == ""
     assert_works(copied)
