@@ -90,6 +90,8 @@ EXEMPT_HERE = {
         "data.table_cells": _CHECKS,
         "data.tables": _CHECKS,
         "kaggle.credentials": "only the competition's name",
+        "kaggle.pasted": "only the competition's name",
+        "kaggle.redaction": "only the competition's name",
         "kaggle.submission": _LOG,
         "submissions.file": _READS,
         "submissions.log": _LOG,
