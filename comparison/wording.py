@@ -86,11 +86,12 @@ def _describe_claim(row: Any) -> str:
 
 
 def _explain_columns(networks: pd.DataFrame, baseline: str) -> str:
-    seeds = sorted({*networks["author_seeds"], *networks["ours_seeds"]} - {0})
-    count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    counts = sorted({*networks["author_seeds"], *networks["ours_seeds"]} - {0})
+    seeds = " to ".join(map(str, dict.fromkeys([counts[0], counts[-1]])))
     return (
-        f"Accuracy in percent on held-out images, with its 95 % interval, mean over {count} seeds "
-        "(±: their standard deviation; without it: one seed). A claim is reached if it is not above an interval. "
+        "Accuracy in percent on held-out images, with its 95 % interval, mean over seeds: "
+        f"{seeds} (±: their standard deviation; without it: one seed). A claim is reached if it "
+        "is not above an interval. "
         "*Extrapolated*: what the author's recipe would have on as many images as its author had. "
         "*Plain*: our recipe without further views. Minutes: of training, on one core of machine "
         "A of the results, author's / ours. The last column is the difference to "
