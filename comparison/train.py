@@ -69,11 +69,12 @@ def main() -> None:
         take_over(arguments.add)
         return
     backend = backends.choose()
-    data = None if arguments.list and not stages.TRAIN.exists() else load_data()
-    runs = select(chosen, arguments, backend, data)
     if arguments.list:
-        print_list(runs, data, backends.name_machine())
+        known = load_data() if stages.TRAIN.exists() else None
+        print_list(select(chosen, arguments, backend, known), known, backends.name_machine())
         return
+    data = load_data()
+    runs = select(chosen, arguments, backend, data)
     worker = Worker(data, hash_data(data), chosen)
     if backend == "tensorflow":
         backends.use_threads(THREADS)
