@@ -202,8 +202,9 @@ class Run:
             return
         except RayError as error:
             raise ClusterError(
-                f"Ray cannot start a process on this machine: {_last_line(error)} Is it overloaded, "
-                "or its memory full? What came back is kept. Run the same command again."
+                f"Ray cannot start a process on this machine: {_last_line(error)} Is the machine "
+                "overloaded, or its memory full? What came back is kept. Run the same command "
+                "again."
             ) from None
 
 
