@@ -191,20 +191,15 @@ class Run:
         self.display.fail(order.name, reason)
 
     def show_news(self) -> None:
-        """Show what the nodes tell; what a board that was killed had is not shown.
-
-        Raises:
-            ClusterError: Ray cannot start the board.
-        """
+        """Show what the nodes tell, but for what a board that was killed had."""
         try:
             self.display.update(ray.get(self.board.take.remote()))
         except RayActorError:
             return
         except RayError as error:
             raise ClusterError(
-                f"Ray cannot start a process on this machine: {_last_line(error)} Is the machine "
-                "overloaded, or its memory full? What came back is kept. Run the same command "
-                "again."
+                f"Ray cannot start a process here: {_last_line(error)} Is this machine overloaded? "
+                "What came back is kept. Run the same command again."
             ) from None
 
 
