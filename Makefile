@@ -12,7 +12,7 @@ BOOTSTRAP = @"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 8))' ||
   { echo "error: Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12" >&2; exit 1; }; \
   "$(PYTHON)" -I bootstrap.py
 
-.PHONY: repro runtime gpu development test test-cluster test-lowest audit sbom fuzz faults docs pictures notebook lock clean
+.PHONY: repro runtime gpu development test coverage test-cluster test-lowest audit sbom fuzz faults docs pictures notebook lock clean
 
 # DVC runs the `python` that it finds first.
 repro: runtime
@@ -38,7 +38,12 @@ test: development
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest
+
+# Branch coverage of the package with all processes that tests start, those of Ray too.
+coverage: development
+	$(BIN)/python -m pytest --override-ini=addopts= --quiet --numprocesses=2 --dist=loadfile \
+	  --cov --cov-config=checks/coverage.ini tests
 
 # Members on several Ray nodes of this machine, killed in turns, and nodes that cannot train; some
 # minutes.
@@ -65,7 +70,8 @@ sbom: development
 fuzz: development
 	$(BIN)/python -m checks.fuzz
 
-# Every file operation of what writes results fails once, or the process is killed there.
+# Every file operation of every stage fails once, or the process is killed there; under an hour.
+# Interrupt it, and it goes on later.
 faults: development
 	$(BIN)/python -m checks.faults
 

@@ -34,7 +34,7 @@ def main() -> None:
     torch.manual_seed(0)
     network = Twin(
         json.loads((folder / "network.json").read_text()), dict(np.load(folder / "weights.npz"))
-    ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    ).to(memory_format=torch.channels_last)
     print(measure_difference(network.eval(), folder), flush=True)
     step = prepare_step(network.train(), folder, arguments.dtype, arguments.way == "compiled")
     for _ in sys.stdin:

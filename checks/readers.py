@@ -4,6 +4,7 @@ import csv
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from pipeline.evaluation.predictions import OutOfFoldPredictions
 from pipeline.files import sha256, write_json
 from pipeline.handwriting import items, pictures
 from pipeline.networks import record as member_record
+from pipeline.report import records
 from pipeline.submissions import checks, kaggle_run
 from pipeline.submissions import file as submission_file
 from pipeline.submissions import log as submission_log
@@ -327,6 +329,21 @@ def _read_table_items(folder: Path) -> None:
 _RUN = KaggleRun("sent", "someone/run", 3, 2, "2026-01-02T03:04:05Z", None, "a" * 64, None)
 
 
+_PAGE: dict[str, tuple[type[Any], Any]] = {
+    "run": (records.Run, records.Run(*["1"] * 5)),
+    "data": (records.DataSummary, records.DataSummary(60, 1)),
+    "test": (records.TestSummary, records.TestSummary(20, 1, 9.5, 9, 0.4)),
+    "explanation": (records.ExplanationSummary, records.ExplanationSummary(9, 1, 7, 1, "a" * 64)),
+    "map": (
+        records.MapSummary,
+        records.MapSummary(
+            9, {"0": records.MapOfFold("0-0-small", 9, 20, 1, 2, 128, 0.9)}, "a" * 64
+        ),
+    ),
+}
+"""Files that the page shows: their kind, and one of them."""
+
+
 def _at(name: str, action: Callable[..., Any]) -> Callable[..., Any]:
     """The same action, for the folder that holds a file of that name."""
     return lambda folder, *arguments: action(folder / name, *arguments)
@@ -347,6 +364,10 @@ def _copy_params(path: Path) -> None:
 
 def _json(content: Any) -> Callable[[Path], None]:
     return lambda path: write_json(path, content)
+
+
+def _read_page(kind: type[Any], path: Path) -> dict[str, Any]:
+    return records.read(path, kind)
 
 
 _TEST = UnlabelledDigits(images(), PROVENANCE)
@@ -426,6 +447,15 @@ READERS = {
         lambda folder: tables.write(folder / "images.csv", images(), LABELS),
         _read_table_items,
     ),
+    **{
+        f"page_{name}": _of(
+            "summary.json",
+            _json(asdict(content)),
+            partial(_read_page, kind),
+            lambda path, value: write_json(path, value),
+        )
+        for name, (kind, content) in _PAGE.items()
+    },
     "kaggle_run": _of("run.json", _json(asdict(_RUN)), kaggle_run.read),
     **{
         f"picture_{kind.lower()}": Reader(

@@ -72,7 +72,7 @@ def let_warnings_pass() -> None:
 def use_own_matplotlib() -> None:
     """Import Matplotlib without windows and the user's settings; before anything imports it.
 
-    Keras imports it, too. Some values of MPLBACKEND, such as Jupyter's where Jupyter is not
+    Some values of MPLBACKEND, such as Jupyter's where Jupyter is not
     installed, and a ``matplotlibrc`` that is not UTF-8 would let the import fail.
     """
     os.environ["MPLBACKEND"] = "Agg"

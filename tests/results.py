@@ -14,6 +14,8 @@ from pipeline import params, stages
 from pipeline.data import dataset, label_corrections
 from pipeline.data.dataset import Labels, TrainingDigits, UnlabelledDigits
 from pipeline.data.label_corrections import LabelCorrections
+from pipeline.data.sources import decision
+from pipeline.data.sources.decision import ArchiveSource, SampleSource
 from pipeline.evaluation import predictions
 from pipeline.evaluation.predictions import OutOfFoldPredictions
 from pipeline.evaluation.results import score_member
@@ -75,7 +77,8 @@ def write_results(
         write_member(member, data, seed=place)
     label_corrections.write(stages.LABEL_CORRECTIONS, corrections)
     counts = np.bincount(data.labels, minlength=dataset.NUM_CLASSES)
-    write_json(stages.SOURCE, {"kind": "sample" if data.provenance.sample else "archive"})
+    given = SampleSource() if data.provenance.sample else ArchiveSource("data/a.zip", {})
+    decision.write(stages.SOURCE, given)
     write_json(
         stages.DATA_REPORT / "summary.json",
         {

@@ -1,5 +1,6 @@
 """Files are there whole or not at all, whatever happens while they are written."""
 
+import errno
 import os
 import re
 import signal
@@ -23,6 +24,7 @@ from pipeline.files import (
     write_json,
     write_text,
 )
+from pipeline.submissions import log as submission_log
 
 WRITE_TOO_MUCH = """
 import resource
@@ -322,3 +324,53 @@ def test_what_may_never_end_is_not_read(tmp_path: Path) -> None:
 def test_sha256_of_known_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256(tmp_path / "a").startswith("ba7816bf8f01cfea414140de5dae2223b00361a3")
+
+
+def test_durable_file_is_on_the_disk_before_and_after_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, flushed, fsync = tmp_path / "log.csv", [], os.fsync
+
+    def note(descriptor: int) -> None:
+        flushed.append((os.fstat(descriptor).st_ino, path.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    write_text(path, "new", durable=True)
+    assert flushed == [(path.stat().st_ino, False), (tmp_path.stat().st_ino, True)]
+    write_text(path, "newer")
+    assert len(flushed) == 2
+    submission_log.write(path, [])
+    assert len(flushed) == 4
+
+
+def test_folder_that_cannot_be_flushed_is_none_the_worse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    number = errno.EINVAL
+    write_text(tmp_path / "log.csv", "new", durable=True)
+    number = errno.EIO
+    with pytest.raises(OSError, match="Input/output error"):
+        write_text(tmp_path / "log.csv", "newer", durable=True)
+    assert contents(tmp_path) == {"log.csv": "new"}
+
+
+def test_folder_comes_back_if_no_new_one_can_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_text(tmp_path / "folder/a", "old")
+    replace = Path.replace
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name.endswith(".partial"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OSError, match="folder"), atomic_path(tmp_path / "folder") as temporary:
+        temporary.mkdir()
+    assert contents(tmp_path) == {"folder/a": "old"}

@@ -1,4 +1,4 @@
-"""Residual blocks on few maps, and global average pooling in place of dense layers."""
+"""Residual blocks on few maps, and global average pooling instead of dense layers."""
 
 from pipeline.architectures._blocks import classifier, convolve, image_input
 from pipeline.networks.backend import keras

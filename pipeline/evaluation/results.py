@@ -9,77 +9,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import Labels, Probabilities, TrainingDigits
-from pipeline.data.label_corrections import CorrectionSummary, LabelCorrections
+from pipeline.data.label_corrections import LabelCorrections
 from pipeline.evaluation import calibration, metrics
 from pipeline.evaluation.examples import tabulate_correct, tabulate_errors
 from pipeline.evaluation.label_errors import suspect_labels
 from pipeline.evaluation.learning_curves import average_curves, join_histories
+from pipeline.evaluation.metrics import Metrics
 from pipeline.evaluation.near_duplicates import tabulate_near_duplicates
 from pipeline.evaluation.predictions import OutOfFoldPredictions
 from pipeline.evaluation.scores import SCORES
 from pipeline.files import atomic_path
 from pipeline.params import Evaluate
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """The contents of ``metrics.json``; fractions, not percent.
-
-    Attributes:
-        accuracy: of the predictions of all held-out images.
-        accuracy_low: of its 95 % Wilson interval.
-        accuracy_high: of the same.
-        errors: misclassified images.
-        n: held-out images.
-        scores: by the names of `scores.SCORES`.
-        expected_calibration_error: see `calibration.expected_calibration_error`.
-        temperature: see `calibration.cross_fit_temperature`; None without one.
-        scaled_expected_calibration_error: after temperature scaling.
-        scaled_log_loss: after temperature scaling.
-        evaluated_members: that hold out a fold.
-        members_per_image: of them, whose average predicts an image.
-        training_seconds: of all members.
-        member_accuracy_mean: of the evaluated members, each on its fold, without neighbours.
-        member_accuracy_sd: standard deviation of the same; None for one member.
-        train_accuracy: mean of the evaluated members on images outside their folds.
-        neighbours_refined: images whose prediction was refined with neighbours.
-        neighbours_corrected: errors that became correct.
-        neighbours_broken: correct predictions that became errors.
-        suspected_label_errors: see `label_errors.suspect_labels`.
-        near_duplicates_across_folds: pairs of nearly equal images in different folds.
-        evaluated_near_duplicates: held-out images in such a pair.
-        label_corrections: how the labels were corrected that networks train on; None: they were
-            not. All scores are against the labels as given.
-        predictions: the file that all of this follows from, and its SHA-256. This and the next are
-            lists of pairs, which DVC does not take for figures to show.
-        members: each evaluated member, and the SHA-256 of its model.
-    """
-
-    accuracy: float
-    accuracy_low: float
-    accuracy_high: float
-    errors: int
-    n: int
-    scores: dict[str, float]
-    expected_calibration_error: float
-    temperature: float | None
-    scaled_expected_calibration_error: float | None
-    scaled_log_loss: float | None
-    evaluated_members: int
-    members_per_image: int
-    training_seconds: float
-    member_accuracy_mean: float
-    member_accuracy_sd: float | None
-    train_accuracy: float
-    neighbours_refined: int
-    neighbours_corrected: int
-    neighbours_broken: int
-    suspected_label_errors: int
-    near_duplicates_across_folds: int
-    evaluated_near_duplicates: int
-    label_corrections: CorrectionSummary | None
-    predictions: list[tuple[str, str]]
-    members: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)

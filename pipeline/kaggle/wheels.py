@@ -117,7 +117,7 @@ def name_dataset(
     """
     path = folder / METADATA
     if path.exists() and user is None:
-        return str(read_json(path)["id"])
+        return str(_read_metadata(path)["id"])
     if user is None:
         found = find_credentials()
         user = found.username if isinstance(found, Key) else None
@@ -132,7 +132,8 @@ def name_dataset(
 def describe_dataset(folder: Path, address: str) -> None:
     """Write what Kaggle's client needs to upload the folder; what else is in the file stays."""
     path = folder / METADATA
-    described = read_json(path) if path.exists() else {"title": _TITLE, "licenses": _LICENSES}
+    new = {"title": _TITLE, "licenses": _LICENSES}
+    described = _read_metadata(path) if path.exists() else new
     write_json(path, described | {"id": address})
 
 
@@ -171,7 +172,20 @@ def _read_built(folder: Path) -> dict[str, str]:
     """SHA-256 of the wheels that an earlier run built, by their files' names."""
     if not (folder / MANIFEST).exists():
         return {}
-    return dict(read_json(folder / MANIFEST).get("built", {}))
+    match read_json(folder / MANIFEST):
+        case {"built": dict(built)}:
+            return {str(name): str(digest) for name, digest in built.items()}
+    return {}  # of another version, or damaged: they are built again
+
+
+def _read_metadata(path: Path) -> dict[str, object]:
+    match read_json(path):
+        case {"id": str()} as described:
+            return dict(described)
+    raise ProjectError(
+        f"{path} does not tell whose data set it is: expected an id, such as NAME/{_SLUG}. Mend "
+        "it, or delete it and name the owner: --user NAME"
+    )
 
 
 def _find(folder: Path, pins: Sequence[Pin], built: Mapping[str, str]) -> dict[Pin, Wheel]:

@@ -43,6 +43,10 @@ _CHANGE_RESULTS = (
 )
 """Variables with which TensorFlow or Keras computes something else, or does not start."""
 
+_UNUSED = ("IPython", "jax", "matplotlib", "pandas", "sklearn")
+"""What Keras and TensorFlow import where it is installed, for functions that nothing here calls. It
+takes as long as all the rest of them."""
+
 
 @contextmanager
 def suppress_stderr() -> Iterator[None]:
@@ -70,7 +74,6 @@ def _own_settings() -> Iterator[None]:
     Keras finds no ``keras.json``: TensorFlow, float32 and channels last are its defaults. It also
     writes none, so that the home directory may be read-only.
     """
-    environment.use_own_matplotlib()  # which Keras imports
     for name in _CHANGE_RESULTS:
         os.environ.pop(name, None)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -105,7 +108,24 @@ def __getattr__(name: str) -> Any:
     return globals()["tf"]
 
 
-with _own_settings(), suppress_stderr():
+@contextmanager
+def _without_unused() -> Iterator[None]:
+    """Let Keras and TensorFlow take for absent what they need not import, so that they start fast.
+
+    Afterwards it can be imported as usual.
+    """
+    wanted = os.environ["KERAS_BACKEND"]
+    hidden = [name for name in _UNUSED if name != wanted and name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+with _own_settings(), suppress_stderr(), _without_unused():
     import keras
 
     if keras.backend.backend() == "tensorflow":

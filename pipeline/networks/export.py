@@ -1,17 +1,23 @@
 """Trained models in formats that run without Keras, written by Keras's own exporters."""
 
+import errno
+import os
+import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import IMAGE_SIZE, Images
 from pipeline.errors import PipelineError
 from pipeline.files import atomic_path
-from pipeline.networks.backend import keras, suppress_stderr
+from pipeline.networks.backend import keras, suppress_stderr, tf
 
 INPUT = "images"
 """Name of an exported model's input: uint8 ``(n, 28, 28)``; its one output is float32 logits."""
@@ -21,8 +27,40 @@ TOLERANCE = 1e-3
 
 
 def to_onnx(model: keras.Model, path: Path) -> None:
-    """Write ``model`` as ONNX, for any number of images at a time."""
-    _export(model, path, "onnx")
+    """Write ``model`` as ONNX, for any number of images at a time.
+
+    Equal models give equal bytes.
+    """
+    with atomic_path(path) as temporary:
+        _export(model, temporary, "onnx")
+        _number_names(temporary)
+
+
+def _number_names(path: Path) -> None:
+    """Number the names that tf2onnx made up by their use: it numbers them as its sets come."""
+    exported = onnx.load(path)
+    graph, numbered = exported.graph, dict[str, str]()
+
+    def rename(name: str) -> str:
+        made_up = re.fullmatch(r"(.*)__\d+(:\d+)?", name)
+        if made_up is None:
+            return name
+        base, output = made_up[1], made_up[2] or ""
+        return numbered.setdefault(name, f"{base}__{len(numbered)}{output}")
+
+    for node in graph.node:
+        node.input[:] = map(rename, node.input)
+        node.output[:] = map(rename, node.output)
+        node.name = rename(node.name)
+    for value in (*graph.initializer, *graph.value_info):
+        value.name = rename(value.name)
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for size in value.type.tensor_type.shape.dim:
+            if size.dim_param:
+                size.dim_param = rename(size.dim_param)
+    graph.initializer.sort(key=attrgetter("name"))
+    graph.doc_string = ""  # another made-up name
+    onnx.save(exported, path)
 
 
 def to_litert(model: keras.Model, path: Path) -> None:
@@ -47,9 +85,25 @@ FORMATS: Mapping[str, tuple[str, Callable[[keras.Model, Path], None]]] = Mapping
 
 def _export(model: keras.Model, path: Path, kind: str) -> None:
     signature = [keras.InputSpec(shape=(None, IMAGE_SIZE, IMAGE_SIZE), dtype="uint8", name=INPUT)]
-    with atomic_path(path) as temporary, suppress_stderr(), warnings.catch_warnings():
+    with (
+        atomic_path(path) as temporary,
+        _system_errors(path),
+        suppress_stderr(),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore", FutureWarning)  # Keras asks NumPy for a name of old
         model.export(temporary, format=kind, input_signature=signature, verbose=False)
+
+
+@contextmanager
+def _system_errors(path: Path) -> Iterator[None]:
+    """Raise what the system refuses TensorFlow, which writes in C++, as an `OSError`."""
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
+    except tf.errors.OpError as error:
+        raise OSError(0, error.message, str(path)) from None
 
 
 def check_parity(

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from pipeline.data.dataset import IMAGE_SIZE, Images
+from pipeline.errors import ArtifactError
 from pipeline.files import write_text
 
 _SPRITE_COLUMNS = 40
@@ -96,7 +97,10 @@ class Findings:
     def _value(self, file: str, *keys: str | int) -> Any:
         value = self._files[file]
         for key in keys:
-            value = value[key]
+            try:
+                value = value[key]
+            except LookupError:
+                raise _lacking(f"{file} has no {key}") from None
         return value
 
 
@@ -108,8 +112,23 @@ def as_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def render(path: Path, template: str, **content: Any) -> None:
-    """Render ``template``, a file of this folder, to ``path``; all its names must be given."""
-    write_text(path, _TEMPLATES.get_template(template).render(**content))
+    """Render ``template``, a file of this folder, to ``path``; all its names must be given.
+
+    Raises:
+        ArtifactError: a file lacks what the page shows of it.
+    """
+    try:
+        text = _TEMPLATES.get_template(template).render(**content)
+    except jinja2.UndefinedError as error:
+        raise _lacking(str(error)) from None
+    write_text(path, text)
+
+
+def _lacking(what: str) -> ArtifactError:
+    return ArtifactError(
+        f"The page cannot be written: {what}. Another version of the pipeline may have written "
+        "the file. Write all of them again with: dvc repro --force evaluate"
+    )
 
 
 def draw_sprite(images: Images) -> str:

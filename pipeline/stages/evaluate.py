@@ -15,8 +15,9 @@ from pipeline.ensemble.averaging import average_probabilities, predict_probabili
 from pipeline.ensemble.neighbours import refine_with_neighbours
 from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics, results
+from pipeline.evaluation.metrics import Metrics
 from pipeline.evaluation.predictions import OutOfFoldPredictions
-from pipeline.evaluation.results import Metrics, score_member
+from pipeline.evaluation.results import score_member
 from pipeline.files import atomic_path, sha256, write_json, write_text
 from pipeline.networks.backend import keras, tf, use_threads
 from pipeline.networks.devices import CPU, Device, take_device

@@ -3,17 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from pipeline import params, stages, stored
+from pipeline import params, stages
 from pipeline.data import dataset, label_corrections
 from pipeline.data.dataset import Provenance
+from pipeline.data.sources import decision
 from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.examples import SUGGESTIONS_SHOWN
 from pipeline.evaluation.image_properties import PROPERTIES
-from pipeline.files import missing_artifact, read_json, sha256
-from pipeline.report import Findings, as_rows, render, sprite_geometry
+from pipeline.evaluation.metrics import Metrics
+from pipeline.files import missing_artifact, sha256
+from pipeline.report import Findings, as_rows, records, render, sprite_geometry
 from pipeline.report.images import (
     COLUMNS,
     attach_nearest,
@@ -22,8 +22,20 @@ from pipeline.report.images import (
     place_images,
 )
 from pipeline.submissions import log as submission_log
+from pipeline.submissions.file import SubmissionRecord
 
-FILES = {
+RECORDS = {
+    "metrics.json": (stages.EVALUATION / "metrics.json", Metrics),
+    "run.json": (stages.EVALUATION / "run.json", records.Run),
+    "explanation/summary.json": (stages.EXPLANATION / "summary.json", records.ExplanationSummary),
+    "map/summary.json": (stages.MAP_REPORT / "summary.json", records.MapSummary),
+    "data/summary.json": (stages.DATA_REPORT / "summary.json", records.DataSummary),
+    "submission.json": (stages.SUBMISSION.with_suffix(".json"), SubmissionRecord),
+    "test/summary.json": (stages.TEST_REPORT / "summary.json", records.TestSummary),
+}
+"""JSON files whose numbers the page shows, by the name that it gives them, and their form."""
+
+TABLES = {
     "calibration.csv": stages.EVALUATION / "calibration.csv",
     "confusion_matrix.csv": stages.EVALUATION / "confusion_matrix.csv",
     "correct.csv": stages.EVALUATION / "correct.csv",
@@ -31,24 +43,19 @@ FILES = {
     "label_errors.csv": stages.EVALUATION / "label_errors.csv",
     "learning_curves_mean.csv": stages.EVALUATION / "learning_curves_mean.csv",
     "members.csv": stages.EVALUATION / "members.csv",
-    "metrics.json": stages.EVALUATION / "metrics.json",
     "near_duplicates.csv": stages.EVALUATION / "near_duplicates.csv",
     "per_digit.csv": stages.EVALUATION / "per_digit.csv",
-    "run.json": stages.EVALUATION / "run.json",
-    "data/source.json": stages.SOURCE,
     "explanation/drift.csv": stages.EXPLANATION / "drift.csv",
     "explanation/nearest.csv": stages.EXPLANATION / "nearest.csv",
     "explanation/slices.csv": stages.EXPLANATION / "slices.csv",
-    "explanation/summary.json": stages.EXPLANATION / "summary.json",
     "map/points.csv": stages.MAP_REPORT / "points.csv",
-    "map/summary.json": stages.MAP_REPORT / "summary.json",
-    "data/summary.json": stages.DATA_REPORT / "summary.json",
-    "submission.json": stages.SUBMISSION.with_suffix(".json"),
     "test/class_counts.csv": stages.TEST_REPORT / "class_counts.csv",
     "test/low_confidence.csv": stages.TEST_REPORT / "low_confidence.csv",
-    "test/summary.json": stages.TEST_REPORT / "summary.json",
 }
-"""The files whose numbers the page shows, by the name that it gives them."""
+"""Tables whose numbers the page shows, by the name that it gives them."""
+
+FILES = TABLES | {name: path for name, (path, _) in RECORDS.items()}
+"""All files whose numbers the page shows, by the name that it gives them."""
 
 FIGURES = {
     "augmentation": stages.DATA_REPORT / "augmentation_preview.png",
@@ -67,13 +74,14 @@ PAIRS_OF_SLICES_SHOWN = 12
 def main() -> None:
     """Entry point of the stage."""
     settings = params.load()
-    tables = {name: read_table(path) for name, path in FILES.items() if path.suffix == ".csv"}
-    records = {name: read_json(path) for name, path in FILES.items() if path.suffix == ".json"}
+    tables = {name: records.read_table(path, name) for name, path in TABLES.items()}
+    contents = {name: records.read(path, kind) for name, (path, kind) in RECORDS.items()}
+    source = {"kind": decision.read(stages.SOURCE).kind}
     digit_table = stages.EVALUATION / "per_digit.md"
     for path in (digit_table, *FIGURES.values()):
         if not path.exists():
             raise missing_artifact(path)
-    check_scores(records)
+    check_scores(contents)
     predictions = collect_predictions(tables, settings.evaluate.page_images)
     pairs = tables["near_duplicates.csv"]
     pairs = pairs[pairs["first_fold"] != pairs["second_fold"]].head(PAIRS_SHOWN)
@@ -84,8 +92,12 @@ def main() -> None:
     sprite, pairs = place_images(predictions, pairs, nearest, training, test)
     attach_nearest(predictions, nearest)
     predictions["mapped"] = (predictions["kind"] != "test") & predictions["row"].isin(points["row"])
-    findings = Findings({name: as_rows(table) for name, table in tables.items()} | records)
-    record = records["submission.json"]
+    findings = Findings(
+        {name: as_rows(table) for name, table in tables.items()}
+        | contents
+        | {"data/source.json": source}
+    )
+    record = contents["submission.json"]
     content = {
         "findings": findings,
         "number": findings.element,
@@ -123,31 +135,20 @@ def main() -> None:
         print(stages.SAMPLE_NOTICE)
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a CSV that a stage wrote; missing values stay missing, integers stay integers.
-
-    Raises:
-        ArtifactError: it is missing or damaged.
-    """
-    whole = dict.fromkeys(("confused_times", "errors", "n"), "Int64")
-    text = dict.fromkeys(("confused_with", "neighbours"), "string")
-    return stored.read_table(path, dtype=text | whole)
-
-
-def check_scores(records: dict[str, Any]) -> None:
+def check_scores(contents: dict[str, dict[str, Any]]) -> None:
     """Refuse scores that are not of the predictions and the networks at hand.
 
     Args:
-        records: by name, among them ``metrics.json`` and ``submission.json``.
+        contents: of the JSON files, by name.
 
     Raises:
         ArtifactError: evaluate was interrupted, or a stage after it has not run since.
     """
-    scores, submission = records["metrics.json"], records["submission.json"]
+    scores, submission = contents["metrics.json"], contents["submission.json"]
     predictions = stages.EVALUATION / "out_of_fold.npz"
     if not predictions.exists():
         raise missing_artifact(predictions)
-    if scores.get("predictions") != [[predictions.name, sha256(predictions)]]:
+    if dict(scores["predictions"]) != {predictions.name: sha256(predictions)}:
         raise ArtifactError(
             f"{FILES['metrics.json']} holds the scores of other predictions than {predictions}: "
             "evaluate was interrupted. Run: dvc repro"
@@ -161,7 +162,7 @@ def check_scores(records: dict[str, Any]) -> None:
             f"{', '.join(others)}. Run: dvc repro"
         )
     for name in ("explanation/summary.json", "map/summary.json"):
-        if records[name]["predictions_sha256"] != sha256(predictions):
+        if contents[name]["predictions_sha256"] != sha256(predictions):
             raise ArtifactError(
                 f"{FILES[name]} is about other predictions than {predictions}: a stage was "
                 "interrupted. Run: dvc repro"

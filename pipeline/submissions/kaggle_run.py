@@ -228,7 +228,7 @@ def unfinished(parent: Path, folder: Path) -> list[KaggleRun]:
 
 def keep(path: Path, run: KaggleRun) -> KaggleRun:
     """Write ``run.json``."""
-    write_json(path, asdict(run))
+    write_json(path, asdict(run), durable=True)
     return run
 
 

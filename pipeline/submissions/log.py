@@ -93,12 +93,12 @@ def read(path: Path) -> list[Entry]:
 
 
 def write(path: Path, entries: list[Entry]) -> None:
-    """Write the log, the oldest upload first."""
+    """Write the log, the oldest upload first; it is on the disk then, as no other file has it."""
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(entry) for entry in sorted(entries, key=lambda entry: entry.time))
-    write_text(path, text.getvalue())
+    write_text(path, text.getvalue(), durable=True)
 
 
 def merge(entries: list[Entry], submissions: list[Submission]) -> list[Entry]:

@@ -176,7 +176,7 @@ def _send(
     """
     sent = paths.sent(attempt.sha256)
     was_sent_before = sent.exists()
-    with atomic_path(sent) as temporary:
+    with atomic_path(sent, durable=True) as temporary:
         shutil.copyfile(path, temporary)
         if sha256(temporary) != attempt.sha256:
             raise SubmissionError(f"{path} changed while it was checked. Nothing was sent.")

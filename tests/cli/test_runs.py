@@ -112,3 +112,23 @@ def test_metrics_of_other_parameters_are_no_score_of_the_workspace(
     assert digits(monkeypatch, "runs", "--json") == 0
     workspace, _ = json.loads(capsys.readouterr().out)
     assert (workspace["accuracy"], workspace["changed"]) == (None, {"neighbours.power": 3})
+
+
+def test_many_changes_are_abridged_and_typed_as_dvc_takes_them(
+    in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_params(
+        in_project,
+        ("seeds: [0]", "seeds: [0, 1]"),
+        ("power: 4", "power: 3"),
+        ("compute_dtype: auto", "compute_dtype: float32"),
+        ("batch_size: 128", "batch_size: 64"),
+        ("patience_epochs: 16", "patience_epochs: 9"),
+    )
+    with (in_project / "pipeline/training/recipe.py").open("a") as file:
+        file.write("\nCHANGED = True\n")
+    assert digits(monkeypatch, "runs") == 0
+    said = capsys.readouterr().out
+    for change in ("(other code)", "ensemble.seeds=[0,1]", "train.compute_dtype=float32"):
+        assert change in said
+    assert "(and 1 more)" in said

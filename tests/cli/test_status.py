@@ -324,3 +324,17 @@ def test_corrected_labels_are_told_and_a_new_file_is_out_of_date(
     assert status(monkeypatch, capsys)["outdated"] == {"prepare": ["data/labels.csv is another"]}
     path.unlink()
     assert status(monkeypatch, capsys)["outdated"] == {"prepare": ["data/labels.csv is gone"]}
+
+
+def test_data_not_read_and_networks_not_trained_yet_are_told(
+    in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_params(
+        in_project, add_networks(other="dense_baseline, [[]]"), ("kind: auto", "kind: archive")
+    )
+    (in_project / "reports/data/summary.json").unlink()
+    assert digits(monkeypatch, "status") == 0
+    said = capsys.readouterr().out
+    assert "the embedded sample, not read yet" in said
+    assert f"1 of 2 trained: {MEMBER}" in said and "not trained: 0-0-other" in said
+    assert re.search(r"out of date +source: .*data/digit-recognizer.zip", said)

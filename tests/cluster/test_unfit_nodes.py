@@ -80,7 +80,7 @@ def make_bare_environment(folder: Path) -> Path:
             continue
         found.add(package.name)
         for top in {file.parts[0] for file in package.files or ()} - {"..", "__pycache__"}:
-            (packages / top).symlink_to(package.locate_file(top))
+            (packages / top).symlink_to(str(package.locate_file(top)))
         for needed in map(Requirement, package.requires or ()):
             if needed.marker is None or needed.marker.evaluate({"extra": ""}):
                 wanted.append(needed.name)

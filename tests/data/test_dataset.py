@@ -109,6 +109,12 @@ def test_every_flipped_byte_in_the_tables_of_the_file_is_noticed_or_harmless(
         {"images": np.zeros((20, 784), np.uint8)},
         {"images": np.zeros((20, 28, 28), np.float32)},
         {"images": np.zeros((0, 28, 28), np.uint8)},
+        {
+            "images": np.zeros((0, 28, 28), np.uint8),
+            "labels": np.zeros(0, np.uint8),
+            "folds": np.zeros(0, np.uint8),
+        },
+        {"corrected_labels": np.full(20, 77, np.uint8)},
         {"labels": np.zeros(19, np.uint8)},
         {"labels": np.full(20, 10, np.uint8)},
         {"labels": np.zeros((20, 1), np.uint8)},

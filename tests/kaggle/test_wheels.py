@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import KaggleError, PackagesError, ProjectError
+from pipeline.errors import KaggleError, PackagesError, PipelineError, ProjectError
 from pipeline.files import sha256, write_json
 from pipeline.kaggle import pip, wheels
 from pipeline.kaggle.credentials import AccessToken, Credentials, Key
@@ -229,3 +229,21 @@ def test_description_is_what_kaggles_client_reads_and_keeps_what_was_written(fol
     assert wheels.name_dataset(folder, None, lambda: None) == "me/mine"
     wheels.describe_dataset(folder, "me/mine")
     assert json.loads((folder / "dataset-metadata.json").read_text())["title"] == "My wheels"
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"id": 5}', '{"id"'])
+def test_damaged_description_of_the_data_set_is_told(folder: Path, text: str) -> None:
+    folder.mkdir()
+    (folder / wheels.METADATA).write_text(text)
+    with pytest.raises(PipelineError, match="dataset-metadata.json (does not tell|is damaged)"):
+        wheels.name_dataset(folder, None, lambda: None)
+    with pytest.raises(PipelineError, match="dataset-metadata.json (does not tell|is damaged)"):
+        wheels.describe_dataset(folder, "someone/wheels")
+
+
+@pytest.mark.parametrize("text", ["[]", '{"built": []}'])
+def test_packages_of_a_damaged_list_are_built_again(index: Path, folder: Path, text: str) -> None:
+    pure = pin("pure", put_wheel(index, "pure"))
+    collect(folder, pure)
+    (folder / wheels.MANIFEST).write_text(text)
+    assert collect(folder, pure) == (["pure-1.0-py3-none-any.whl"], [])

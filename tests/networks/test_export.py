@@ -1,5 +1,6 @@
 """Real exports, run by the real runtimes and compared with Keras number by number."""
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from pipeline import architectures, profiles
 from pipeline.ensemble.onnx import ExportedNetwork
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, exit_status
 from pipeline.networks.backend import keras, tf
 from pipeline.networks.export import FORMATS, TOLERANCE, check_parity, to_onnx
 from pipeline.networks.trained import load_model
@@ -31,6 +32,14 @@ def test_onnx_gives_what_keras_gives(count: int, model: keras.Model, tmp_path: P
     assert logits.shape == (count, 10) and logits.dtype == np.float32
     np.testing.assert_allclose(logits, expected, atol=TOLERANCE)
     assert expected.std() > 1  # else anything would agree
+
+
+def test_equal_models_give_equal_onnx(model: keras.Model, tmp_path: Path) -> None:
+    deep = architectures.build("deep_pooled_cnn")
+    for network in (model, deep):
+        to_onnx(network, tmp_path / "first.onnx")
+        to_onnx(network, tmp_path / "second.onnx")
+        assert (tmp_path / "first.onnx").read_bytes() == (tmp_path / "second.onnx").read_bytes()
 
 
 @pytest.mark.filterwarnings("ignore:(?s).*tf.lite.Interpreter is deprecated:UserWarning")
@@ -84,4 +93,20 @@ def test_interrupted_export_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(fresh, "export", interrupt)
     with pytest.raises(KeyboardInterrupt):
         to_onnx(fresh, tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore:(?s).*tf.lite.Interpreter is deprecated:UserWarning")
+@pytest.mark.parametrize("kind", FORMATS)
+def test_full_disk_is_told_and_leaves_nothing(
+    kind: str, model: keras.Model, tmp_path: Path
+) -> None:
+    suffix, write = FORMATS[kind]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        status = exit_status(lambda: write(model, tmp_path / f"m{suffix}"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert status == 1
     assert list(tmp_path.iterdir()) == []

@@ -510,3 +510,38 @@ def test_networks_have_their_short_names_and_scores_the_names_of_people(
     assert "1 neural network (`small`, architecture `pooled_cnn`)" in card
     assert "| macro F1 |" in card
     assert "macro F1" in page.words
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("metrics.json", '"errors": 4', '"errors": "4"'),
+        ("metrics.json", '"scores": {', '"scored": {'),
+        ("run.json", '"keras"', '"kreas"'),
+        ("explanation/summary.json", '"slices":', '"slice":'),
+        ("map/summary.json", '"member"', '"of"'),
+        ("data/summary.json", '"training_images":', '"images":'),
+        ("submission.json", '"rows": 20', '"rows": "20"'),
+        ("test/summary.json", '"p_value"', '"p"'),
+        ("errors.csv", "label_suspected", "suspected"),
+        ("map/points.csv", "neighbours", "nearest"),
+    ],
+)
+def test_file_of_another_form_is_damage(
+    make_report: MakeReport, name: str, old: str, new: str
+) -> None:
+    make_report()
+    path = report.FILES[name]
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ArtifactError, match=rf"^{path} is damaged: .* run: dvc repro$"):
+        report.main()
+
+
+def test_score_that_the_page_lacks_is_told(make_report: MakeReport) -> None:
+    make_report()
+    path = report.FILES["metrics.json"]
+    path.write_text(path.read_text().replace('"log_loss"', '"loss"'))
+    with pytest.raises(ArtifactError, match="cannot be written: metrics.json has no log_loss"):
+        report.main()

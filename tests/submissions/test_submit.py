@@ -503,3 +503,11 @@ def test_all_pages_of_submissions_are_read(project: Path, kaggle: Kaggle) -> Non
         for number in range(1, 251)
     ]
     assert len(Client(QUICK).submissions()) == 250
+
+
+def test_file_that_changes_after_its_check_is_not_sent(project: Path, kaggle: Kaggle) -> None:
+    record = check(stages.SUBMISSION, PLACES.provenance)
+    place_submission(project, digit=3)
+    with pytest.raises(SubmissionError, match="changed while it was checked. Nothing was sent."):
+        submitting.submit(stages.SUBMISSION, record, "", PLACES, Client(QUICK))
+    assert (kaggle.submissions, log(), [*SENT.iterdir()]) == ([], [], [])
