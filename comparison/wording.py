@@ -62,9 +62,14 @@ def _describe_projects(claimed: pd.DataFrame) -> Iterator[str]:
     for project, rows in claimed.groupby("project", sort=False):
         told = [
             f"{_describe_way(way, of_way)} ({_join(map(_describe_claim, of_way.itertuples()))})"
-            for way, of_way in rows.groupby("reached", sort=False)
+            for way, of_way in sorted(rows.groupby("reached", sort=False), key=_is_missed)
         ]
         yield f"- **{project}**: {'; '.join(told)}."
+
+
+def _is_missed(group: tuple[str, pd.DataFrame]) -> bool:
+    """Whether the claims of a group are reached in no way: such a group comes last."""
+    return group[0] == ""
 
 
 def _describe_way(way: str, rows: pd.DataFrame) -> str:
