@@ -38,16 +38,18 @@ test: development
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest
 
 # Branch coverage of the package with all processes that tests start, those of Ray too.
 coverage: development
 	$(BIN)/python -m pytest --override-ini=addopts= --quiet --numprocesses=2 --dist=loadfile \
 	  --cov --cov-config=checks/coverage.ini tests
 
-# Members on a Ray cluster of three nodes on this machine, killed in turns; some minutes.
+# Members on several Ray nodes of this machine, killed in turns, and nodes that cannot train; some
+# minutes.
 test-cluster: development
-	$(BIN)/python -m pytest --numprocesses=0 --override-ini=addopts= tests/cluster
+	$(BIN)/python -m pytest --override-ini=addopts= --numprocesses=2 --dist=loadfile \
+	  tests/cluster/test_sweeps.py tests/cluster/test_two_nodes.py tests/cluster/test_unfit_nodes.py
 
 # The same tests with the oldest versions that pyproject.toml allows; some 3 GB more.
 test-lowest: development

@@ -20,72 +20,90 @@ _LINES = ("#0072b2", "#009e73", "#d55e00", "#e69f00", "#cc79a7", "#56b4e9")
 _LINE_MARKERS = "osD^vP"
 _ERROR_TICKS = (0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 20, 30, 50, 70)
 """Error rates in percent."""
-_NAMES_BEGIN = 0.72
-"""Where names stand, as a share of a panel's width."""
+_NAMES_BEGIN = 0.76
+"""Where names stand, as a share of the width."""
 _NAME_POINTS = 12
 """Least distance of two names, in points of 1/72 inch."""
-_SECONDS_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
+_MINUTE_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
 
 
 @house_style
 def accuracy_over_time(path: Path, table: pd.DataFrame, *, title: str) -> None:
-    """Each row's accuracy with its interval over its training time; one panel per recipe.
+    """Each network's accuracy with its interval over its training time, by either recipe.
+
+    A thin line joins the two; a tick beside it is the author's claim.
 
     Args:
         path: of the PNG.
-        table: of `statistics.tabulate`.
-        title: above both panels.
+        table: of `tabulate.tabulate`.
+        title: of the figure; may be empty.
     """
     with sns.axes_style("whitegrid"):
-        figure, panels = plt.subplots(
-            1, 2, figsize=(12, 6), layout="constrained", sharex=True, sharey=True
-        )
+        figure, axes = plt.subplots(figsize=(10, 6.4), layout="constrained")
     with saved(path, figure):
-        for axes, (recipe, heading) in zip(
-            panels, (("author", "by the author's recipe"), ("ours", "by ours")), strict=True
-        ):
-            rows = table[table["recipe"] == recipe]
-            wrong = 100 * (1 - rows["accuracy"].clip(upper=1 - 1e-4))
+        points = {recipe: _place_points(table, recipe) for recipe in _COLOURS}
+        for recipe, heading in (("author", "the author's recipe"), ("ours", "our recipe")):
+            place = points[recipe].dropna()
+            if not len(place):
+                continue
             axes.errorbar(
-                rows["training_seconds"],
-                wrong,
-                yerr=[
-                    wrong - 100 * (1 - rows["accuracy_high"].clip(upper=1 - 1e-5)),
-                    100 * (1 - rows["accuracy_low"]) - wrong,
-                ],
+                place["minutes"],
+                place["wrong"],
+                yerr=[place["wrong"] - place["least"], place["most"] - place["wrong"]],
                 fmt=_MARKERS[recipe],
                 color=_COLOURS[recipe],
                 ecolor=(*to_rgb(_COLOURS[recipe]), 0.35),
                 markersize=6,
+                label=heading,
             )
-            axes.set(
-                xscale="log",
-                yscale="log",
-                xlabel="seconds of training, mean over seeds",
-                title=heading,
-            )
-        panels[0].set_ylabel("accuracy on the fold, with 95 % interval")
-        panels[0].invert_yaxis()
-        for axes in panels:
-            axes.yaxis.set_major_locator(FixedLocator(_ERROR_TICKS))
-            axes.yaxis.set_major_formatter(lambda wrong, _: f"{100 - wrong:g} %")
-            axes.yaxis.set_minor_locator(NullLocator())
-            axes.xaxis.set_major_locator(FixedLocator(_SECONDS_TICKS))
-            axes.xaxis.set_major_formatter(lambda seconds, _: f"{seconds:g}")
-            axes.xaxis.set_minor_locator(NullLocator())
-        low, high = panels[0].get_xlim()
-        panels[0].set_xlim(low, low * (high / low) ** (1 / (_NAMES_BEGIN - 0.05)))
-        figure.suptitle(title)
+        axes.plot(
+            *(
+                np.stack([points[recipe][name] for recipe in _COLOURS])
+                for name in ("minutes", "wrong")
+            ),
+            color="0.75",
+            linewidth=0.8,
+            zorder=1,
+        )
+        claims = 100 * (1 - table["claim"])
+        at = points["author"]["minutes"].fillna(points["ours"]["minutes"])
+        axes.scatter(at, claims, marker="_", s=160, color="black", zorder=3, label="claim")
+        axes.set(
+            xscale="log",
+            yscale="log",
+            xlabel="minutes of training on one core",
+            ylabel="accuracy on held-out digits, with 95 % interval",
+            title=title,
+        )
+        axes.invert_yaxis()
+        axes.yaxis.set_major_locator(FixedLocator(_ERROR_TICKS))
+        axes.yaxis.set_major_formatter(lambda wrong, _: f"{100 - wrong:g} %")
+        axes.yaxis.set_minor_locator(NullLocator())
+        low, high = axes.get_xlim()
+        axes.xaxis.set_major_locator(FixedLocator([each for each in _MINUTE_TICKS if each < high]))
+        axes.xaxis.set_major_formatter(lambda minutes, _: f"{minutes:g}")
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlim(low, low * (high / low) ** (1 / (_NAMES_BEGIN - 0.04)))
+        axes.legend(loc="upper left", frameon=True, facecolor="white", edgecolor="none")
         sns.despine(figure, left=True)
         figure.canvas.draw()
-        for axes, recipe in zip(panels, _COLOURS, strict=True):
-            rows = table[table["recipe"] == recipe]
-            _label_points(
-                axes,
-                rows["training_seconds"].to_numpy(),
-                100 * (1 - rows["accuracy"].clip(upper=1 - 1e-4).to_numpy()),
-                rows["architecture"].tolist(),
-            )
+        named = points["ours"].fillna(points["author"])
+        _label_points(
+            axes,
+            named["minutes"].to_numpy(),
+            named["wrong"].to_numpy(),
+            table["network"].tolist(),
+        )
+
+
+def _place_points(table: pd.DataFrame, recipe: str) -> pd.DataFrame:
+    """Minutes, error rate in percent, and the ends of its interval, for each row."""
+    wrong, most, least = (
+        100 * (1 - table[f"{recipe}_accuracy{end}"].clip(upper=1 - 1e-5))
+        for end in ("", "_low", "_high")
+    )
+    minutes = table[f"{recipe}_core_seconds"] / 60
+    return pd.DataFrame({"minutes": minutes, "wrong": wrong, "least": least, "most": most})
 
 
 def _label_points(axes: Axes, x: np.ndarray, y: np.ndarray, labels: Sequence[str]) -> None:
@@ -123,10 +141,10 @@ def robustness(path: Path, table: pd.DataFrame, *, warp: tuple[float, float], ti
 
     Args:
         path: of the PNG.
-        table: rows of `robustness.measure`, of all architectures; the mean over seeds is drawn, and
-            the range between the worst and the best of them is shaded.
+        table: rows of ``moved.csv``; the mean over seeds is drawn, and the range between the
+            worst and the best of them is shaded.
         warp: how far training warped the digits: pixels and degrees.
-        title: above both panels.
+        title: above both panels; may be empty.
     """
     with sns.axes_style("whitegrid"):
         figure, panels = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained", sharey=True)
@@ -137,7 +155,7 @@ def robustness(path: Path, table: pd.DataFrame, *, warp: tuple[float, float], ti
             axes.axvspan(0, warped, color="0.92", zorder=0, label="seen in training")
             moved = table[table["moved"] == kind]
             for (name, rows), colour, marker in zip(
-                moved.groupby("architecture", sort=False), _LINES, _LINE_MARKERS, strict=False
+                moved.groupby("network", sort=False), _LINES, _LINE_MARKERS, strict=False
             ):
                 accuracy = rows.groupby("amount")["accuracy"].agg(["mean", "min", "max"])
                 axes.plot(

@@ -1,10 +1,11 @@
 """Put the comparison's tables and figures into its page, between the two markers there."""
 
+import re
 import sys
 from pathlib import Path
 
 from comparison.settings import RESULTS
-from comparison.summarize import SAMPLE_NOTICE
+from comparison.wording import SAMPLE_NOTICE
 from pipeline.errors import ArtifactError, exit_status
 from pipeline.files import write_text
 from pipeline.project import FOLDER
@@ -14,11 +15,8 @@ END = "<!-- end of comparison -->"
 
 PAGE = FOLDER / "docs/comparison.md"
 
-_FIGURES = """\
-![Accuracy over training time, by either recipe](../comparison/results/accuracy_over_time.png)
-
-![Accuracy as held-out digits are shifted and turned](../comparison/results/robustness.png)
-"""
+_FIGURE = re.compile(r"\]\((\w+\.png)\)")
+"""A picture that lies next to the tables."""
 
 
 def main() -> None:
@@ -29,7 +27,7 @@ def main() -> None:
 
 
 def publish(source: Path, page: Path) -> None:
-    """Replace what stands between the markers in ``page`` by ``source`` and the figures.
+    """Replace what stands between the markers in ``page`` by ``source``, which lies in `RESULTS`.
 
     Raises:
         ArtifactError: there are no results, they are of the sample, or the markers are not there
@@ -53,7 +51,8 @@ def publish(source: Path, page: Path) -> None:
             f"{page} has no room for the comparison: expected the lines {BEGIN!r} and {END!r} "
             "once each, in this order. Put them where the tables belong."
         )
-    write_text(page, f"{before}{BEGIN}\n\n{content}\n{_FIGURES}\n{END}{after}")
+    shown = _FIGURE.sub(r"](../comparison/results/\1)", content)
+    write_text(page, f"{before}{BEGIN}\n\n{shown}\n{END}{after}")
 
 
 if __name__ == "__main__":

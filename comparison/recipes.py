@@ -1,113 +1,98 @@
-"""What a run of the comparison does: whose recipe, and for how many epochs.
+"""How each run is trained: the author's recipe as published, ours as the profile `default` has it.
 
-An author's run is what the author published, except that its epochs are bounded by the work they
-are: images fitted times multiply-adds. Work is counted and not clocked, so that the bound is the
-same on every machine and at every hour. Our own runs all have the same number of epochs, so that
-differences between them come from the networks.
+Every run goes on to its end: there is no bound but the recipe's own.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict
+from functools import cache
+from typing import Any
 
-from comparison.references import Reference
-from comparison.settings import Budget
-from pipeline.training.augmentation import WarpLimits
-from pipeline.training.recipe import Recipe
+from comparison.references import REFERENCES, Reference
+from comparison.runs import OURS, Run
+from pipeline import params, profiles
+from pipeline.member import Member, Views
+from pipeline.params import Augmentation, Network, Params, Train
 
 VALIDATION_FRACTION = 0.05
 """Of the training rows, in the validation set of an author who stops early."""
 
-BATCH_PARTS = 1
-"""Batches are normalised as a whole, as the authors' are; each run has one thread."""
+_NOT_TRAINING = (
+    "project",
+    "claim",
+    "claimed_on",
+    "held_back_fraction",
+    "trained_on",
+    "stopped_epochs",
+    "assumed",
+)
+"""What of a `Reference` no weight follows from."""
+
+_USUAL_FITTED_FRACTION = 0.65
+"""Of the images, in an epoch of ours: InfoBatch leaves out half of those that are learned."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How one run is fitted.
+def describe(run: Run) -> dict[str, Any]:
+    """Everything of the recipe that the weights follow from, as JSON has it."""
+    if run.recipe in OURS:
+        defaults = read_defaults()
+        return {
+            "train": defaults.train.model_dump(),
+            "augmentation": defaults.augmentation.model_dump(),
+            "views": views_of(run),
+            "seed": defaults.seed,
+        }
+    reference = REFERENCES[run.network]
+    recipe = {key: value for key, value in asdict(reference).items() if key not in _NOT_TRAINING}
+    return recipe | {"validation_fraction": validation_fraction(reference)}
 
-    Attributes:
-        recipe: what the training loop follows; its ``max_epochs`` is within the budget.
-        asked_epochs: the most epochs there would be without a budget.
-        validation_fraction: of the training rows in the validation set, which decides when to stop;
-            with 0 all epochs are run.
-    """
 
-    recipe: Recipe
-    asked_epochs: int
-    validation_fraction: float
+def validation_fraction(reference: Reference) -> float:
+    """Of an author's training rows, what decides when to stop; 0 where nothing does."""
+    return VALIDATION_FRACTION if reference.patience_epochs else 0.0
 
 
-def plan_author(reference: Reference, *, multiply_adds: int, num_rows: int, budget: Budget) -> Plan:
-    """The author's own recipe, within the budget.
+def views_of(run: Run) -> Views:
+    """In which a run shows images."""
+    if run.recipe != "ours":
+        return ((),)
+    profile = profiles.read("default")
+    (name,) = profile["ensemble"]["networks"]
+    network = Network.model_validate(profile["networks"][name])
+    return tuple(map(tuple, network.preprocessing))
 
-    Deviations: where the author stops early, so do we, but by a validation set of training rows
-    instead of the evaluated images, and the weights are those of the best epoch. Where nothing
-    stops the author, all rows outside the fold are fitted and the weights are those of the last
-    epoch. Layers compute in the type of the profile `default`, and rates of dropout are rounded to
-    1/256.
+
+def member_of(run: Run) -> Member:
+    """A run of ours as the training loop knows it."""
+    return Member(run.fold, run.seed, run.network, run.network, views_of(run))
+
+
+@cache
+def read_defaults() -> Params:
+    """params.yaml as it would be with the default profile, whatever it tries at the moment."""
+    profile = profiles.read("default")
+    return params.load_file().model_copy(
+        update={
+            "train": Train.model_validate(profile["train"]),
+            "augmentation": Augmentation.model_validate(profile["augmentation"]),
+        }
+    )
+
+
+def asked_epochs(run: Run) -> int:
+    """The most epochs that a run may take."""
+    if run.recipe in OURS:
+        return read_defaults().train.max_epochs
+    return REFERENCES[run.network].epochs
+
+
+def expected_images(run: Run, num_rows: int) -> float:
+    """About how many images all epochs of a run fit together.
 
     Args:
-        reference: what the author published.
-        multiply_adds: of the network, for one image.
-        num_rows: outside the fold.
-        budget: see comparison/params.yaml.
-
-    Raises:
-        NotImplementedError: the optimizer or loss is none that the training loop has.
+        run: any.
+        num_rows: outside its fold.
     """
-    if (reference.optimizer, reference.loss) != ("Adam", "SparseCategoricalCrossentropy"):
-        raise NotImplementedError(
-            f"training has Adam with softmax cross-entropy, and not {reference.optimizer} with "
-            f"{reference.loss}"
-        )
-    validation_fraction = VALIDATION_FRACTION if reference.patience_epochs else 0.0
-    epoch_cost = multiply_adds * num_rows * (1 - validation_fraction)
-    affordable = int(budget.author_multiply_adds / epoch_cost)
-    bound = min(max(affordable, budget.author_min_epochs), budget.author_max_epochs)
-    epochs = min(reference.epochs, bound)
-    return Plan(
-        recipe=Recipe(
-            batch_size=reference.batch_size,
-            batch_parts=BATCH_PARTS,
-            learning_rate=reference.learning_rate,
-            max_epochs=epochs,
-            warmup_epochs=0,
-            patience_epochs=reference.patience_epochs or epochs,
-            decay_epochs=0,
-            pruned_fraction=0.0,
-            warp=WarpLimits(
-                rotation_degrees=reference.rotation_degrees,
-                shift_pixels=reference.shift_pixels,
-                zoom_fraction=reference.zoom_fraction,
-            ),
-        ),
-        asked_epochs=reference.epochs,
-        validation_fraction=validation_fraction,
-    )
-
-
-def plan_ours(recipe: Recipe, *, validation_fraction: float, budget: Budget) -> Plan:
-    """The recipe of the default profile, its schedule shortened in proportion.
-
-    Where it becomes too short for patience to run out, it has no validation set.
-    """
-    short = replace(shorten(recipe, budget.our_epochs), batch_parts=BATCH_PARTS)
-    may_stop = short.patience_epochs < short.max_epochs - short.decay_epochs
-    return Plan(
-        recipe=short,
-        asked_epochs=recipe.max_epochs,
-        validation_fraction=validation_fraction if may_stop else 0.0,
-    )
-
-
-def shorten(recipe: Recipe, epochs: int) -> Recipe:
-    """``recipe`` with at most ``epochs`` epochs, its warm-up and decay in proportion."""
-    if epochs >= recipe.max_epochs:
-        return recipe
-    fraction = epochs / recipe.max_epochs
-    warmup = min(round(recipe.warmup_epochs * fraction), epochs - 1)
-    return replace(
-        recipe,
-        max_epochs=epochs,
-        warmup_epochs=warmup,
-        decay_epochs=min(round(recipe.decay_epochs * fraction), epochs - warmup),
-    )
+    if run.recipe in OURS:
+        return asked_epochs(run) * num_rows * _USUAL_FITTED_FRACTION
+    reference = REFERENCES[run.network]
+    return (reference.stopped_epochs or reference.epochs) * run.fraction * num_rows

@@ -3,30 +3,25 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline import project, stages
-from pipeline.checked_yaml import Section, read
+from pipeline.checked_yaml import Section, check_distinct, read
 from pipeline.data import label_corrections
 from pipeline.errors import ArtifactError
 from pipeline.params import Seed
 
 FOLDER = project.FOLDER / "comparison"
 PARAMS = FOLDER / "params.yaml"
-RUNS = FOLDER / "runs"
+RUNS = FOLDER / "runs.csv"
+"""A row per finished run: `table.Row`."""
+MOVED = FOLDER / "moved.csv"
+"""What some of the networks read of shifted and turned digits."""
+SPEEDS = FOLDER / "speeds.csv"
+"""Images per second that were measured for each network, to estimate times from."""
 STATES = FOLDER / ".training"
 """Where interrupted runs wait to be continued; DVC does not know it."""
-ROBUSTNESS = FOLDER / "robustness"
 RESULTS = FOLDER / "results"
-
-
-class Budget(Section):
-    """What bounds the epochs of a run."""
-
-    author_multiply_adds: float = Field(gt=0)
-    author_min_epochs: int = Field(ge=1)
-    author_max_epochs: int = Field(ge=1)
-    our_epochs: int = Field(ge=1)
 
 
 class Robustness(Section):
@@ -40,12 +35,35 @@ class Robustness(Section):
 class Settings(Section):
     """The whole file."""
 
-    fold: int = Field(ge=0)
+    folds: list[int] = Field(min_length=1)
     seeds: list[Seed] = Field(min_length=1)
+    one_seed_from_minutes: float = Field(ge=0)
+    fractions: list[float] = Field(min_length=1)
     architectures: list[str] = Field(min_length=1)
     baseline: str
-    budget: Budget
     robustness: Robustness
+
+    @field_validator("folds", "seeds", "fractions", "architectures", mode="after")
+    @classmethod
+    def _check_distinct(cls, values: list[object]) -> list[object]:
+        return check_distinct(values, "each value once")
+
+    @field_validator("folds", mode="after")
+    @classmethod
+    def _check_folds(cls, folds: list[int]) -> list[int]:
+        if min(folds) < 0:
+            raise ValueError(f"expected numbers of folds, 0 or more, found {min(folds)}")
+        return folds
+
+    @field_validator("fractions", mode="after")
+    @classmethod
+    def _check_fractions(cls, fractions: list[float]) -> list[float]:
+        if 1 not in fractions or not all(0 < fraction <= 1 for fraction in fractions):
+            raise ValueError(
+                "expected numbers above 0 up to 1, and 1 itself among them, found "
+                f"{', '.join(f'{fraction:g}' for fraction in fractions)}"
+            )
+        return fractions
 
     @model_validator(mode="after")
     def _check_all_are_trained(self) -> Self:

@@ -5,16 +5,12 @@ how much the result could differ on other digits of the same kind. The standard 
 much it differs between seeds.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from comparison.record import RunRecord
-from comparison.references import Reference
+from comparison.evidence import Trained
 from pipeline.evaluation.metrics import wilson_interval
 from pipeline.evaluation.paired import paired_interval
 
@@ -36,9 +32,25 @@ def mean_accuracy(hits: Hits) -> Interval:
 
     The seeds share their images, so each image counts as one trial, not as several.
     """
-    accuracy = float(hits.mean())
-    low, high = wilson_interval(accuracy * hits.shape[1], hits.shape[1])
+    return _accuracy(1 - hits.mean(axis=0))
+
+
+def accuracy_of(trained: Trained) -> Interval:
+    """The same of all folds that scored a network together."""
+    return _accuracy(trained.error_shares())
+
+
+def _accuracy(error_shares: NDArray[np.float64]) -> Interval:
+    trials = len(error_shares)
+    accuracy = 1 - float(error_shares.mean())
+    low, high = wilson_interval(accuracy * trials, trials)
     return Interval(accuracy, float(low), float(high))
+
+
+def seed_deviation(trained: Trained) -> float:
+    """Standard deviation of the accuracy between seeds, on the fold with most of them; else nan."""
+    errors = max(trained.errors.values(), key=len)
+    return float(np.std(errors.mean(axis=1), ddof=1)) if len(errors) > 1 else np.nan
 
 
 def paired_difference(ours: Hits, theirs: Hits) -> Interval:
@@ -47,92 +59,21 @@ def paired_difference(ours: Hits, theirs: Hits) -> Interval:
     Per image, the fraction of seeds with a correct prediction is compared, with the interval of
     `pipeline.evaluation.paired.paired_interval`.
     """
-    differences = ours.mean(axis=0) - theirs.mean(axis=0)
+    return _difference(ours.mean(axis=0) - theirs.mean(axis=0))
+
+
+def difference_of(ours: Trained, theirs: Trained) -> Interval | None:
+    """The same on all folds that scored both; None if there is none."""
+    folds = [fold for fold in ours.errors if fold in theirs.errors]
+    if not folds:
+        return None
+    return _difference(theirs.error_shares(folds) - ours.error_shares(folds))
+
+
+def _difference(differences: NDArray[np.float64]) -> Interval:
     return Interval(float(differences.mean()), *paired_interval(differences))
 
 
-def is_reached(claim: float, accuracy: Interval) -> bool:
-    """Whether a claimed accuracy is not above the upper end of our interval."""
-    return claim <= accuracy.high
-
-
-def explain_miss(reference: Reference, records: Sequence[RunRecord]) -> str:
-    """Why runs may miss an author's claim: what was different from the author's own."""
-    epochs = max(record.epochs for record in records)
-    reasons = []
-    if records[0].recipe == "ours":
-        reasons.append(f"our recipe, {epochs} epochs")
-    elif any(record.epochs == record.max_epochs < record.asked_epochs for record in records):
-        reasons.append(f"{epochs} of {records[0].asked_epochs} epochs")
-    if records[0].recipe == "author" and "learning_rate" in reference.assumed:
-        reasons.append("learning rate not published")
-    if reference.patience_epochs is not None:
-        reasons.append("claimed on images that stopped the author's training")
-    else:
-        reasons.append("claimed on other images")
-    return ", ".join(reasons)
-
-
-def describe_row(
-    records: Sequence[RunRecord], hits: Hits, reference: Reference | None
-) -> dict[str, Any]:
-    """One architecture with one recipe: the row of the table without its paired difference.
-
-    Args:
-        records: of each seed.
-        hits: ``(seeds, n)``, in the same order.
-        reference: what the author published, if there is one.
-    """
-    accuracy = mean_accuracy(hits)
-    seconds = [record.training_seconds for record in records]
-    images = sum(record.fitted_images for record in records)
-    reached = None if reference is None else is_reached(reference.claim, accuracy)
-    return {
-        "architecture": records[0].architecture,
-        "recipe": records[0].recipe,
-        "parameters": records[0].parameters,
-        "multiply_adds": records[0].multiply_adds,
-        "epochs": float(np.mean([record.epochs for record in records])),
-        "asked_epochs": records[0].asked_epochs,
-        "training_seconds": float(np.mean(seconds)),
-        "images_per_second": images / max(sum(seconds), 0.1),
-        "seeds": len(records),
-        "images": hits.shape[1],
-        "accuracy": accuracy.value,
-        "accuracy_sd": float(np.std(hits.mean(axis=1), ddof=1)) if len(hits) > 1 else np.nan,
-        "accuracy_low": accuracy.low,
-        "accuracy_high": accuracy.high,
-        "claim": np.nan if reference is None else reference.claim,
-        "reached": "" if reached is None else ("yes" if reached else "no"),
-        "why_not": explain_miss(reference, records) if reference and not reached else "",
-    }
-
-
-def tabulate(
-    runs: dict[tuple[str, str], tuple[list[RunRecord], Hits]],
-    references: Mapping[str, Reference],
-    *,
-    baseline: tuple[str, str],
-) -> pd.DataFrame:
-    """One row per architecture and recipe, with its paired difference to that of ``baseline``.
-
-    Args:
-        runs: records and hits by architecture and recipe, in the order of the rows.
-        references: by architecture.
-        baseline: key of ``runs``.
-    """
-    rows = []
-    for key, (records, hits) in runs.items():
-        row = describe_row(records, hits, references.get(key[0]))
-        difference = Interval(np.nan, np.nan, np.nan)
-        if key != baseline:
-            difference = paired_difference(hits, runs[baseline][1])
-        rows.append(
-            row
-            | {
-                "difference": difference.value,
-                "difference_low": difference.low,
-                "difference_high": difference.high,
-            }
-        )
-    return pd.DataFrame(rows)
+def is_reached(claim: float, accuracy: Interval | None) -> bool:
+    """Whether there is an interval, and a claimed accuracy is not above its upper end."""
+    return accuracy is not None and claim <= accuracy.high

@@ -32,6 +32,15 @@ def read(path: Path, kind: type[_Settings]) -> _Settings:
     Raises:
         ParamsError: naming every key at fault, what was expected and what was found.
     """
+    return check(load(path), kind, str(path))
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds sections.
+
+    Raises:
+        ParamsError: there is no such file, or it is no such YAML.
+    """
     try:
         content = YAML(typ="safe", pure=True).load(read_bytes(path))
     except FileNotFoundError:
@@ -47,11 +56,25 @@ def read(path: Path, kind: type[_Settings]) -> _Settings:
             f"{path} is not usable: expected sections like 'train:', found "
             f"{describe_value(content)}. Nothing was run."
         )
+    return content
+
+
+def check(content: Any, kind: type[_Settings], name: str) -> _Settings:
+    """Check content as the section ``kind``.
+
+    Args:
+        content: as `load` gives it, or a part of that.
+        kind: of section.
+        name: of what holds it, for the error.
+
+    Raises:
+        ParamsError: naming every key at fault, what was expected and what was found.
+    """
     try:
         return kind.model_validate(content)
     except ValidationError as error:
         problems = "; ".join(dict.fromkeys(_describe(problem, kind) for problem in error.errors()))
-        raise ParamsError(f"{path} is not usable: {problems}. Nothing was run.") from None
+        raise ParamsError(f"{name} is not usable: {problems}. Nothing was run.") from None
 
 
 def find_repeated(values: list[Any]) -> Any:
@@ -149,11 +172,14 @@ def describe_value(value: Any) -> str:
 def _fields_at(section: type[BaseModel], keys: list[str]) -> list[str]:
     """The fields of the section at ``keys``; in a mapping of sections any key leads on."""
     for key in keys:
-        annotation: Any = section
+        kinds: tuple[Any, ...] = (section,)
         if key in section.model_fields:
-            annotation = section.model_fields[key].annotation
-            annotation = next(reversed(get_args(annotation)), annotation)  # of a mapping or list
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            kind = section.model_fields[key].annotation
+            kinds = (kind, *get_args(kind))  # of a mapping, a list or an optional section
+        sections = [
+            each for each in kinds if isinstance(each, type) and issubclass(each, BaseModel)
+        ]
+        if not sections:
             return []
-        section = annotation
+        section = sections[0]
     return sorted(section.model_fields)

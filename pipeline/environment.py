@@ -11,6 +11,10 @@ from pathlib import Path
 from pipeline import project
 from pipeline.errors import ProjectError
 
+KERAS_BACKEND = "PIPELINE_KERAS_BACKEND"
+"""The variable by which tests and the comparison run Keras on another library than TensorFlow;
+KERAS_BACKEND by itself decides nothing."""
+
 OUTPUT_FOLDERS = (
     "data",
     "data/prepared",
@@ -68,7 +72,7 @@ def let_warnings_pass() -> None:
 def use_own_matplotlib() -> None:
     """Import Matplotlib without windows and the user's settings; before anything imports it.
 
-    Keras imports it, too. Some values of MPLBACKEND, such as Jupyter's where Jupyter is not
+    Some values of MPLBACKEND, such as Jupyter's where Jupyter is not
     installed, and a ``matplotlibrc`` that is not UTF-8 would let the import fail.
     """
     os.environ["MPLBACKEND"] = "Agg"

@@ -6,15 +6,20 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from pipeline.data.dataset import Provenance, TrainingDigits, UnlabelledDigits
 
 pytest_plugins = ["tests.browser", "tests.handdrawn", "tests.kaggle_fixtures"]
+
+# Otherwise each process under test compiles the package again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 ROOT = Path(__file__).parent.parent
 PROJECT_FILES = (
@@ -31,10 +36,41 @@ PROJECT_FILES = (
 PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
 
 
+LONGEST = (
+    "tests/test_end_to_end.py",
+    "tests/notebooks/test_end_to_end.py",
+    "tests/test_bootstrap.py",
+    "tests/cli/test_compare.py",
+    "tests/test_kaggle_end_to_end.py",
+    "tests/comparison/test_end_to_end.py",
+)
+"""The files that take longest begin: so no worker waits long for another at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of `LONGEST` first, in its order."""
+    places = {ROOT / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(LONGEST)))
+
+
 def pytest_sessionstart() -> None:
     """Let commands under test be interrupted, also where the shell's ``&`` had that ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def build_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
+    """A folder that ``build`` fills for the first worker that needs it; nobody changes it later."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    finished = folder.with_name(f"{name}.finished")
+    with FileLock(folder.with_name(f"{name}.lock")):
+        if not finished.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            build(folder)
+            finished.touch()
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +104,8 @@ def make_project(folder: Path, *, git: bool = True) -> Path:
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            half_written = shutil.ignore_patterns("*.pyc.*")  # by a process that compiles
+            shutil.copytree(source, target, ignore=half_written)
         else:
             shutil.copy(source, target)
     set_params(

@@ -15,9 +15,7 @@ from pipeline.files import sha256
 from pipeline.handwriting.find_digit import find_digit
 from pipeline.handwriting.pictures import Pixels
 from pipeline.handwriting.reader import Reader
-from pipeline.networks.backend import keras
-from pipeline.networks.export import to_onnx
-from pipeline.networks.trained import save_model
+from tests.conftest import build_once
 
 Line = list[tuple[float, float]]
 
@@ -114,7 +112,14 @@ def opaque(levels: NDArray[np.float64]) -> Pixels:
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project's ``models/`` and ``exported/``: one small network that was taught these digits."""
-    folder = tmp_path_factory.mktemp("handdrawn")
+    return build_once(tmp_path_factory, "handdrawn", _teach)
+
+
+def _teach(folder: Path) -> None:
+    from pipeline.networks.backend import keras
+    from pipeline.networks.export import to_onnx
+    from pipeline.networks.trained import save_model
+
     generator = np.random.default_rng(0)
     labels = np.tile(np.arange(10, dtype=np.uint8), 40)
     images = np.stack(
@@ -140,7 +145,6 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     trained, network = folder / f"models/{MEMBER}/model.keras", folder / f"exported/{MEMBER}.onnx"
     member = ExportedMember(MEMBER, sha256(trained), [[]], sha256(network))
     ExportRecord(False, (member,)).write(folder / "exported")
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -168,21 +168,14 @@ def test_nothing_is_done_twice(original: Path, make: Make) -> None:
     assert make(original).stdout == ""
 
 
-def test_copy_runs_its_own_code(copied: Path, original: Path, make: Make) -> None:
+def test_copied_and_renamed_folder_repairs_itself(copied: Path, original: Path, make: Make) -> None:
     assert f"Moved or copied from {original}" in make(copied).stdout
     assert_works(copied)
     assert_works(original)
-
-
-def test_renamed_folder_repairs_itself(copied: Path, make: Make) -> None:
-    make(copied)
-    folder = copied.rename(copied.with_name("renamed, now with a space"))
-    make(folder)
-    assert_works(folder)
-    (renamed_again := copied.with_name("short")).parent.mkdir(exist_ok=True)
-    folder = folder.rename(renamed_again)
-    make(folder)
-    assert_works(folder)
+    for name in ("renamed, now with a space", "short"):
+        copied = copied.rename(copied.with_name(name))
+        make(copied)
+        assert_works(copied)
 
 
 @pytest.mark.parametrize("fault", ["no pip", "no python", "python was replaced"])
@@ -199,35 +192,35 @@ def test_environment_that_does_not_work_is_made_again(copied: Path, make: Make, 
     assert_works(copied)
 
 
-def test_package_that_was_half_installed_is_installed_again(copied: Path, make: Make) -> None:
-    """As when pip is killed before it has written the last files of a package."""
+def test_changed_lock_is_installed_with_signs_of_life(copied: Path, make: Make) -> None:
+    """A package is half-installed when pip is killed before it has written the last files."""
     make(copied)
+    (copied / "requirements-dev.lock").write_text("# changed\n")
+    assert make(copied).stdout == ""
     (packages,) = (copied / ".venv/lib").glob("python*/site-packages")
     (half,) = packages.glob("setuptools-*.dist-info")
     (half / "INSTALLER").unlink()
     (packages / "setuptools/__init__.py").unlink()
     with (copied / "requirements.lock").open("a") as lock:
         lock.write("# changed\n")
-    make(copied)
-    assert (packages / "setuptools/__init__.py").exists()
-
-
-def test_changed_lock_is_installed_with_signs_of_life(copied: Path, make: Make) -> None:
-    make(copied)
-    (copied / "requirements-dev.lock").write_text("# changed\n")
-    assert make(copied).stdout == ""
-    with (copied / "requirements.lock").open("a") as lock:
-        lock.write("# changed\n")
     assert "setuptools" in make(copied).stdout
+    assert (packages / "setuptools/__init__.py").exists()
     state = json.loads((copied / ".venv/bootstrap.json").read_text())
     assert "requirements-dev.lock" not in state
     make(copied, "development")
     assert "requirements-dev.lock" in json.loads((copied / ".venv/bootstrap.json").read_text())
 
 
-def test_interrupted_make_goes_on(wheels: Path, make: Make, tmp_path: Path) -> None:
+def test_failed_and_interrupted_make_say_what_to_do_and_go_on(
+    wheels: Path, make: Make, tmp_path: Path
+) -> None:
     folder = write_project(tmp_path / "project", wheels)
-    make(folder, status=2, PIP_FIND_LINKS="/absent")
+    shown = make(folder, status=2, PIP_FIND_LINKS="/absent").stderr
+    assert "No matching distribution found for setuptools" in shown
+    assert (
+        "error: pip could not install the packages (its message is above). Check the net" in shown
+    )
+    assert "then run make again: it goes on" in shown
     started = subprocess.Popen(
         [sys.executable, "-I", "bootstrap.py"],
         cwd=folder,
@@ -310,9 +303,14 @@ def test_uv_that_is_not_there_is_explained(wheels: Path, tmp_path: Path) -> None
     assert "error: uv is not on PATH" in said
 
 
-def test_extra_for_gpus_is_installed_once(copied: Path, make: Make) -> None:
-    """The packages that it names are others here."""
-    make(copied)
+def test_extra_for_gpus_is_installed_once_and_again_after_a_failure(
+    copied: Path, make: Make
+) -> None:
+    """Those of the real extra cannot be had without a network; the packages that it then names are
+    others."""
+    shown = make(copied, "gpu", status=2)
+    assert "Installing CUDA's libraries" in shown.stdout
+    assert "error: pip could not install the packages" in shown.stderr
     pyproject = copied / "pyproject.toml"
     for name, packages in (("dependencies", ""), ("gpu", '"setuptools>=77"')):
         text, count = re.subn(
@@ -320,19 +318,12 @@ def test_extra_for_gpus_is_installed_once(copied: Path, make: Make) -> None:
         )
         assert count == 1
         pyproject.write_text(text)
-    shown = make(copied, "gpu").stdout
-    assert "Installing CUDA's libraries into .venv: about 3 GB, once\n" in shown
-    assert "Requirement already satisfied: setuptools>=77" in shown
+    shown = make(copied, "gpu")
+    assert "Installing CUDA's libraries into .venv: about 3 GB, once\n" in shown.stdout
+    assert "Requirement already satisfied: setuptools>=77" in shown.stdout
     assert make(copied, "gpu").stdout == ""
     assert make(copied).stdout == ""
     assert_works(copied)
-
-
-def test_interrupted_extra_is_installed_again(copied: Path, make: Make) -> None:
-    """The packages of the real extra cannot be had without a network."""
-    shown = make(copied, "gpu", status=2)
-    assert "error: pip could not install the packages" in shown.stderr
-    assert "Installing CUDA's libraries" in make(copied, "gpu", status=2).stdout
 
 
 def test_gpu_is_suggested_where_there_is_one(tmp_path: Path) -> None:
@@ -349,16 +340,6 @@ def test_extra_for_gpus_is_refused_where_tensorflow_has_no_build(system: tuple[s
     with pytest.raises(bootstrap.Problem, match="Linux with an x86-64 processor only, found "):
         bootstrap.check_system(*system)
     bootstrap.check_system(*CUDA_SYSTEM)
-
-
-def test_failed_download_says_what_to_do(wheels: Path, make: Make, tmp_path: Path) -> None:
-    folder = write_project(tmp_path / "project", wheels)
-    shown = make(folder, status=2, PIP_FIND_LINKS="/absent").stderr
-    assert "No matching distribution found for setuptools" in shown
-    assert (
-        "error: pip could not install the packages (its message is above). Check the net" in shown
-    )
-    assert "then run make again: it goes on" in shown
 
 
 @pytest.fixture

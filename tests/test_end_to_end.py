@@ -1,34 +1,41 @@
 """Real DVC on the embedded sample, in temporary clones; processes killed for real."""
 
 import json
+import os
 import random
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
 import pytest
+from dvc.repo import Repo
 
 from pipeline.data import tables
 from pipeline.data.dataset import load_labelled, load_test, load_training
 from pipeline.ensemble.averaging import predict_probabilities
 from pipeline.files import read_json
+from pipeline.networks.record import read_record
 from pipeline.networks.trained import load_network
 from pipeline.training.state import TrainingState
+from tests.cli.running import digits
 from tests.conftest import ROOT, add_networks, environment, make_project, run, set_params
 from tests.documentation import PAGES, commands, is_output, shown_runs
+from tests.kaggle_server import wait_until
 
 MEMBER = "0-0-small"
 STAGE = f"train@{MEMBER}"
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 240
+LABELS_HEADER = "row,label,verdict,correction\n"
 
 
 @pytest.fixture(scope="module")
@@ -44,53 +51,71 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(finished: Path) -> Iterator[Path]:
-    """The finished clone, its tracked files put back afterwards."""
+    """The finished clone, its files put back afterwards; tests that only read take `finished`."""
     yield finished
     run(finished, "git", "checkout", "--quiet", ".")
     run(finished, "git", "clean", "--quiet", "--force", "pipeline")
-    run(finished, "dvc", "checkout", "--quiet", "--force")
+    with chdir(finished), Repo() as repo:
+        repo.checkout(force=True)
+
+
+Output = Callable[..., str]
+
+
+@pytest.fixture
+def output(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Output:
+    """Runs ``digits`` in the finished clone, in this process, and gives what it prints."""
+    monkeypatch.chdir(finished)
+    for name, value in environment(finished).items():
+        monkeypatch.setenv(name, value)
+
+    def of(*arguments: str, status: int = 0) -> str:
+        capsys.readouterr()
+        assert digits(monkeypatch, *arguments) == status
+        return "".join(capsys.readouterr())
+
+    return of
 
 
 def stages_run(output: str) -> list[str]:
     return re.findall(r"Running stage '([^']+)'", output)
 
 
-def test_submission_of_the_sample_is_complete_and_refused(project: Path) -> None:
-    lines = (project / "submissions/submission.csv").read_text().splitlines()
+def test_submission_of_the_sample_is_complete_and_refused(finished: Path) -> None:
+    lines = (finished / "submissions/submission.csv").read_text().splitlines()
     assert len(lines) == 361
-    assert "made from the embedded sample" in run(project, "digits", "check", status=1)
+    assert "made from the embedded sample" in run(finished, "digits", "check", status=1)
 
 
-def test_report_says_that_it_is_of_the_sample(project: Path) -> None:
-    assert "THIS RUN USES THE EMBEDDED SAMPLE" in (project / "reports/report.html").read_text()
-    assert "**The embedded sample**" in (project / "reports/model_card.md").read_text()
+def test_report_says_that_it_is_of_the_sample(finished: Path) -> None:
+    assert "THIS RUN USES THE EMBEDDED SAMPLE" in (finished / "reports/report.html").read_text()
+    assert "**The embedded sample**" in (finished / "reports/model_card.md").read_text()
 
 
-def test_errors_are_readable_in_a_terminal(project: Path) -> None:
-    output = run(project, "digits", "errors")
+def test_errors_are_readable_in_a_terminal(project: Path, output: Output) -> None:
+    shown = run(project, "digits", "errors")
     summary = read_json(project / "reports/evaluation/metrics.json")
-    assert f"{summary['errors']} errors in 288 held-out images" in output
-    assert re.findall(r"^ +(\d)  ", output, re.MULTILINE) == list("0123456789")
-    assert "other networks" not in output
+    assert f"{summary['errors']} errors in 288 held-out images" in shown
+    assert re.findall(r"^ +(\d)  ", shown, re.MULTILINE) == list("0123456789")
+    assert "other networks" not in shown
     set_params(project, ("seeds: [0]", "seeds: [1]"))
-    assert "params.yaml lists other networks than were evaluated" in run(
-        project, "digits", "errors"
-    )
+    assert "params.yaml lists other networks than were evaluated" in output("errors")
 
 
-def test_errors_against_an_equal_revision_are_none(project: Path) -> None:
-    output = run(project, "digits", "errors", "--against", "HEAD")
-    assert "workspace compared with HEAD, on the 288 images held out in both" in output
-    assert "could be chance (McNemar's exact test: p = 1)" in output
-    assert "corrected, by row of train.csv (true: before → after): none" in output
-    output = run(project, "digits", "compare")
-    assert "note:" not in output
-    page = (project / "reports/compare.html").read_text(encoding="utf-8")
+def test_errors_against_an_equal_revision_are_none(finished: Path, output: Output) -> None:
+    shown = output("errors", "--against", "HEAD")
+    assert "workspace compared with HEAD, on the 288 images held out in both" in shown
+    assert "could be chance (McNemar's exact test: p = 1)" in shown
+    assert "corrected, by row of train.csv (true: before → after): none" in shown
+    assert "note:" not in output("compare")
+    page = (finished / "reports/compare.html").read_text(encoding="utf-8")
     assert "No setting differs." in page
     assert "The code of workspace is that of HEAD." in page
     assert "Learning curves of the runs" in page
-    output = run(project, "digits", "errors", "--against", "no-such-revision", status=1)
-    assert "error: no-such-revision is no commit, branch, tag or experiment" in output
+    shown = output("errors", "--against", "no-such-revision", status=1)
+    assert "error: no-such-revision is no commit, branch, tag or experiment" in shown
 
 
 def test_second_run_runs_nothing_but_source(project: Path) -> None:
@@ -122,35 +147,32 @@ def test_number_of_epochs_on_the_sample_trains_again(project: Path) -> None:
     assert STAGE in plan(project)
 
 
+def changed(project: Path) -> set[str]:
+    """The stages that DVC calls out of date."""
+    return set(json.loads(run(project, "dvc", "status", "--json")))
+
+
 def test_corrected_labels_rerun_what_follows_and_their_removal_takes_it_back(
     project: Path,
 ) -> None:
-    def changed() -> dict[str, Any]:
-        return dict(json.loads(run(project, "dvc", "status", "--json")))
-
     train, labels = project / "data/prepared/train.npz", project / "data/labels.csv"
     before, given = train.read_bytes(), load_labelled(train).labels
-    header, row = "row,label,verdict,correction\n", f"7,{given[7]},"
-    labels.write_text(f"{header}{row}wrong,{(given[7] + 1) % 10}\n")
+    labels.write_text(f"{LABELS_HEADER}7,{given[7]},wrong,{(given[7] + 1) % 10}\n")
     assert stages_run(run(project, "dvc", "repro", "prepare")) == ["source", "prepare"]
+    corrected = train.read_bytes()
     assert load_training(train).labels[7] == (given[7] + 1) % 10
-    assert {STAGE, "evaluate", "predict", "report"} <= set(changed())
+    assert {STAGE, "evaluate", "predict", "report"} <= changed(project)
 
-    labels.write_text(f"{header}{row}right,\n")
-    assert stages_run(run(project, "dvc", "repro", "prepare")) == ["source", "prepare"]
-    assert train.read_bytes() == before
-    assert {"evaluate", "predict", "report"} == set(changed()) - {"source"}, "nothing trains again"
-
-    labels.write_text(f"{header}7,{(given[7] + 1) % 10},right,\n")
+    labels.write_text(f"{LABELS_HEADER}7,{(given[7] + 1) % 10},right,\n")
     output = run(project, "dvc", "repro", status=255)
     assert f"data/labels.csv, line 2: row 7 has the label {given[7]} in train.csv" in output
-    assert train.read_bytes() == before, "it stops before anything is deleted"
+    assert train.read_bytes() == corrected, "it stops before anything is deleted"
 
     labels.unlink()
     output = run(project, "dvc", "repro")
     assert stages_run(output) == ["source"]
     assert train.read_bytes() == before
-    assert set(changed()) <= {"source"}
+    assert changed(project) <= {"source"}
 
 
 def test_new_member_trains_only_itself(project: Path) -> None:
@@ -179,24 +201,27 @@ def contribute(project: Path, recipe: str, name: str, mapping: str) -> str:
     return str(file)
 
 
-def test_contributed_architecture_trains_only_itself(project: Path) -> None:
+def test_contributed_architecture_and_transform_train_only_themselves(project: Path) -> None:
+    """And labels that are found to be right train nothing."""
     file = contribute(project, "An architecture", "wide_view", "pipeline/architectures")
     shown = run(project, "python", "-m", "pipeline.cli", "architectures", "wide_view")
     parameters = re.search(r"; ([\d,]+) parameters\.", file)
     assert parameters
     assert f"wide_view: {parameters[1]} parameters" in shown
-    set_params(project, add_networks(wide="wide_view, [[]]"))
-    planned = plan(project)
-    assert [stage for stage in planned if stage.startswith("train")] == ["train@0-0-wide"]
 
-
-def test_contributed_transform_trains_only_itself(project: Path) -> None:
     contribute(project, "A transform", "thicken", "pipeline/data/transforms")
-    set_params(project, add_networks(thick="pooled_cnn, [[], [thicken]]"))
-    output = run(project, "dvc", "repro", "prepare")
-    assert stages_run(output) == ["source", "prepare"]
-    planned = plan(project)
-    assert [stage for stage in planned if stage.startswith("train")] == ["train@0-0-thick"]
+    train, labels = project / "data/prepared/train.npz", project / "data/labels.csv"
+    before, given = train.read_bytes(), load_labelled(train).labels
+    labels.write_text(f"{LABELS_HEADER}7,{given[7]},right,\n")
+    assert stages_run(run(project, "dvc", "repro", "prepare")) == ["source", "prepare"]
+    assert train.read_bytes() == before
+    assert changed(project) - {"source"} == {"evaluate", "predict", "report"}
+
+    labels.unlink()
+    added = {"wide": "wide_view, [[]]", "thick": "pooled_cnn, [[], [thicken]]"}
+    set_params(project, add_networks(**added))
+    trained = {stage for stage in plan(project) if stage.startswith("train")}
+    assert trained == {"train@0-0-thick", "train@0-0-wide"}
 
 
 def test_contributed_score_is_on_the_page_and_retrains_nothing(project: Path) -> None:
@@ -214,19 +239,19 @@ def test_contributed_score_is_on_the_page_and_retrains_nothing(project: Path) ->
     [(command, output) for page in PAGES for command, output in shown_runs(page)],
     ids=[f"{page.name}: {' '.join(command)}" for page in PAGES for command, _ in shown_runs(page)],
 )
-def test_pages_show_what_commands_print(command: list[str], printed: str, project: Path) -> None:
-    output = run(project, *command)
+def test_pages_show_what_commands_print(command: list[str], printed: str, finished: Path) -> None:
+    output = run(finished, *command)
     output = re.sub(r"^warning: the code of .*\n", "", output)  # the tests' environment is ROOT's
     assert is_output(printed, output), output
 
 
-def test_cheap_commands_of_the_pages_run(project: Path) -> None:
+def test_cheap_commands_of_the_pages_run(project: Path, output: Output) -> None:
     shown = {tuple(words) for page in PAGES for _, words in commands(page)}
     cheap = ("digits errors", "digits profile", "digits runs", "digits status", "dvc metrics")
     found = [words for words in sorted(shown) if " ".join(words).startswith(cheap)]
     assert len(found) >= len(cheap)
-    for words in found:
-        run(project, *words)
+    for program, *arguments in found:
+        output(*arguments) if program == "digits" else run(project, program, *arguments)
 
 
 def test_other_preprocessing_trains_only_itself(project: Path) -> None:
@@ -295,13 +320,22 @@ def untrained(finished: Path, tmp_path: Path) -> Path:
 
 
 @contextmanager
-def started(project: Path, log: Path) -> Iterator[psutil.Popen]:
-    """``dvc repro`` of the training stage, running; whatever is left of it is killed afterwards."""
+def started(
+    project: Path, log: Path, prepare: Callable[[], None] | None = None
+) -> Iterator[psutil.Popen]:
+    """``dvc repro`` of the training stage, running; whatever is left of it is killed afterwards.
+
+    Args:
+        project: where it runs.
+        log: what it prints.
+        prepare: is called in its process first.
+    """
     with log.open("w") as file:
         process = psutil.Popen(
             ["dvc", "repro", STAGE],
             cwd=project,
             env=environment(project),
+            preexec_fn=prepare,
             stdout=file,
             stderr=subprocess.STDOUT,
         )
@@ -329,7 +363,9 @@ def trainer_of(process: psutil.Popen) -> psutil.Process:
 
 
 def assert_equal_training(project: Path, undisturbed: Path) -> None:
-    """Equal weights and equal probabilities of the test images, bit for bit."""
+    """Equal conditions, and equal weights and probabilities of the test images, bit for bit."""
+    records = [read_record(folder / "models" / MEMBER) for folder in (project, undisturbed)]
+    assert records[0].conditions == records[1].conditions
     networks = [load_network(folder / "models" / MEMBER) for folder in (project, undisturbed)]
     weights = (network.model.get_weights() for network in networks)
     for ours, theirs in zip(*weights, strict=True):
@@ -339,77 +375,76 @@ def assert_equal_training(project: Path, undisturbed: Path) -> None:
     np.testing.assert_array_equal(ours, theirs)
 
 
-def test_interrupted_and_killed_trainer_continues_and_ends_the_same(
+def test_training_ends_the_same_whatever_happens_to_it(
     untrained: Path, finished: Path, tmp_path: Path
 ) -> None:
-    interrupted, killed = tmp_path / "interrupted", tmp_path / "killed"
-    with started(untrained, interrupted) as dvc:
-        wait_for(interrupted, "epoch  1/")
-        trainer_of(dvc).send_signal(signal.SIGINT)
-        assert dvc.wait(PATIENCE_SECONDS) != 0
-    assert "exited with 130" in interrupted.read_text()
-    assert STAGE not in (untrained / "dvc.lock").read_text()
-
-    with started(untrained, killed) as dvc:
-        wait_for(killed, "epoch  3/")
-        time.sleep(random.uniform(0, 0.5))
-        trainer_of(dvc).kill()
-        assert dvc.wait(PATIENCE_SECONDS) != 0
-    num_finished = max(int(epoch) for epoch in re.findall(r"epoch +(\d+)/", killed.read_text()))
-
-    output = run(untrained, "dvc", "repro", STAGE)
-    continued_after = re.search(r"continuing after epoch (\d+)", output)
-    assert continued_after
-    assert int(continued_after.group(1)) >= num_finished
-    assert_equal_training(untrained, finished)
-
-
-def test_trainer_that_outlived_dvc_is_waited_for(
-    untrained: Path, finished: Path, tmp_path: Path
-) -> None:
-    with started(untrained, tmp_path / "first") as dvc:
-        wait_for(tmp_path / "first", "epoch  1/")
-        time.sleep(random.uniform(0, 0.5))
-        orphan = trainer_of(dvc)
-        orphan.suspend()
-        dvc.send_signal(signal.SIGKILL)
-        dvc.wait()
-        with started(untrained, tmp_path / "second") as second:
-            wait_for(tmp_path / "second", "waiting for it to end")
-            orphan.resume()
-            assert second.wait(PATIENCE_SECONDS) == 0, (tmp_path / "second").read_text()
+    """A network that was never disturbed, on all cores, has the same weights."""
+    killed, orphaned = tmp_path / "killed", tmp_path / "orphaned"
+    interrupt_trainer(untrained, tmp_path / "interrupted")
+    kill_trainer_with_helper(untrained, killed)
+    kill_dvc_alone(untrained, orphaned, tmp_path / "waiting")
+    told = re.findall(rf"{MEMBER}  epoch +(\d+)/", killed.read_text())
+    (continued_after,) = re.findall(
+        rf"{MEMBER}: continuing after epoch (\d+)", orphaned.read_text()
+    )
+    assert int(continued_after) >= max(map(int, told))
     assert_equal_training(untrained, finished)
     assert stages_run(run(untrained, "dvc", "repro", STAGE)) == ["source"]
 
 
-def test_another_core_trains_what_comes_next_until_the_trainer_is_gone(
-    untrained: Path, tmp_path: Path
-) -> None:
-    endless = (
-        ("max_epochs: 8", "max_epochs: 1000"),
-        ("sample_epochs: 8", "sample_epochs: 1000"),
-        ("patience_epochs: 16", "patience_epochs: 1000"),
-    )
-    set_params(untrained, ("seeds: [0]", "seeds: [0, 1]"), *endless)
-    log, following = tmp_path / "log", "0-1-small"
-    with log.open("w") as file:
-        trainer = psutil.Popen(
-            ["python", "-m", "pipeline.stages.train", MEMBER],
-            cwd=untrained,
-            env=environment(untrained),
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        for name in (MEMBER, following):
-            wait_for(log, f"{name}  epoch  1/1000")
+def interrupt_trainer(project: Path, log: Path) -> None:
+    """Ctrl-C after an epoch."""
+    with started(project, log) as dvc:
+        wait_for(log, "epoch  1/")
+        trainer_of(dvc).send_signal(signal.SIGINT)
+        assert dvc.wait(PATIENCE_SECONDS) != 0
+    assert "exited with 130" in log.read_text()
+    assert STAGE not in (project / "dvc.lock").read_text()
+
+
+def kill_trainer_with_helper(project: Path, log: Path) -> None:
+    """Another core trains what comes next, until the trainer is gone."""
+    following, one, two = "0-1-small", "seeds: [0]", "seeds: [0, 1]"
+    set_params(project, (one, two))
+    with started(project, log) as dvc:
+        wait_for(log, "epoch  3/")
+        time.sleep(random.uniform(0, 0.3))
+        trainer = trainer_of(dvc)
+        trainer.suspend()
         (helper,) = trainer.children()
-    finally:
+        states = project / "models/.training"
+        wait_until(lambda: list(states.glob(f"{following}.*.npz")), seconds=PATIENCE_SECONDS)
         trainer.kill()
-        trainer.wait()
-    helper.wait(PATIENCE_SECONDS)
-    (state,) = (untrained / "models/.training").glob(f"{following}.*.npz")
+        assert dvc.wait(PATIENCE_SECONDS) != 0
+        helper.wait(PATIENCE_SECONDS)
+    (state,) = states.glob(f"{following}.*.npz")
     assert not TrainingState.load(state).finished
+    set_params(project, (two, one))
+
+
+def kill_dvc_alone(project: Path, log: Path, waiting: Path) -> None:
+    """The trainer outlives DVC, on one core, which a busy process shares; the next run waits."""
+    one_core = partial(os.sched_setaffinity, 0, {min(os.sched_getaffinity(0))})
+    with started(project, log, one_core) as dvc:
+        wait_for(log, "continuing after epoch")
+        orphan = trainer_of(dvc)
+        endless = [sys.executable, "-c", "while True: pass"]
+        busy = psutil.Popen(endless, preexec_fn=one_core)
+        try:
+            wait_for(log, f"{MEMBER}  epoch")
+            time.sleep(random.uniform(0, 0.5))
+            for process in (orphan, busy):
+                process.suspend()
+            dvc.send_signal(signal.SIGKILL)
+            dvc.wait()
+            with started(project, waiting) as second:
+                wait_for(waiting, "waiting for it to end")
+                for process in (orphan, busy):
+                    process.resume()
+                assert second.wait(PATIENCE_SECONDS) == 0, waiting.read_text()
+        finally:
+            busy.kill()
+            busy.wait()
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ class Journal:
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._path, self._file = path, None
+        self._path = path
         self._judged: dict[tuple[str, str], list[str]] = {}
         self._file: TextIO | None = None
 

@@ -16,6 +16,7 @@ from pipeline.architectures.dropout_cnn import dropout_cnn
 from pipeline.architectures.flat_mlp import flat_mlp
 from pipeline.architectures.pooled_cnn import pooled_cnn
 from pipeline.architectures.regularized_cnn import regularized_cnn
+from pipeline.architectures.residual_cnn import residual_cnn
 from pipeline.architectures.shallow_cnn import shallow_cnn
 from pipeline.architectures.shallow_cnn_few_maps import shallow_cnn_few_maps
 from pipeline.architectures.shallow_cnn_large_filters import shallow_cnn_large_filters
@@ -35,6 +36,7 @@ class Architecture(Protocol):
 ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
     {
         "deep_pooled_cnn": deep_pooled_cnn,
+        "residual_cnn": residual_cnn,
         "pooled_cnn": pooled_cnn,
         "deep_cnn": deep_cnn,
         "dense_baseline": dense_baseline,

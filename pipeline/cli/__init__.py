@@ -21,6 +21,7 @@ from pipeline.cli import (
     runs,
     status,
     submissions,
+    sweep,
 )
 from pipeline.errors import exit_status, report_interruption
 
@@ -41,6 +42,7 @@ COMMANDS: dict[str, dict[str, Callable[..., object] | typer.Typer]] = {
     "Handwriting": {"predict": own_digits.predict, "draw": own_digits.draw},
     "Settings": {
         "profile": networks.profile,
+        "sweep": sweep.sweep,
         "architectures": networks.architectures,
         "export": networks.export,
     },

@@ -35,15 +35,16 @@ def find_outdated(settings: Params) -> dict[str, list[str]]:
     if running := find_running():
         raise DvcBusyError(f"DVC is running: {running}")
     with readable_dvc_errors():
-        from dvc.repo import Repo
+        from dvc.repo import Repo, lock_repo
 
-        with Repo(str(FOLDER)) as repo:
-            found = repo.status(targets=[str(FOLDER / "dvc.yaml")])
-            never_run = {
-                stage.addressing
-                for stage in repo.index.stages
-                if stage.deps and not any(dep.hash_info for dep in stage.deps)
-            }
+        # `Repo.status` would read dvc.lock, and `Repo.index` a second time.
+        with Repo(str(FOLDER)) as repo, lock_repo(repo):
+            found: dict[str, Any] = {}
+            never_run = set()
+            for stage in repo.stage.load_all(str(FOLDER / "dvc.yaml")):
+                found |= stage.status(check_updates=True)
+                if stage.deps and not any(dep.hash_info for dep in stage.deps):
+                    never_run.add(stage.addressing)
     reasons = {
         address.rpartition(":")[2]: (
             [] if address in never_run else list(_describe_changes(changes))

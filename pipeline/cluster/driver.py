@@ -1,4 +1,4 @@
-"""The driver: hand members to nodes, keep what comes back, go round nodes that differ.
+"""The driver: have the nodes of a cluster train members.
 
 ``python -m pipeline.cluster.driver`` is a process of its own, without TensorFlow: Ray and
 TensorFlow in one process crash now and then when Ray is shut down.
@@ -7,58 +7,28 @@ TensorFlow in one process crash now and then when Ray is shut down.
 import os
 import pickle
 import sys
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import ray
-from ray.exceptions import (
-    ObjectStoreFullError,
-    OutOfDiskError,
-    RayActorError,
-    RayError,
-    RayTaskError,
-)
 
 from pipeline import progress
 from pipeline.cluster.connection import connected
 from pipeline.cluster.display import ClusterDisplay
-from pipeline.cluster.node import Board, train_member
-from pipeline.cluster.orders import Batch, Failed, Order, Outcome, Refused, Trained, hash_bytes
+from pipeline.cluster.orders import Batch
 from pipeline.cluster.received import store
+from pipeline.cluster.scheduler import train_on_nodes
 from pipeline.data import dataset
-from pipeline.data.dataset import TrainingDigits
-from pipeline.errors import ArtifactError, ClusterError, PipelineError
+from pipeline.errors import PipelineError
 from pipeline.parallel import end_with_helped
 from pipeline.wording import counted
-
-_RETRIES = 3
-"""Of a member whose worker or node is lost; it begins again, and ends with the same bits."""
-
-_POLL_SECONDS = 1.0
-
-_SUBMITTED_PER_SLOT = 2
-"""Members that Ray knows at a time, for each that it can train: the driver stays small, and no node
-waits for the driver."""
-
-_NODE_ID = "ray.io/node-id"
-"""A label that each node has."""
-
-Work = Callable[[Order, list[Any], Any], Outcome]
-"""What a node does: `node.train_member`, or what a benchmark measures instead."""
-
-Keep = Callable[[str, bytes], object]
-"""Is given the name and the content of a state that came back."""
 
 
 def main() -> None:
     """Train a `Batch` that standard input holds, until it ends; for `driving.train_batch`.
 
-    What it comes to is written, pickled, to the descriptor that the command names: True once the
-    cluster answers, then the failed members or an error.
+    What it comes to is written, pickled, to the descriptor that the command names: the failed
+    members, or an error.
     """
     reports = os.fdopen(int(sys.argv[1]), "wb", buffering=0)
     os.set_inheritable(reports.fileno(), False)
@@ -66,7 +36,6 @@ def main() -> None:
     end_with_helped()
     try:
         with connected(batch.address):
-            pickle.dump(True, reports)
             # Before Ray is shut down, which may crash.
             pickle.dump(_train(batch), reports)
     except (PipelineError, OSError) as error:
@@ -90,167 +59,6 @@ def count_processors() -> tuple[int, int]:
     """Processors of all nodes, and of the largest node; of a cluster that has none yet, 1."""
     each = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
     return max(1, sum(each)), max(1, *each)
-
-
-def train_on_nodes(
-    orders: Sequence[Order],
-    data: TrainingDigits,
-    keep: Keep,
-    display: ClusterDisplay,
-    work: Work = train_member,
-) -> dict[str, str]:
-    """Have nodes train members, and keep each as it comes back; why others failed, by name.
-
-    Args:
-        orders: for the same number of threads.
-        data: to train on.
-        keep: is called once for each member that comes back.
-        display: of what happens.
-        work: that a node does.
-
-    Raises:
-        ClusterError: no node can train as the driver would, or the object store is full.
-    """
-    run = _Run(orders, data, display, work)
-    while run.is_going:
-        run.submit()
-        for order, outcome in run.wait():
-            match outcome:
-                case Trained(node, file, state, sha256):
-                    try:
-                        if hash_bytes(state) != sha256:
-                            raise ArtifactError("its state was damaged on its way")
-                        keep(file, state)
-                    except ArtifactError as error:
-                        run.fail(order, str(error))
-                    else:
-                        display.finish(order.name, node.name)
-                case Refused():
-                    run.leave_out(outcome)
-                    run.waiting.appendleft(order)
-                case Failed(reason):
-                    run.fail(order, reason)
-        run.show_news()
-    return run.failed
-
-
-@dataclass
-class _Run:
-    """Members on their way."""
-
-    orders: Sequence[Order]
-    data: TrainingDigits
-    display: ClusterDisplay
-    work: Work
-    waiting: deque[Order] = field(init=False)
-    running: dict[Any, Order] = field(default_factory=dict)
-    refused: dict[str, Refused] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.waiting = deque(self.orders)
-        self.shared_data = _put(self.data)
-        here = {_NODE_ID: ray.get_runtime_context().get_node_id()}
-        board = ray.remote(Board).options(num_cpus=0, max_restarts=-1, label_selector=here)
-        self.board = board.remote()
-        self.train = ray.remote(self.work)
-
-    @property
-    def is_going(self) -> bool:
-        return bool(self.waiting or self.running)
-
-    def submit(self) -> None:
-        """Hand over as many members as the nodes can soon begin."""
-        slots = sum(self._count_slots(node) for node in self._list_fitting())
-        while self.waiting and len(self.running) < max(1, _SUBMITTED_PER_SLOT * slots):
-            order = self.waiting.popleft()
-            task = self.train.options(
-                num_cpus=order.threads,
-                max_retries=_RETRIES,
-                scheduling_strategy="SPREAD",
-                name=order.name,
-                label_selector=(
-                    {_NODE_ID: f"!in({','.join(self.refused)})"} if self.refused else None
-                ),
-            )
-            self.running[task.remote(order, [self.shared_data], self.board)] = order
-
-    def _list_fitting(self) -> list[dict[str, Any]]:
-        """The nodes that may train.
-
-        Raises:
-            ClusterError: each that could was left out.
-        """
-        alive = [node for node in ray.nodes() if node["Alive"] and self._count_slots(node)]
-        fitting = [node for node in alive if node["NodeID"] not in self.refused]
-        if alive and not fitting:
-            raise ClusterError(
-                "No node of the cluster can train these members: "
-                f"{'. '.join(_describe(each) for each in self.refused.values())}. Install the same "
-                "packages on all nodes (requirements.lock), then start Ray again on them. Nothing "
-                "was trained there."
-            )
-        return fitting
-
-    def _count_slots(self, node: dict[str, Any]) -> int:
-        return int(node["Resources"].get("CPU", 0)) // self.orders[0].threads
-
-    def wait(self) -> Iterable[tuple[Order, Outcome]]:
-        """What has come back within a second."""
-        first, _ = ray.wait(list(self.running), timeout=_POLL_SECONDS)
-        if not first:
-            return
-        done, _ = ray.wait(list(self.running), num_returns=len(self.running), timeout=0)
-        for reference in {*first, *done}:
-            order = self.running.pop(reference)
-            yield order, _get(reference)
-
-    def leave_out(self, refused: Refused) -> None:
-        if refused.node.id not in self.refused:
-            self.display.print_line(f"left out: {_describe(refused)}")
-        self.refused[refused.node.id] = refused
-
-    def fail(self, order: Order, reason: str) -> None:
-        self.failed[order.name] = reason
-        self.display.fail(order.name, reason)
-
-    def show_news(self) -> None:
-        """Show what the nodes tell; what a board that was killed had is not shown."""
-        with suppress(RayActorError):
-            self.display.update(ray.get(self.board.take.remote()))
-
-
-def _put(data: TrainingDigits) -> Any:
-    """Ray's reference to the data; each node reads it once."""
-    try:
-        return ray.put(data)
-    except (ObjectStoreFullError, OutOfDiskError):
-        megabytes = data.images.nbytes / 1e6
-        raise ClusterError(
-            f"Ray's object store on this machine is full: the training data needs {megabytes:.0f} "
-            "MB. End the cluster's other work, or start Ray with a larger --object-store-memory. "
-            "Nothing was trained."
-        ) from None
-
-
-def _get(reference: Any) -> Outcome:
-    """What a member came to. Workers that Ray could not replace are failures."""
-    try:
-        outcome: Outcome = ray.get(reference)
-        return outcome
-    except RayTaskError as error:
-        return Failed(_last_line(error.cause or error))
-    except RayError as error:
-        return Failed(f"its worker or node was lost {_RETRIES + 1} times: {_last_line(error)}")
-
-
-def _last_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[-1].strip()}"
-
-
-def _describe(refused: Refused) -> str:
-    return f"{refused.node.name}: {refused.reason}"
 
 
 if __name__ == "__main__":

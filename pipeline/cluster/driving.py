@@ -2,7 +2,6 @@
 
 import os
 import pickle
-import select
 import subprocess
 import sys
 from contextlib import suppress
@@ -10,12 +9,9 @@ from typing import IO, Any
 
 from rich.console import Console
 
-from pipeline.cluster.connection import ADDRESS, USE_THIS_MACHINE, check_address
+from pipeline.cluster.connection import check_address
 from pipeline.cluster.orders import Batch
 from pipeline.errors import ClusterError
-
-_SECONDS_TO_CONNECT = 60.0
-"""Five are usual, on a loaded machine thirty. Ray itself would try for minutes."""
 
 _SECONDS_TO_END = 20.0
 
@@ -50,22 +46,13 @@ def _attend(driver: subprocess.Popen[bytes], batch: Batch, reports: IO[bytes]) -
         with suppress(BrokenPipeError):  # it is told below
             pickle.dump(batch, driver.stdin)
             driver.stdin.flush()
-    if not select.select([reports], [], [], _SECONDS_TO_CONNECT)[0]:
-        driver.kill()
+    try:
+        report: Any = pickle.load(reports)
+    except EOFError:
         raise ClusterError(
-            f"Something listens at {ADDRESS}={batch.address}, but for {_SECONDS_TO_CONNECT:.0f} s "
-            "it has not answered as the head node of a Ray cluster. Expected the address that ray "
-            f"start --head printed. {USE_THIS_MACHINE}"
-        )
-    report: Any = True
-    while report is True:
-        try:
-            report = pickle.load(reports)
-        except EOFError:
-            raise ClusterError(
-                f"The process that speaks with Ray ended with status {driver.wait()}. Members that "
-                "came back are kept. To go on, run: dvc repro"
-            ) from None
+            f"The process that speaks with Ray ended with status {driver.wait()}. Members that "
+            "came back are kept. To go on, run: dvc repro"
+        ) from None
     with suppress(subprocess.TimeoutExpired):
         driver.wait(_SECONDS_TO_END)
     if isinstance(report, Exception):

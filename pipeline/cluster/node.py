@@ -1,9 +1,15 @@
 """What runs on a node: compare it with the driver, train one member, send its state back."""
 
+import importlib
 import socket
+import time
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 import ray
+from ray.exceptions import ObjectStoreFullError, OutOfDiskError
 
 from pipeline.cluster.orders import (
     Failed,
@@ -17,9 +23,16 @@ from pipeline.cluster.orders import (
     hash_bytes,
 )
 
+STORE_IS_FULL = ObjectStoreFullError, OutOfDiskError
+"""What Ray raises; the second where the disk, which it takes next, is full as well."""
+
+_CLOCK_SECONDS = 60.0
+"""By which the clock of a node may differ."""
+
 
 class Board:
-    """An actor without a processor: nodes pin news to it, the driver takes them off."""
+    """An actor without a processor, on the driver's machine: nodes pin news to it, the driver takes
+    them off."""
 
     def __init__(self) -> None:
         self._news: list[News] = []
@@ -33,34 +46,67 @@ class Board:
         taken, self._news = self._news, []
         return taken
 
+    def read_clock(self) -> float:
+        """Seconds since 1970, as the driver's machine knows them."""
+        return time.time()
+
 
 def train_member(order: Order, data: list[Any], board: Any) -> Outcome:
-    """Train a member; a task of Ray's.
+    """Train a member; a task of Ray's, as `do_order` describes it."""
+    return do_order(order, data, board, "pipeline.cluster.fitting")
+
+
+def do_order(order: Order, data: list[Any], board: Any, module: str) -> Outcome:
+    """Train a member, if this node fits.
 
     Args:
         order: what to train.
         data: one reference to the `TrainingDigits`, which Ray reads if this node fits.
         board: a `Board`.
+        module: whose ``fit_state`` trains; it needs the project's packages.
     """
     context = ray.get_runtime_context()
     node = Node(context.get_node_id(), _name_machine())
-    if differences := list(find_differences(order)):
+    if differences := [*find_differences(order), *_find_wrong_clock(board)]:
         return Refused(node, "; ".join(differences))
     try:
-        from pipeline.cluster.fitting import fit_state
+        fit_state = importlib.import_module(module).fit_state
     except ImportError as error:
         return Refused(node, f"a package is missing or broken: {error}")
     from pipeline.errors import PipelineError
 
-    def tell(epoch: int, last_epoch: int, seconds: float) -> None:
-        board.pin.remote(News(order.name, node.name, epoch, last_epoch, seconds))
+    def tell(
+        epoch: int, last_epoch: int, seconds: float, row: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
+        board.pin.remote(News(order.name, node.name, epoch, last_epoch, seconds, dict(row)))
 
+    try:
+        digits = ray.get(data[0])
+    except STORE_IS_FULL:
+        return Refused(
+            node,
+            "its object store is full: end other work there, or start Ray there with a larger "
+            "--object-store-memory",
+        )
     tell(0, order.last_epoch, 0)
     try:
-        file, state = fit_state(order, ray.get(data[0]), node.name, tell)
+        file, state = fit_state(order, digits, node.name, tell)
     except (PipelineError, OSError) as error:
         return Failed(f"{error} (on {node.name})")
     return Trained(node, file, state, hash_bytes(state))
+
+
+def _find_wrong_clock(board: Any) -> Iterator[str]:
+    """How far this machine's clock is from the driver's, where that is too far."""
+    before = time.time()
+    there = ray.get(board.read_clock.remote())
+    after = time.time()
+    if not before - _CLOCK_SECONDS <= there <= after + _CLOCK_SECONDS:
+        minutes = round(((before + after) / 2 - there) / 60)
+        yield (
+            f"its clock is {timedelta(minutes=abs(minutes))} "
+            f"{'ahead of' if minutes > 0 else 'behind'} the driver's: set it right"
+        )
 
 
 def _name_machine() -> str:

@@ -7,12 +7,15 @@ but Python's own.
 import hashlib
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _PACKAGES = "numpy", "scikit-learn", "keras", "tensorflow"
 """Those that `networks.machine` records of each network."""
+
+MISSING = "is missing"
+"""Instead of a version."""
 
 _PACKAGE = Path(__file__).parent.parent
 
@@ -61,6 +64,7 @@ class News:
         epoch: the last finished one; 0: it begins.
         last_epoch: after which the training ends, as far as is known.
         seconds: that this epoch took.
+        row: of the history, of this epoch; empty where nobody asks for it.
     """
 
     name: str
@@ -68,6 +72,7 @@ class News:
     epoch: int
     last_epoch: int
     seconds: float
+    row: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,7 @@ def read_versions() -> dict[str, str]:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "none"
+            found[name] = MISSING
     return found
 
 

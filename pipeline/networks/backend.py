@@ -1,6 +1,7 @@
 """Keras on TensorFlow, imported without the start-up messages, and what makes a run repeatable.
 
-Everything that needs either takes it from here; the architectures take `keras` alone.
+Everything that needs either takes it from here; the architectures take `keras` alone. Where Keras
+runs on another library, TensorFlow is imported when it is first asked for, and need not be there.
 """
 
 import os
@@ -9,9 +10,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline import environment
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 ComputeDtype = Literal["bfloat16", "float32"]
 WantedDtype = Literal["auto", "bfloat16", "float32"]
@@ -19,9 +23,6 @@ WantedDtype = Literal["auto", "bfloat16", "float32"]
 USES_ONEDNN = platform.machine() in ("x86_64", "AMD64")
 """TensorFlow leaves oneDNN off on x86 processors without AVX-512, where networks train 1.7 to 1.9
 times as fast with it (docs/results.md)."""
-
-BACKEND_FOR_TESTS = "PIPELINE_KERAS_BACKEND"
-"""The variable by which tests run Keras on another library; KERAS_BACKEND decides nothing."""
 
 _CHANGE_RESULTS = (
     "DNNL_CPU_ISA_HINTS",
@@ -41,6 +42,10 @@ _CHANGE_RESULTS = (
     "TF_XLA_FLAGS",
 )
 """Variables with which TensorFlow or Keras computes something else, or does not start."""
+
+_UNUSED = ("IPython", "jax", "matplotlib", "pandas", "sklearn")
+"""What Keras and TensorFlow import where it is installed, for functions that nothing here calls. It
+takes as long as all the rest of them."""
 
 
 @contextmanager
@@ -69,14 +74,13 @@ def _own_settings() -> Iterator[None]:
     Keras finds no ``keras.json``: TensorFlow, float32 and channels last are its defaults. It also
     writes none, so that the home directory may be read-only.
     """
-    environment.use_own_matplotlib()  # which Keras imports
     for name in _CHANGE_RESULTS:
         os.environ.pop(name, None)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # as much as is needed
     if USES_ONEDNN:
         os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
-    os.environ["KERAS_BACKEND"] = os.environ.get(BACKEND_FOR_TESTS, "tensorflow")
+    os.environ["KERAS_BACKEND"] = os.environ.get(environment.KERAS_BACKEND, "tensorflow")
     home = os.environ.pop("KERAS_HOME", None)
     os.environ["KERAS_HOME"] = os.devnull
     try:
@@ -87,11 +91,45 @@ def _own_settings() -> Iterator[None]:
             os.environ["KERAS_HOME"] = home
 
 
-with _own_settings(), suppress_stderr():
-    import keras
-    import tensorflow as tf
+def _import_tensorflow() -> Any:
+    """TensorFlow, with every GPU hidden: `devices.take_device` may show one."""
+    import tensorflow
 
-    tf.config.set_visible_devices([], "GPU")  # `devices.take_device` may show one
+    tensorflow.config.set_visible_devices([], "GPU")
+    return tensorflow
+
+
+def __getattr__(name: str) -> Any:
+    """``tf``, where Keras runs on another library and something needs TensorFlow nevertheless."""
+    if name != "tf":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with _own_settings(), suppress_stderr():
+        globals()["tf"] = _import_tensorflow()
+    return globals()["tf"]
+
+
+@contextmanager
+def _without_unused() -> Iterator[None]:
+    """Let Keras and TensorFlow take for absent what they need not import, so that they start fast.
+
+    Afterwards it can be imported as usual.
+    """
+    wanted = os.environ["KERAS_BACKEND"]
+    hidden = [name for name in _UNUSED if name != wanted and name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+with _own_settings(), suppress_stderr(), _without_unused():
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        tf = _import_tensorflow()
 
 
 def make_repeatable(seed: int) -> None:

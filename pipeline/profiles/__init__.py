@@ -7,7 +7,7 @@ cores that compute in bfloat16; and whole sections of params.yaml.
 import difflib
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from io import StringIO
 from pathlib import Path
@@ -65,18 +65,35 @@ def compare(name: str, path: Path = params.FILE) -> list[str]:
 
 
 def apply(name: str, path: Path = params.FILE) -> list[str]:
-    """Write a profile's sections into params.yaml; everything else in the file stays.
+    """Write a profile's sections into params.yaml; what changed, as `write` gives it.
+
+    Raises:
+        ParamsError: there is no such profile, or the file is not usable, before or after.
+    """
+    return write(list(_values(name)), path, lambda content: _remove_leftovers(content, name))
+
+
+def write(
+    values: Sequence[tuple[str, str, Any]],
+    path: Path = params.FILE,
+    tidy: Callable[[CommentedMap], object] = bool,
+) -> list[str]:
+    """Write values into params.yaml; everything else in the file stays.
 
     A comment next to a value that changes stays if Git has it there, too; one that was written
     since then speaks of the value that goes, and goes with it.
+
+    Args:
+        values: of each its section, its key and itself.
+        path: of the file.
+        tidy: is given the content with the new values, to change it further.
 
     Returns:
         What changed, as the lines of a unified diff without its header; empty if nothing did.
 
     Raises:
-        ParamsError: there is no such profile, or the file is not usable, before or after.
+        ParamsError: the file is not usable, before or after.
     """
-    values = list(_values(name))
     params.load_file(path)
     before = path.read_text(encoding="utf-8")
     content, committed = _yaml().load(before), _read_committed(path)
@@ -88,7 +105,7 @@ def apply(name: str, path: Path = params.FILE) -> list[str]:
             if committed is not None:
                 _restore(comment, _comment(committed.get(section), key))
             comment.start_mark.column = column
-    _remove_leftovers(content["networks"], name)
+    tidy(content)
     written = StringIO()
     _yaml().dump(content, written)
     after = written.getvalue()
@@ -149,9 +166,9 @@ def _comment_column(content: CommentedMap) -> int:
     return statistics.mode(columns) if columns else 0
 
 
-def _remove_leftovers(networks: CommentedMap, name: str) -> None:
+def _remove_leftovers(content: CommentedMap, name: str) -> None:
     """Remove networks that another profile defined; the user's own stay."""
-    kept = read(name)["networks"]
+    networks, kept = content["networks"], read(name)["networks"]
     for other in names():
         for network, definition in read(other)["networks"].items():
             if network not in kept and networks.get(network) == definition:

@@ -43,6 +43,7 @@ _FORMATS: dict[str, Callable[[float], str]] = {
     "signed": lambda value: f"{value:+.1f}".replace("-", "−"),
     "two": "{:.2f}".format,
     "four": "{:.4f}".format,
+    "five": "{:.5f}".format,
     "p": lambda p: "< 0.001" if p < 0.001 else f"{p:.3f}",
 }
 

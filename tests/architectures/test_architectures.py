@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 
 from pipeline.architectures import ARCHITECTURES, build
 from pipeline.data.dataset import Images
+from pipeline.environment import KERAS_BACKEND
 from pipeline.errors import ParamsError
-from pipeline.networks.backend import BACKEND_FOR_TESTS, ComputeDtype, keras, tf
+from pipeline.networks.backend import ComputeDtype, keras, tf
 from pipeline.networks.devices import CPU
 from pipeline.networks.trained import load_model, save_model
 from pipeline.training.fast_layers import with_fast_layers
@@ -23,6 +25,13 @@ def images() -> Images:
     return np.random.default_rng(0).integers(0, 256, (4, 28, 28), dtype=np.uint8)
 
 
+@cache
+def built(name: str) -> keras.Model:
+    """A network with random weights, which the tests share."""
+    keras.utils.set_random_seed(0)
+    return build(name)
+
+
 def test_every_file_is_an_architecture() -> None:
     """The source stage takes file names for architectures, so that it need not import Keras."""
     files = {path.stem for path in (ROOT / "pipeline/architectures").glob("[!_]*.py")}
@@ -31,8 +40,7 @@ def test_every_file_is_an_architecture() -> None:
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_architecture_keeps_its_contract(name: str, images: Images, tmp_path: Path) -> None:
-    keras.utils.set_random_seed(0)
-    model = build(name)
+    model = built(name)
     logits = model(images)
     assert model.name == name
     assert f"; {model.count_params():,} parameters." in (ARCHITECTURES[name].__doc__ or "")
@@ -51,8 +59,7 @@ def test_every_weight_gets_a_finite_gradient(
     name: str, compute_dtype: ComputeDtype | None, images: Images
 ) -> None:
     """As it is, and as it is while it trains."""
-    keras.utils.set_random_seed(0)
-    model = build(name)
+    model = built(name)
     if compute_dtype:
         model = with_fast_layers(model, compute_dtype, CPU)
     with tf.GradientTape() as tape:
@@ -64,22 +71,21 @@ def test_every_weight_gets_a_finite_gradient(
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_architecture_takes_bytes(name: str) -> None:
-    (images,) = build(name).inputs
+    (images,) = built(name).inputs
     assert images.shape == (None, 28, 28)
     assert images.dtype == "uint8"
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_neighbours_in_a_batch_change_nothing(name: str, images: Images) -> None:
-    keras.utils.set_random_seed(0)
-    model = build(name)
+    model = built(name)
     bright = np.concatenate([images // 8, np.full((1, 28, 28), 255, dtype=np.uint8)])
     np.testing.assert_allclose(model(bright)[:4], model(images // 8), rtol=1e-4, atol=1e-6)
 
 
 def test_blank_image_gives_finite_logits_and_gradients() -> None:
     """`conv4_normalized` divides by the largest activation, which may be none."""
-    model = build("conv4_normalized")
+    model = built("conv4_normalized")
     with tf.GradientTape() as tape:
         logits = model(np.zeros((1, 28, 28), dtype=np.uint8))
     assert np.isfinite(logits).all()
@@ -88,7 +94,7 @@ def test_blank_image_gives_finite_logits_and_gradients() -> None:
 
 
 _JAX = {
-    BACKEND_FOR_TESTS: "jax",
+    KERAS_BACKEND: "jax",
     "JAX_PLATFORMS": "cpu",
     "XLA_FLAGS": "--xla_backend_optimization_level=0",  # compiling takes longer than running
 }
@@ -96,6 +102,7 @@ _IN_JAX = """
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from pipeline.architectures import ARCHITECTURES, build
@@ -109,15 +116,19 @@ for name in ARCHITECTURES:
     fresh, saved = build(name), load_model(folder / f"{name}.keras")
     assert fresh.count_params() == saved.count_params()
     assert fresh.output_shape == (None, 10)
-    np.save(folder / f"{name}.npy", np.asarray(saved(images)))
+    trained, others = (
+        [variable.value for variable in variables]
+        for variables in (saved.trainable_variables, saved.non_trainable_variables)
+    )
+    logits, _ = jax.jit(saved.stateless_call)(trained, others, images)
+    np.save(folder / f"{name}.npy", np.asarray(logits))
 """
 
 
 def test_every_architecture_builds_under_jax_and_means_the_same_there(
     images: Images, tmp_path: Path
 ) -> None:
-    keras.utils.set_random_seed(0)
-    models = {name: build(name) for name in ARCHITECTURES}
+    models = {name: built(name) for name in ARCHITECTURES}
     for name, model in models.items():
         save_model(model, tmp_path / f"{name}.keras")
     np.save(tmp_path / "images.npy", images)

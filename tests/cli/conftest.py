@@ -6,12 +6,16 @@ from pathlib import Path
 import pytest
 
 from tests.cli.recorded import make_recorded_project
+from tests.conftest import build_once
 
 
 @pytest.fixture(scope="package")
 def recorded_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with recorded results; not to be changed."""
-    return make_recorded_project(tmp_path_factory.mktemp("recorded") / "project")
+    """A project with recorded results; not to be changed. DVC locks it: each worker has its own."""
+    made = build_once(tmp_path_factory, "recorded", make_recorded_project)
+    project = tmp_path_factory.mktemp("recorded") / "project"
+    shutil.copytree(made, project, symlinks=True)
+    return project
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Real nodes of a real Ray cluster on this machine, on Linux each with an address of its own."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -14,9 +15,19 @@ from pathlib import Path
 
 import psutil
 
-from tests.conftest import ROOT
+STORE_BYTES = 80_000_000
+"""Of each node's object store: the least that Ray takes."""
 
-_SECONDS_TO_START = 120
+_SETTINGS = {
+    "RAY_worker_niceness": "0",  # 15 is usual: on a busy machine, workers would starve
+    "RAY_enable_worker_prestart": "0",
+    "RAY_prestart_worker_first_driver": "0",
+    "RAY_local_fs_capacity_threshold": "0.01",  # a full object store is not continued on disk
+}
+
+
+_OVERLOADED = "The current node timed out during startup"
+"""What ``ray start`` says where a node takes over thirty seconds; it is started again."""
 
 
 class Cluster:
@@ -27,26 +38,28 @@ class Cluster:
         nodes: the processes that end them, in the order of their start.
     """
 
-    def __init__(self, processors: int, address: str | None) -> None:
+    def __init__(self, processors: int, address: str | None, **variables: str) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="ray"))  # sockets have short paths
         self.nodes: list[subprocess.Popen[bytes]] = []
         with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
-        host = address or "127.0.0.1"
-        self.address = f"{host}:{port}"
-        self._start(
+            client_port = server.getsockname()[1]
+        log = self._start(
             "--head",
-            f"--port={port}",
-            f"--node-ip-address={host}",
+            "--port=0",
+            f"--node-ip-address={address or '127.0.0.1'}",
+            f"--ray-client-server-port={client_port}",  # 10001 may be another cluster's
             "--include-dashboard=false",
+            "--no-monitor",  # of an autoscaler
             f"--temp-dir={self._folder}",
             f"--num-cpus={processors}",
+            **variables,
         )
+        (self.address,) = re.findall(r"ray start --address='([^']+)'", log)
 
     def join(
         self,
         place: int = 0,
-        *,
+        *options: str,
         address: str | None = None,
         processors: int = 1,
         prefix: Sequence[str] = (),
@@ -56,43 +69,48 @@ class Cluster:
 
         Args:
             place: the end of its loopback address, where the system has several.
+            options: further ones of ``ray start``.
             address: its own, instead of a loopback address.
             processors: how many it has.
-            prefix: of the command.
+            prefix: of the command, up to Python.
             variables: of its environment.
         """
         if address is None and sys.platform == "linux":
             address = f"127.0.0.{place}"
         own = [f"--node-ip-address={address}"] if address else []
-        return self._start(
+        self._start(
             f"--address={self.address}",
             f"--num-cpus={processors}",
             *own,
+            *options,
             prefix=prefix,
             **variables,
         )
+        return self.nodes[-1]
 
-    def _start(
-        self, *options: str, prefix: Sequence[str] = (), **variables: str
-    ) -> subprocess.Popen[bytes]:
+    def _start(self, *options: str, prefix: Sequence[str] = (), **variables: str) -> str:
+        """Start a node; what it has printed once it is ready."""
+        command = [
+            *(prefix or [sys.executable]),
+            *("-m", "ray.scripts.scripts", "start", "--block"),
+            *("--disable-usage-stats", "--include-log-monitor=false"),
+            *(f"--object-store-memory={STORE_BYTES}", *options),
+        ]
         log = self._folder / f"node{len(self.nodes)}.log"
-        with log.open("wb") as output:
-            node = subprocess.Popen(
-                [
-                    *prefix,
-                    *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block"),
-                    *("--disable-usage-stats", "--object-store-memory=80000000", *options),
-                ],
-                env=os.environ | variables,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        told = _OVERLOADED
+        while _OVERLOADED in told:
+            with log.open("wb") as output:
+                node = subprocess.Popen(
+                    command,
+                    env=os.environ | _SETTINGS | variables,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
+            while "Ray runtime started" not in (told := log.read_text()) and node.poll() is None:
+                time.sleep(0.1)
+        assert node.poll() is None, told
         self.nodes.append(node)
-        end = time.monotonic() + _SECONDS_TO_START
-        while b"Ray runtime started" not in log.read_bytes():
-            assert node.poll() is None and time.monotonic() < end, log.read_text()
-            time.sleep(0.1)
-        return node
+        return told
 
     def workers(self, members: Collection[str]) -> list[psutil.Process]:
         """The processes that train one of these members just now."""
@@ -129,15 +147,12 @@ def _kill(process: psutil.Process) -> None:
 
 
 @contextmanager
-def running_cluster(processors: int = 1, address: str | None = None) -> Iterator[Cluster]:
+def running_cluster(
+    processors: int = 1, address: str | None = None, **variables: str
+) -> Iterator[Cluster]:
     """A cluster whose head node has so many processors and that address, until the block ends."""
-    cluster = Cluster(processors, address)
+    cluster = Cluster(processors, address, **variables)
     try:
         yield cluster
     finally:
         cluster.stop()
-
-
-def stage_environment(address: str, **variables: str) -> dict[str, str]:
-    """The variables in which a train stage uses the cluster."""
-    return os.environ | {"RAY_ADDRESS": address, "PYTHONPATH": str(ROOT), **variables}

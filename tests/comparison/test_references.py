@@ -28,6 +28,15 @@ def test_what_is_assumed_is_named_and_never_the_claim(name: str) -> None:
     assert 0.9 < REFERENCES[name].claim < 1
 
 
+@pytest.mark.parametrize("name", REFERENCES)
+def test_author_trained_on_what_was_not_held_back(name: str) -> None:
+    reference = REFERENCES[name]
+    held_back = reference.held_back_fraction or 0
+    assert reference.trained_on in ((1 - held_back) * 42_000, (1 - held_back) * 60_000)
+    if reference.patience_epochs:
+        assert reference.stopped_epochs and reference.stopped_epochs < reference.epochs
+
+
 def test_reference_of_the_default_is_published_in_full() -> None:
     assert not REFERENCES["deep_cnn"].assumed
 

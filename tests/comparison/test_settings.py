@@ -28,14 +28,25 @@ def test_baseline_is_moved_as_well() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("fold: 0", "fold: -1", "fold: expected greater than or equal to 0, found -1"),
-        ("our_epochs:", "epochs:", "budget.our_epochs: missing"),
+        ("folds: [0]", "folds: [-1]", "folds: expected numbers of folds, 0 or more, found -1"),
+        ("folds: [0]", "folds: [1, 1]", "folds: expected each value once, found 1 twice"),
+        ("one_seed_from_minutes:", "minutes:", "one_seed_from_minutes: missing"),
+        (
+            "fractions: [0.25, 0.5, 1]",
+            "fractions: [0.25, 0.5]",
+            "fractions: expected numbers above 0 up to 1, and 1 itself .*, found 0.25, 0.5",
+        ),
+        (
+            "fractions: [0.25, 0.5, 1]",
+            "fractions: [1, 2]",
+            "fractions: expected numbers above 0 up to 1, .*, found 1, 2",
+        ),
         (
             "seeds: [0, 1, 2]",
             "seeds: []",
             "seeds: expected at least one entry, found an empty list",
         ),
-        ("fold: 0", "fold: [", "is not valid YAML"),
+        ("folds: [0]", "folds: [", "is not valid YAML"),
         (
             "baseline: pooled_cnn",
             "baseline: other",

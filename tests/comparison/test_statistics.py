@@ -1,49 +1,27 @@
 """Against values worked out by hand, and the claims."""
 
 import math
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
 
-from comparison.record import RunRecord
-from comparison.references import REFERENCES
+from comparison.evidence import Trained
 from comparison.statistics import (
     Hits,
     Interval,
-    explain_miss,
+    accuracy_of,
+    difference_of,
     is_reached,
     mean_accuracy,
     paired_difference,
-    tabulate,
+    seed_deviation,
 )
 
 
 def hits(*rows: str) -> Hits:
     """One row per seed, one character per image: 1 where the prediction is correct."""
     return np.array([[character == "1" for character in row] for row in rows])
-
-
-RECORD = RunRecord(
-    architecture="shallow_cnn",
-    recipe="author",
-    seed=0,
-    sample=False,
-    parameters=10,
-    multiply_adds=20,
-    epochs=3,
-    max_epochs=3,
-    asked_epochs=12,
-    fitted_images=600,
-    training_seconds=2.0,
-    correct=2,
-    evaluated_images=4,
-)
-
-
-def record(**changes: Any) -> RunRecord:
-    return replace(RECORD, **changes)
 
 
 def test_seeds_are_averaged_and_do_not_count_as_further_images() -> None:
@@ -104,43 +82,30 @@ def test_claim_is_reached_up_to_the_upper_end(claim: float, reached: bool) -> No
     assert is_reached(claim, Interval(0.985, 0.98, 0.99)) is reached
 
 
-def test_miss_is_explained_by_epochs_that_were_cut() -> None:
-    told = explain_miss(REFERENCES["shallow_cnn"], [record(), record()])
-    assert told == "3 of 12 epochs, learning rate not published, claimed on other images"
+def test_nothing_reaches_a_claim() -> None:
+    assert not is_reached(0.9, None)
 
 
-def test_run_that_stopped_by_itself_was_not_cut() -> None:
-    stopped = record(architecture="deep_cnn", epochs=9, max_epochs=10, asked_epochs=100)
-    told = explain_miss(REFERENCES["deep_cnn"], [stopped])
-    assert told == "claimed on images that stopped the author's training"
-    assert "10 of 100 epochs" in explain_miss(
-        REFERENCES["deep_cnn"], [stopped, replace(stopped, epochs=10)]
-    )
+def trained(*rows: str, fold: int = 0, more: Mapping[int, Hits] | None = None) -> Trained:
+    return Trained([], {fold: ~hits(*rows), **(more or {})})
 
 
-def test_miss_by_our_recipe_says_so() -> None:
-    told = explain_miss(REFERENCES["simple_cnn"], [record(recipe="ours", epochs=4)])
-    assert told == "our recipe, 4 epochs, claimed on other images"
+def test_folds_count_together() -> None:
+    both = trained("1111111100", more={1: ~hits("11110", "11111")})
+    accuracy = accuracy_of(both)
+    assert accuracy.value == pytest.approx((8 + 4.5) / 15)
+    assert accuracy.low < accuracy.value < accuracy.high
 
 
-def test_table_has_claims_where_there_are_some_and_differences_to_the_baseline() -> None:
-    runs = {
-        ("pooled_cnn", "ours"): (
-            [record(architecture="pooled_cnn", recipe="ours")] * 2,
-            hits("1110", "1111"),
-        ),
-        ("shallow_cnn", "author"): ([record(), record(training_seconds=4.0)], hits("1000", "1100")),
-    }
-    baseline, shallow = tabulate(runs, REFERENCES, baseline=("pooled_cnn", "ours")).to_dict(
-        "records"
-    )
-    assert baseline["reached"] == ""
-    assert math.isnan(baseline["claim"]) and math.isnan(baseline["difference"])
-    assert shallow["claim"] == 0.99
-    assert (shallow["reached"], shallow["accuracy"]) == ("no", 0.375)
-    assert "3 of 12 epochs" in shallow["why_not"]
-    assert shallow["difference"] == pytest.approx(0.375 - 0.875)
-    assert shallow["accuracy_sd"] == pytest.approx(0.25 / math.sqrt(2))
-    assert shallow["training_seconds"] == 3
-    assert shallow["images_per_second"] == pytest.approx(1_200 / 6)
-    assert shallow["images"] == 4
+def test_deviation_is_between_the_seeds_of_the_fold_that_has_most() -> None:
+    both = trained("1111111100", more={1: ~hits("11110", "11111")})
+    assert seed_deviation(both) == pytest.approx(0.2 / math.sqrt(2))
+    assert math.isnan(seed_deviation(trained("1111111100")))
+
+
+def test_difference_is_of_the_folds_that_scored_both() -> None:
+    one = trained("1110", fold=0, more={1: ~hits("1111")})
+    other = trained("1100", fold=1)
+    difference = difference_of(one, other)
+    assert difference is not None and difference.value == pytest.approx(0.5)
+    assert difference_of(trained("1"), trained("1", fold=2)) is None

@@ -1,159 +1,158 @@
-"""Runs as the train stage leaves them, made by hand, to tables and figures."""
+"""Rows of runs, made by hand, to tables, sentences and figures."""
 
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from comparison import summarize
-from comparison.record import RunRecord, write_run
-from comparison.references import REFERENCES, Whose
-from comparison.settings import RESULTS, ROBUSTNESS, RUNS, Settings
-from comparison.statistics import tabulate
-from comparison.summarize import load_runs, tabulate_variations, write_markdown
+from comparison import summarize, table
+from comparison.references import Whose
+from comparison.settings import RESULTS, RUNS
+from comparison.table import Movement, Row
+from comparison.wording import SAMPLE_NOTICE, describe_movements
 from pipeline.errors import ArtifactError
+from tests.comparison.rows_of_runs import ROW
+from tests.conftest import ROOT
 
-BASELINE = "pooled_cnn"
-LABELS = np.tile(np.arange(10, dtype=np.uint8), 20)
-ERRORS: dict[tuple[str, Whose], int] = {
-    (BASELINE, "ours"): 2,
-    ("dense_baseline", "author"): 4,
-    ("dense_baseline", "ours"): 30,
-    ("shallow_cnn", "author"): 5,
-    ("shallow_cnn", "ours"): 10,
-    ("shallow_cnn_few_maps", "author"): 5,
-    ("shallow_cnn_few_maps", "ours"): 40,
-    ("shallow_cnn_many_maps", "author"): 5,
-    ("shallow_cnn_many_maps", "ours"): 9,
+ERRORS: dict[tuple[str, Whose, float], int] = {
+    ("pooled_cnn", "ours", 1.0): 40,
+    ("dense_baseline", "author", 0.25): 460,
+    ("dense_baseline", "author", 0.5): 370,
+    ("dense_baseline", "author", 1.0): 300,
+    ("dense_baseline", "ours", 1.0): 250,
+    ("dense_baseline", "plain", 1.0): 270,
+    ("shallow_cnn", "author", 1.0): 200,
+    ("shallow_cnn", "ours", 1.0): 60,
+    ("shallow_cnn_few_maps", "ours", 1.0): 130,
+    ("shallow_cnn_many_maps", "ours", 1.0): 58,
 }
-"""Of 200 images, with either seed; always the first ones."""
+"""Of 8,400 images, always the first ones."""
 
-CHOSEN = Settings.model_validate(
-    {
-        "fold": 0,
-        "seeds": [0, 1],
-        "architectures": list(dict.fromkeys(name for name, _ in ERRORS)),
-        "baseline": BASELINE,
-        "budget": {
-            "author_multiply_adds": 1.0,
-            "author_min_epochs": 1,
-            "author_max_epochs": 1,
-            "our_epochs": 1,
-        },
-        "robustness": {
-            "architectures": ["dense_baseline", BASELINE],
-            "shift_pixels": [0, 1],
-            "rotation_degrees": [0.0, 5.0],
-        },
-    }
-)
+MOVED = [
+    Movement(network, 0, 0, moved, amount, accuracy)
+    for network, accuracies in {"pooled_cnn": (0.99, 0.9), "dense_baseline": (0.97, 0.4)}.items()
+    for moved in ("shift", "rotation")
+    for amount, accuracy in zip((0.0, 4.0), accuracies, strict=True)
+]
 
 
-def leave_run(name: str, recipe: Whose, seed: int, *, sample: bool = False) -> Path:
-    folder = RUNS / name / f"{recipe}-{seed}"
-    folder.mkdir(parents=True)
-    predicted = LABELS.copy()
-    predicted[: ERRORS[name, recipe]] += 1
-    np.savez(folder / "predictions.npz", labels=LABELS, predicted=predicted)
-    record = RunRecord(
-        architecture=name,
+def make_row(key: tuple[str, Whose, float], errors: int, *, sample: bool = False) -> Row:
+    network, recipe, fraction = key
+    return replace(
+        ROW,
+        network=network,
         recipe=recipe,
-        seed=seed,
+        fraction=fraction,
         sample=sample,
-        parameters=1_000 if name == "shallow_cnn" else 250,
-        multiply_adds=1_500_000,
-        epochs=3,
-        max_epochs=3,
-        asked_epochs=12,
-        fitted_images=3_000,
-        training_seconds=10.0 + seed,
-        correct=int((predicted == LABELS).sum()),
-        evaluated_images=len(LABELS),
+        parameters=1_000 if network == "shallow_cnn" else 250,
+        training_images=int(33_600 * fraction),
+        fitted_images=100_000,
+        seconds=3_600.0 if recipe == "author" else 1_800.0,
+        machine="a GPU" if recipe == "author" else "a processor",
+        images=8_400,
+        errors=errors,
+        misclassified=" ".join(f"{place}:1" for place in range(errors)),
     )
-    write_run(folder, record)
-    return folder
 
 
-@pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("comparison.settings.load", lambda: CHOSEN)
-    for name, recipe in ERRORS:
-        for seed in CHOSEN.seeds:
-            leave_run(name, recipe, seed)
-    ROBUSTNESS.mkdir()
-    for name in CHOSEN.robustness.architectures:
-        rows = [
-            {"architecture": name, "seed": seed, "moved": moved, "amount": amount, "accuracy": 0.5}
-            for seed in CHOSEN.seeds
-            for moved, amount in (("shift", 0), ("shift", 1), ("rotation", 0), ("rotation", 5))
-        ]
-        pd.DataFrame(rows).to_csv(ROBUSTNESS / f"{name}.csv", index=False)
-    return tmp_path
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with results of these rows."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(tmp_path_factory.mktemp("results"))
+        Path("comparison").mkdir()
+        shutil.copy(ROOT / "params.yaml", ".")
+        for name in ("params.yaml", "speeds.csv"):
+            shutil.copy(ROOT / "comparison" / name, "comparison")
+        table.add([make_row(key, errors) for key, errors in ERRORS.items()], MOVED)
+        summarize.main()
+        yield Path.cwd()
 
 
-def test_results_hold_a_row_per_architecture_and_recipe(runs: Path) -> None:
-    summarize.main()
-    table = pd.read_csv(RESULTS / "comparison.csv")
-    assert list(zip(table["architecture"], table["recipe"], strict=True)) == list(ERRORS)
-    assert (1 - table["accuracy"]).to_numpy() * 200 == pytest.approx(list(ERRORS.values()))
-    assert len(pd.read_csv(RESULTS / "robustness.csv")) == 16
+def read(results: Path) -> str:
+    return (results / RESULTS / "comparison.md").read_text(encoding="utf-8")
+
+
+def test_results_hold_a_row_per_network_and_both_figures(results: Path) -> None:
+    networks = pd.read_csv(RESULTS / "comparison.csv")
+    assert networks["network"].tolist() == list(dict.fromkeys(name for name, _, _ in ERRORS))
     for name in ("accuracy_over_time", "robustness"):
         with Image.open(RESULTS / f"{name}.png") as picture:
-            assert picture.width > 1_000
+            assert picture.width > 900
 
 
-def test_markdown_says_what_was_reached_and_why_not(runs: Path) -> None:
-    summarize.main()
-    text = (RESULTS / "comparison.md").read_text(encoding="utf-8")
-    lines = {tuple(line.split(" | ")[:2]): line for line in text.splitlines() if "| `" in line}
-    reached = lines["| `dense_baseline`", "author"]
-    assert "| 1.5 M | 3 | 10 s | 286 | 98.00 ± 0.00 (94.97–99.22) | 97.3 | yes | −1.00 (" in reached
-    missed = lines["| `dense_baseline`", "ours"]
-    assert "| no: our recipe, 3 epochs, claimed on other images |" in missed
-    cut = lines["| `shallow_cnn`", "author"]
-    assert "| 99 | no: 3 of 12 epochs, learning rate not published, claimed on other" in cut
-    assert lines[f"| `{BASELINE}`", "ours"].endswith("| – | – | – |")
-    assert summarize.SAMPLE_NOTICE not in text
+def test_answer_comes_first(results: Path) -> None:
+    first, projects, *_ = read(results).split("\n\n")
+    assert first == "**3 of 4 claims are reached.**"
+    dense, shallow = projects.splitlines()
+    assert dense == (
+        "- **MNIST Digit Recognizer**: 1 claim reached by extrapolation to 54,000 images "
+        "(`dense_baseline` 97.3 %: 96.91 [96.51–97.31])."
+    )
+    assert shallow.startswith(
+        "- **CNN Classifying Images with Handwritten Digits**: 2 claims reached by our recipe "
+        "(`shallow_cnn` 99 %: 99.29 [99.08–99.44] and `shallow_cnn_many_maps` 99 %: 99.31 ["
+    )
+    assert shallow.endswith(
+        "; 1 claim missed (`shallow_cnn_few_maps` 99 %: 0.30 points above the nearest interval, "
+        "the author's recipe is still to be run, learning rate not published)."
+    )
 
 
-def test_variations_are_compared_to_what_they_vary(runs: Path) -> None:
-    loaded = load_runs(CHOSEN)
-    table = tabulate(loaded, REFERENCES, baseline=(BASELINE, "ours"))
-    variations = tabulate_variations(loaded, table)
-    assert variations["difference"].tolist() == pytest.approx([-30 / 200, 1 / 200])
+def test_table_has_a_row_per_network(results: Path) -> None:
+    lines = [line for line in read(results).splitlines() if line.startswith("| `")]
+    assert len(lines) == 5
+    dense = next(line for line in lines if "`dense_baseline`" in line)
+    cells = [cell.strip() for cell in dense.strip("|").split("|")]
+    assert cells[2:4] == ["97.3", "96.43 [96.01–96.80]"]
+    assert cells[4] == "96.91 [96.51–97.31]" and cells[7] == "by extrapolation to 54,000 images"
+    assert cells[5] == "97.02 [96.64–97.37]"
+    assert cells[9].startswith("−2.50 (")
+    pooled = next(line for line in lines if "`pooled_cnn`" in line)
+    assert "| 250 | – | – | – | 99.52 [99.35–99.65] | – | – | – / 1 | – |" in pooled
+
+
+def test_variations_are_compared_to_what_they_vary(results: Path) -> None:
+    variations = pd.read_csv(RESULTS / "variations.csv")
+    assert (variations["difference"] * 8_400).tolist() == pytest.approx([-70, 2])
     assert variations["parameters"].tolist() == [0.25, 0.25]
-    text = write_markdown(table, variations, BASELINE, sample=False)
-    (sentence,) = (line for line in text.splitlines() if line.startswith("- "))
-    assert sentence.startswith("- Maps: `shallow_cnn_few_maps` costs 15.00 (")
+    (sentence,) = (line for line in read(results).splitlines() if line.startswith("- Maps: "))
+    assert sentence.startswith("- Maps: `shallow_cnn_few_maps` costs 0.83 (")
     assert "`shallow_cnn_many_maps` makes no difference that could be told from" in sentence
-    assert sentence.endswith("points, at 0.25 times the parameters and 1 times the training time.")
 
 
-def test_results_of_the_sample_say_so(runs: Path) -> None:
-    (RUNS / BASELINE / "ours-0").rename(RUNS / "old")
-    leave_run(BASELINE, "ours", 0, sample=True)
+def test_movements_and_hours_are_told(results: Path) -> None:
+    text = read(results)
+    assert "plain view still read: `pooled_cnn` 90 % and `dense_baseline` 40 %." in text
+    *_, last = text.splitlines()
+    assert last.startswith("The runs took 4.0 hours on a GPU and 3.0 hours on a processor. ")
+    told = re.search(r"(\d+) of (\d+) runs are still to be trained, about [\d.]+ hours", last)
+    assert told and int(told[2]) - int(told[1]) == len(ERRORS)
+    assert "Rows of earlier code: 10; " in last  # as these have none of the hashes of today
+
+
+def test_movements_of_one_network_are_no_comparison() -> None:
+    assert describe_movements(pd.DataFrame()) == ""
+    assert describe_movements(pd.DataFrame([vars(each) for each in MOVED[:4]])) == ""
+
+
+def test_results_of_the_sample_say_so(results: Path) -> None:
+    key: tuple[str, Whose, float] = ("pooled_cnn", "plain", 1.0)
+    table.add([make_row(key, 50, sample=True)])
     summarize.main()
-    text = (RESULTS / "comparison.md").read_text(encoding="utf-8")
-    assert text.startswith(summarize.SAMPLE_NOTICE)
+    assert read(results).startswith(SAMPLE_NOTICE)
 
 
-def test_missing_run_is_named(runs: Path) -> None:
-    (RUNS / BASELINE / "ours-1/predictions.npz").unlink()
-    with pytest.raises(ArtifactError, match="pooled_cnn/ours-1 is missing or not complete"):
-        summarize.main()
-
-
-def test_run_of_another_version_is_refused(runs: Path) -> None:
-    (RUNS / BASELINE / "ours-1/run.json").write_text('{"recipe": "ours"}')
-    with pytest.raises(ArtifactError, match="ours-1 is of another version of the comparison"):
-        summarize.main()
-
-
-def test_run_evaluated_on_other_images_is_refused(runs: Path) -> None:
-    path = RUNS / "shallow_cnn/ours-0/predictions.npz"
-    np.savez(path, labels=LABELS[::-1], predicted=LABELS)
-    with pytest.raises(ArtifactError, match="shallow_cnn/ours-0 was evaluated on other images"):
+def test_no_run_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("comparison").mkdir()
+    for name in ("params.yaml", "speeds.csv"):
+        shutil.copy(ROOT / "comparison" / name, "comparison")
+    assert not RUNS.exists()
+    with pytest.raises(ArtifactError, match="no finished run yet. Train some with: python -m"):
         summarize.main()

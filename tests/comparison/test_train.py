@@ -1,5 +1,8 @@
+"""Runs from the command line's selection to their rows."""
+
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,40 +10,36 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from comparison import settings
-from comparison.record import read_run
-from comparison.settings import RUNS, STATES, Settings
-from comparison.train import list_runs, train_all
-from pipeline import architectures, stages
+from comparison import author, ours, recipes, settings, table, train
+from comparison.fingerprints import hash_data, hash_predictions
+from comparison.references import REFERENCES
+from comparison.runs import Run
+from comparison.settings import MOVED, RUNS, STATES, Settings
+from comparison.table import explain_missing
+from comparison.work import Worker
+from pipeline import profiles, stages
 from pipeline.data import dataset
 from pipeline.data.dataset import Images, Labels, TrainingDigits
-from pipeline.ensemble.averaging import predict_probabilities
-from pipeline.errors import ParamsError
-from pipeline.networks.record import read_record
-from pipeline.networks.trained import load_network
-from pipeline.training import loop, network
+from pipeline.environment import KERAS_BACKEND
+from pipeline.errors import ArtifactError, ParamsError
+from pipeline.training import loop
 from pipeline.training.state import TrainingState
-from pipeline.training.task import Task
 from tests.conftest import ROOT
 
 NAME = "dense_baseline"
-WHOSE = ("author", "ours")
-BUDGET = {
-    "author_multiply_adds": 1.0,
-    "author_min_epochs": 3,
-    "author_max_epochs": 3,
-    "our_epochs": 3,
-}
+AUTHOR, OURS, PLAIN = (Run(NAME, recipe, 1.0, 0, 0) for recipe in ("author", "ours", "plain"))
+RUNS_OF_ALL_RECIPES = (AUTHOR, OURS, PLAIN)
 
 
-def choose(**changes: Any) -> Settings:
+def choose() -> Settings:
     content = settings.load(ROOT / settings.FOLDER / "params.yaml").model_dump()
-    return Settings.model_validate(content | {"seeds": [0], "budget": BUDGET} | changes)
-
-
-def train(architecture: str, chosen: Settings) -> None:
-    data = dataset.load_training(stages.TRAIN)
-    train_all(list_runs(architecture, chosen, data), data)
+    robustness = {
+        "architectures": [NAME],
+        "shift_pixels": [0, 6],
+        "rotation_degrees": [0.0, 45.0],
+    }
+    small = {"architectures": [NAME], "baseline": NAME, "robustness": robustness}
+    return Settings.model_validate(content | small)
 
 
 @pytest.fixture(scope="module")
@@ -55,63 +54,147 @@ def three_folds(training_digits: TrainingDigits) -> TrainingDigits:
 
 
 @pytest.fixture(scope="module")
+def short_schedule() -> Iterator[None]:
+    """Of the default profile: four epochs."""
+    read = profiles.read
+
+    def read_short(name: str) -> dict[str, Any]:
+        content = read(name)
+        epochs = {"max_epochs": 4, "all_rows_epochs": 4, "decay_epochs": 2, "warmup_epochs": 1}
+        return content | {"train": content["train"] | epochs}
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("pipeline.profiles.read", read_short)
+        recipes.read_defaults.cache_clear()
+        yield
+    recipes.read_defaults.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the command sets for Keras is gone after the test."""
+    for name in (KERAS_BACKEND, "JAX_DEFAULT_MATMUL_PRECISION", "XLA_PYTHON_CLIENT_PREALLOCATE"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+
+def make_worker(digits: TrainingDigits) -> Worker:
+    return Worker(digits, hash_data(digits), choose())
+
+
+@pytest.fixture(scope="module")
 def trained(
-    three_folds: TrainingDigits, tmp_path_factory: pytest.TempPathFactory
+    three_folds: TrainingDigits, short_schedule: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
-    """A folder in which both recipes have trained a network."""
+    """A folder in which a network was trained by each recipe."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(tmp_path_factory.mktemp("trained"))
-        shutil.copy(ROOT / "params.yaml", "params.yaml")
+        for name in ("params.yaml", "comparison/params.yaml", "comparison/speeds.csv"):
+            Path(name).parent.mkdir(exist_ok=True)
+            shutil.copy(ROOT / name, name)
         dataset.save(stages.TRAIN, three_folds)
-        train(NAME, choose())
+        make_worker(three_folds).train_all(RUNS_OF_ALL_RECIPES)
         yield Path.cwd()
 
 
-def test_run_says_what_it_did(trained: Path) -> None:
-    folders = [RUNS / NAME / f"{whose}-0" for whose in WHOSE]
-    author, ours = map(read_run, folders)
-    assert (author.epochs, author.asked_epochs) == (3, 5)
-    assert author.fitted_images == 3 * 320  # nothing stops this author: no validation set
-    assert ours.epochs == 3
-    assert ours.fitted_images < 3 * 320
-    assert author.parameters == ours.parameters == 101_770
-    assert author.multiply_adds == 784 * 128 + 128 * 10
-    of_author, of_ours = (read_record(folder).conditions for folder in folders)
-    assert of_author.augmentation["rotation_degrees"] == 0
-    assert of_ours.augmentation["rotation_degrees"] > 0
-    assert of_author.train["batch_parts"] == of_ours.train["batch_parts"] == 1
+@pytest.fixture
+def copied(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that folder, to change."""
+    shutil.copytree(trained, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    return tmp_path / "copy"
 
 
-@pytest.mark.parametrize("whose", WHOSE)
-def test_predictions_are_those_of_the_saved_network_on_the_fold(
-    whose: str, trained: Path, three_folds: TrainingDigits
-) -> None:
-    folder = RUNS / NAME / f"{whose}-0"
-    held_out = three_folds.folds == 0
-    probabilities = predict_probabilities(load_network(folder), three_folds.images[held_out])
-    with np.load(folder / "predictions.npz") as arrays:
-        np.testing.assert_array_equal(arrays["predicted"], probabilities.argmax(axis=1))
-        np.testing.assert_array_equal(arrays["labels"], three_folds.labels[held_out])
-        correct = int((arrays["predicted"] == arrays["labels"]).sum())
-    record = read_run(folder)
-    assert (record.correct, record.evaluated_images) == (correct, 160)
+def test_row_says_what_the_run_did(trained: Path, three_folds: TrainingDigits) -> None:
+    rows = table.read()
+    assert set(rows) == set(RUNS_OF_ALL_RECIPES)
+    for run, row in rows.items():
+        assert (row.parameters, row.multiply_adds) == (101_770, 784 * 128 + 128 * 10)
+        assert (row.images, row.training_images, row.sample) == (160, 320, True)
+        assert 0 < row.seconds < 600
+        assert row.data == hash_data(three_folds)
+        assert not explain_missing(run, rows, row.data)
+    assert (rows[AUTHOR].epochs, rows[AUTHOR].dtype) == (5, "float32")
+    assert rows[AUTHOR].fitted_images == 5 * 320  # nothing stops this author: no validation set
+    assert rows[OURS].epochs == rows[PLAIN].epochs == 4
+    assert rows[OURS].fitted_images < 4 * 320
+    assert all("tensorflow" in row.backend for row in rows.values())
+
+
+def test_row_holds_every_prediction(trained: Path, three_folds: TrainingDigits) -> None:
+    """The digest is that of the labels, changed where the row says what was predicted."""
+    for row in table.read().values():
+        predicted = three_folds.labels.copy()
+        for each in row.misclassified.split():
+            place, digit = map(int, each.split(":"))
+            assert three_folds.folds[place] == 0
+            assert predicted[place] != digit
+            predicted[place] = digit
+        assert hash_predictions(predicted[three_folds.folds == 0]) == row.predictions
+
+
+def test_network_in_plain_view_reads_moved_digits(trained: Path) -> None:
+    movements = {(each.moved, each.amount): each for each in table.read_movements()}
+    assert set(movements) == {("shift", 0), ("shift", 6), ("rotation", 0), ("rotation", 45)}
+    row = table.read()[PLAIN]
+    accuracy = 1 - row.errors / row.images
+    assert movements["shift", 0].accuracy == movements["rotation", 0].accuracy == accuracy
+    assert movements["shift", 6].accuracy < accuracy
+    assert {each.run for each in movements.values()} == {PLAIN}
 
 
 def test_nothing_is_left_to_be_continued(trained: Path) -> None:
-    assert not list(STATES.glob("*.npz"))
+    assert not [*STATES.glob("*.npz"), *STATES.glob("*.running")]
+
+
+def test_finished_runs_are_not_trained_again(
+    copied: Path, three_folds: TrainingDigits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise AssertionError
+
+    for module in (author, ours):
+        monkeypatch.setattr(module, "train", refuse)
+    before = RUNS.read_bytes()
+    worker = make_worker(three_folds)
+    worker.train_all(RUNS_OF_ALL_RECIPES)
+    assert RUNS.read_bytes() == before
+    for missing in (replace(AUTHOR, seed=1), replace(OURS, fold=1)):
+        with pytest.raises(AssertionError):
+            worker.train_all([AUTHOR, missing])
+
+
+def test_change_of_a_recipe_makes_its_rows_stale_and_says_so(
+    copied: Path,
+    three_folds: TrainingDigits,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fewer = {NAME: replace(REFERENCES[NAME], epochs=2)}
+    for module in ("recipes", "author"):
+        monkeypatch.setattr(f"comparison.{module}.REFERENCES", fewer)
+    worker, before = make_worker(three_folds), table.read()
+    told = explain_missing(AUTHOR, before, worker.data_digest)
+    assert told == "stale: other settings"
+    assert worker.count_missing(RUNS_OF_ALL_RECIPES) == 1
+    worker.train_all(RUNS_OF_ALL_RECIPES)
+    after = table.read()
+    assert after[AUTHOR].epochs == 2
+    assert [after[run] for run in (OURS, PLAIN)] == [before[run] for run in (OURS, PLAIN)]
+
+
+def test_other_data_make_every_row_stale(trained: Path, three_folds: TrainingDigits) -> None:
+    rows = table.read()
+    assert {explain_missing(run, rows, "other") for run in rows} == {"stale: other data"}
 
 
 def test_neither_recipe_trains_or_validates_on_an_image_of_the_fold(
-    three_folds: TrainingDigits, in_folder: Path, monkeypatch: pytest.MonkeyPatch
+    copied: Path, three_folds: TrainingDigits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     marked = three_folds.images.copy()
     marked[:, 0, 0] = three_folds.folds
-    dataset.save(
-        stages.TRAIN,
-        TrainingDigits(marked, three_folds.labels, three_folds.folds, three_folds.provenance),
-    )
-    seen = []
-    fit = loop.fit
+    seen: list[Images] = []
+    fit, fit_epoch = loop.fit, author.fit_epoch
 
     def spy(model: Any, images: Images, labels: Labels, **rest: Any) -> TrainingState:
         seen.append(images)
@@ -119,87 +202,141 @@ def test_neither_recipe_trains_or_validates_on_an_image_of_the_fold(
             seen.append(rest["validation"][0])
         return fit(model, images, labels, **rest)
 
+    def spy_epoch(model: Any, reference: Any, data: Any, rows: Any, entropy: Any) -> Any:
+        seen.append(data.images[np.newaxis, rows])
+        return fit_epoch(model, reference, data, rows, entropy)
+
     monkeypatch.setattr(loop, "fit", spy)
-    enough_for_patience_to_run_out = BUDGET | {"our_epochs": 22}
-    train(NAME, choose(fold=1, budget=enough_for_patience_to_run_out))
-    assert [images.shape[:2] for images in seen] == [(1, 320), (1, 310), (1, 10)]
+    monkeypatch.setattr(author, "fit_epoch", spy_epoch)
+    runs = [replace(run, fold=1) for run in (AUTHOR, PLAIN)]
+    make_worker(replace(three_folds, images=marked)).train_all(runs)
+    assert [images.shape[:2] for images in seen] == [(1, 320)] * 5 + [(1, 310), (1, 10)]
     assert not any((images[:, :, 0, 0] == 1).any() for images in seen)
 
 
-def test_finished_runs_are_not_repeated_and_a_seed_adds_only_its_own(
-    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_what_another_process_trains_is_left_to_it(
+    copied: Path, three_folds: TrainingDigits
 ) -> None:
-    def refuse(task: Task, *_: Any) -> None:
-        raise AssertionError(task.name)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(network, "fit", refuse)
-        train(NAME, choose())
-        assert capsys.readouterr().out.count("correct after 3 epochs") == 2
-        with pytest.raises(AssertionError, match="dense_baseline-author-1"):
-            train(NAME, choose(seeds=[0, 1]))
-        with pytest.raises(AssertionError, match="dense_baseline-ours-0"):
-            train(NAME, choose(budget=BUDGET | {"our_epochs": 2}))
+    held, free = (replace(AUTHOR, seed=seed, fraction=0.25) for seed in (5, 6))
+    worker = make_worker(three_folds)
+    with FileLock(STATES / f"{held.name}.lock"):
+        worker.train_ahead([held, free])
+    assert free in table.read() and held not in table.read()
+    worker.train_all([held, free])
+    assert held in table.read()
 
 
 def test_interrupted_run_continues_and_ends_the_same(
-    trained: Path,
+    copied: Path,
     three_folds: TrainingDigits,
-    in_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    dataset.save(stages.TRAIN, three_folds)
+    expected = table.read()
+    RUNS.unlink()
     save = TrainingState.save
 
     def save_and_die(state: TrainingState, path: Path) -> None:
         save(state, path)
-        if "ours" in path.name and len(state.history) == 2:
+        if len(state.history) == 2:
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
-        patched.setattr(TrainingState, "save", save_and_die)
-        with pytest.raises(KeyboardInterrupt):
-            train(NAME, choose())
-    assert not (RUNS / NAME / "ours-0").exists()
+    worker = make_worker(three_folds)
+    for run in (AUTHOR, OURS):
+        with monkeypatch.context() as patched:
+            patched.setattr(TrainingState, "save", save_and_die)
+            with pytest.raises(KeyboardInterrupt):
+                worker.train_all([run])
+    assert not RUNS.exists()
     capsys.readouterr()
-    train(NAME, choose())
-    output = capsys.readouterr().out
-    assert "dense_baseline-author-0  epoch" not in output
-    assert "dense_baseline-ours-0: continuing after epoch 2" in output
-    for whose in WHOSE:
-        folders = (folder / RUNS / NAME / f"{whose}-0" for folder in (trained, in_folder))
-        weights = (load_network(folder).model.get_weights() for folder in folders)
-        for ours, theirs in zip(*weights, strict=True):
-            np.testing.assert_array_equal(ours, theirs)
+    worker.train_all([AUTHOR, OURS])
+    assert capsys.readouterr().out.count("continuing after epoch 2") == 2
+    for run, row in table.read().items():
+        assert row.predictions == expected[run].predictions
+        assert row.log_loss == expected[run].log_loss
 
 
-def test_what_another_process_fits_is_left_to_it(
-    three_folds: TrainingDigits, in_folder: Path, capsys: pytest.CaptureFixture[str]
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr("sys.argv", ["train", *arguments])
+    train.main()
+
+
+def test_list_shows_what_is_missing_and_how_long_it_takes(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dataset.save(stages.TRAIN, three_folds)
-    runs = list_runs(NAME, choose(), three_folds)
-    tasks = [run.task for run in runs]
-    with FileLock(tasks[0].lock):
-        network.fit_ahead(tasks, three_folds, architectures.build)
-    assert [TrainingState.load(task.state).finished for task in tasks] == [False, True]
-    capsys.readouterr()
-    train_all(runs, three_folds)
-    output = capsys.readouterr().out
-    assert "dense_baseline-author-0  epoch" in output
-    assert "dense_baseline-ours-0  epoch" not in output
-    assert output.count("correct after 3 epochs") == 2
+    call(monkeypatch, "--list", "--network", NAME, "--seed", "0")
+    *lines, total = capsys.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in lines[1:]] == [
+        [NAME, "author", "25%"],
+        [NAME, "author", "50%"],
+    ]
+    assert all(line.endswith("  missing") for line in lines[1:])
+    assert all(float(line.split()[5]) < 1 for line in lines[1:])
+    assert total.startswith("2 of 5 runs are missing: about 0.0 hours")
 
 
-def test_fold_that_does_not_exist_is_refused(trained: Path) -> None:
-    with pytest.raises(ParamsError, match="fold: expected one of 0 to 2, found 7"):
-        train(NAME, choose(fold=7))
-
-
-def test_network_without_an_author_is_trained_by_our_recipe_alone(
-    three_folds: TrainingDigits, in_folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_list_needs_no_data(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dataset.save(stages.TRAIN, three_folds)
-    monkeypatch.setattr("comparison.train.REFERENCES", {})
-    train(NAME, choose(budget=BUDGET | {"our_epochs": 1}))
-    assert [path.name for path in (RUNS / NAME).iterdir()] == ["ours-0"]
+    stages.TRAIN.unlink()
+    call(monkeypatch, "--list", "--network", NAME, "conv4_normalized", "--seed", "0")
+    assert "10 runs are missing" in capsys.readouterr().out
+    with pytest.raises(ArtifactError, match="dvc repro"):
+        call(monkeypatch, "--network", NAME)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "backend", "message"),
+    [
+        (["--fold", "7"], "", "There is no fold 7: expected one of 0 to 2"),
+        (["--recipe", "ours"], "jax", "Our recipe needs TensorFlow"),
+        ([], "torch", "KERAS_BACKEND is 'torch': expected one of tensorflow, jax"),
+    ],
+)
+def test_impossible_selection_is_refused(
+    arguments: Sequence[str],
+    backend: str,
+    message: str,
+    trained: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    with pytest.raises(ParamsError, match=message):
+        call(monkeypatch, *arguments)
+
+
+def test_rows_of_another_machine_are_taken_over(
+    copied: Path,
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    for name in (RUNS, MOVED):
+        shutil.move(name, theirs)
+    row = table.read(theirs / "runs.csv")[AUTHOR]
+    mine = replace(row, machine="mine")
+    stale = replace(row, seed=9, settings="0" * 12)
+    table.add([mine])
+    table.add([stale], path=theirs / "runs.csv", moved=theirs / "moved.csv")
+    call(monkeypatch, "--add", str(theirs))
+    assert capsys.readouterr().out == "2 of 4 rows were added; stale there: 1\n"
+    rows = table.read()
+    assert rows[AUTHOR].machine == "mine"
+    assert set(rows) == set(RUNS_OF_ALL_RECIPES)
+    assert len(table.read_movements()) == 4
+
+
+def test_rows_of_other_data_are_refused(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    row = replace(table.read()[AUTHOR], data="0" * 12, seed=3)
+    table.add([row], path=theirs / "runs.csv", moved=theirs / "moved.csv")
+    with pytest.raises(ArtifactError, match="has rows of other data: dense_baseline-author-1-0-3"):
+        call(monkeypatch, "--add", str(theirs))
+    with pytest.raises(ArtifactError, match="nowhere/runs.csv is missing"):
+        call(monkeypatch, "--add", "nowhere")

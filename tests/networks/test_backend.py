@@ -6,73 +6,79 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import ROOT
 
-USES_ONEDNN = """
-from pipeline.networks.devices import CPU
-from pipeline.networks.machine import describe_machine
-from tensorflow.python.util import _pywrap_util_port
-print(describe_machine("auto", CPU)["onednn"], _pywrap_util_port.IsMklEnabled())
-"""
-
-
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="oneDNN is x86's")
-def test_onednn_is_on_even_where_it_was_switched_off() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", USES_ONEDNN],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "TF_ENABLE_ONEDNN_OPTS": "0"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == ["True", "True"]
-
-
-SHOW_SETTINGS = """
-import json, os
+SHOW = """
+import json, os, sys
 import numpy as np
 from pipeline.networks.backend import keras, tf
+
+unused = sorted({"IPython", "jax", "matplotlib", "pandas", "sklearn"} & set(sys.modules))
+import pandas
+from pipeline.networks.devices import CPU, take_device
+from pipeline.networks.machine import describe_machine
+from tensorflow.python.util import _pywrap_util_port
+
+gpus = len(tf.config.get_visible_devices("GPU"))
+device = take_device().device.placement
 layer = keras.layers.Conv2D(2, 3)
 out = tf.function(layer, jit_compile=False)(np.ones((1, 9, 8, 1)))
 print(json.dumps({
-    "backend": keras.backend.backend(),
-    "floatx": keras.config.floatx(),
-    "dtype": keras.config.dtype_policy().name,
-    "format": keras.config.image_data_format(),
-    "epsilon": keras.config.epsilon(),
-    "max_epochs": keras.config.max_epochs(),
-    "shape": out.shape.as_list(),
-    "keras_home": os.environ["KERAS_HOME"],
+    "settings": {
+        "backend": keras.backend.backend(),
+        "floatx": keras.config.floatx(),
+        "dtype": keras.config.dtype_policy().name,
+        "format": keras.config.image_data_format(),
+        "epsilon": keras.config.epsilon(),
+        "max_epochs": keras.config.max_epochs(),
+        "shape": out.shape.as_list(),
+        "keras_home": os.environ["KERAS_HOME"],
+    },
+    "onednn": [describe_machine("auto", CPU)["onednn"], _pywrap_util_port.IsMklEnabled()],
+    "unused": [unused, pandas.__name__],
+    "device": [gpus, os.environ["TF_FORCE_GPU_ALLOW_GROWTH"], device],
 }))
 """
 
 
-def test_settings_of_the_user_decide_nothing(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with settings of the user's, which name another backend and other forms."""
+    folder = tmp_path_factory.mktemp("user")
     theirs = {
         "backend": "torch",
         "floatx": "float16",
         "image_data_format": "channels_first",
         "epsilon": 0.1,
     }
-    for folder in ("home/.keras", "keras"):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "keras.json").write_text(json.dumps(theirs))
-    before = sorted(tmp_path.rglob("*"))
+    for name in ("home/.keras", "keras"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "keras.json").write_text(json.dumps(theirs))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shown(home: Path) -> dict[str, Any]:
+    """What a fresh process says of itself, in an environment in which all is set differently."""
+    before = sorted(home.rglob("*"))
     done = subprocess.run(
-        [sys.executable, "-c", SHOW_SETTINGS],
+        [sys.executable, "-c", SHOW],
         env=os.environ
         | {
             "PYTHONPATH": str(ROOT),
-            "HOME": str(tmp_path / "home"),
-            "KERAS_HOME": str(tmp_path / "keras"),
+            "CUDA_VISIBLE_DEVICES": "-1",
+            "HOME": str(home / "home"),
+            "KERAS_HOME": str(home / "keras"),
             "KERAS_BACKEND": "torch",
             "KERAS_MAX_EPOCHS": "one",
             "KERAS_MAX_STEPS_PER_EPOCH": "1",
             "MPLBACKEND": "module://absent_backend",
-            "MPLCONFIGDIR": str(tmp_path / "matplotlib"),
+            "MPLCONFIGDIR": str(home / "matplotlib"),
+            "TF_ENABLE_ONEDNN_OPTS": "0",
             "TF_USE_LEGACY_KERAS": "1",
             "TF_XLA_FLAGS": "--no_such_flag",
             "ONEDNN_MAX_CPU_ISA": "SSE41",
@@ -81,8 +87,19 @@ def test_settings_of_the_user_decide_nothing(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(home.rglob("*")) == before
+    content: dict[str, Any] = json.loads(done.stdout)
+    return content
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="oneDNN is x86's")
+def test_onednn_is_on_even_where_it_was_switched_off(shown: dict[str, Any]) -> None:
+    assert shown["onednn"] == [True, True]
+
+
+def test_settings_of_the_user_decide_nothing(shown: dict[str, Any], home: Path) -> None:
+    assert shown["settings"] == {
         "backend": "tensorflow",
         "floatx": "float32",
         "dtype": "float32",
@@ -90,6 +107,16 @@ def test_settings_of_the_user_decide_nothing(tmp_path: Path) -> None:
         "epsilon": 1e-7,
         "max_epochs": None,
         "shape": [1, 7, 6, 2],
-        "keras_home": str(tmp_path / "keras"),
+        "keras_home": str(home / "keras"),
     }
-    assert [path for path in sorted(tmp_path.rglob("*")) if "matplotlib" not in str(path)] == before
+
+
+def test_tensorflow_sees_no_gpu_before_one_is_taken_and_grows_into_its_memory(
+    shown: dict[str, Any],
+) -> None:
+    assert shown["device"] == [0, "true", "/CPU:0"]
+
+
+def test_keras_starts_without_what_nothing_here_calls(shown: dict[str, Any]) -> None:
+    """Its import alone takes as long as that of Keras and TensorFlow; later it is there."""
+    assert shown["unused"] == [[], "pandas"]

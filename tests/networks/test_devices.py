@@ -1,9 +1,6 @@
 """Which device is taken, from what TensorFlow and the system list, and what is said about it."""
 
-import os
 import platform
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +18,6 @@ from pipeline.networks.devices import (
     gpu_errors,
     take_device,
 )
-from tests.conftest import ROOT
 from tests.devices import A100, LIKE_GPU, P100, T4, V100
 
 H100 = Gpu("NVIDIA H100 80GB HBM3", (9, 0))
@@ -161,30 +157,6 @@ def test_gpu_is_one_that_this_process_may_open(tmp_path: Path) -> None:
     (tmp_path / "usr/lib/wsl/lib").mkdir(parents=True)
     (tmp_path / "usr/lib/wsl/lib/libcuda.so.1").touch()
     assert "make gpu" in explain_absence({}, tmp_path)
-
-
-SHOW_DEVICES = """
-import json, os
-from pipeline.networks.backend import tf
-from pipeline.networks.devices import take_device
-print(json.dumps([
-    len(tf.config.get_visible_devices("GPU")),
-    os.environ["TF_FORCE_GPU_ALLOW_GROWTH"],
-    take_device().device.placement,
-]))
-"""
-
-
-def test_tensorflow_sees_no_gpu_before_one_is_taken_and_grows_into_its_memory() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SHOW_DEVICES],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == '[0, "true", "/CPU:0"]\n'
-    assert done.stderr == ""
 
 
 def error(kind: type[Exception], message: str) -> Exception:

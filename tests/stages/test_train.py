@@ -1,11 +1,8 @@
-import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -171,46 +168,6 @@ def test_weights_do_not_change_when_other_networks_are_listed(
     train.train(task, threads=1)
     for before, after in zip(load_weights(trained), load_weights(task.folder), strict=True):
         np.testing.assert_array_equal(before, after)
-
-
-def test_weights_depend_on_neither_the_number_of_cores_nor_the_load(
-    training_digits: TrainingDigits, tmp_path: Path
-) -> None:
-    """On one core beside a busy process, and on all of them; the two also load each other."""
-    command = [sys.executable, "-m", "pipeline.stages.train", "0-0-small"]
-    one_core = partial(os.sched_setaffinity, 0, {min(os.sched_getaffinity(0))})
-    endless = [sys.executable, "-c", "while True: pass"]
-    busy = subprocess.Popen(endless, preexec_fn=one_core)
-    trainers = []
-    try:
-        for name, cores in (("one", one_core), ("all", None)):
-            folder = tmp_path / name
-            dataset.save(folder / stages.TRAIN, training_digits)
-            shutil.copy(ROOT / "params.yaml", folder)
-            set_params(
-                folder,
-                SMALL_NETWORK,
-                ("max_epochs: 36", "max_epochs: 2"),
-                ("decay_epochs: 8", "decay_epochs: 1"),
-                ("validation_fraction: 0.03", "validation_fraction: 0.25"),
-            )
-            trainers.append(
-                subprocess.Popen(
-                    command,
-                    cwd=folder,
-                    env=os.environ | {"PYTHONPATH": str(ROOT)},
-                    preexec_fn=cores,
-                )
-            )
-        assert [trainer.wait() for trainer in trainers] == [0, 0]
-    finally:
-        for process in (busy, *trainers):
-            process.kill()
-            process.wait()
-    one, all_cores = (tmp_path / name / "models/0-0-small" for name in ("one", "all"))
-    for a, b in zip(load_weights(one), load_weights(all_cores), strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert read_record(one).conditions == read_record(all_cores).conditions
 
 
 def test_member_trained_ahead_is_taken_over_as_it_is(

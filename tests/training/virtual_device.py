@@ -36,8 +36,8 @@ def main(dtypes: list[ComputeDtype]) -> None:
 
 
 def compare_fits(data: TrainingDigits, dtype: ComputeDtype, folder: Path) -> dict[str, Any]:
-    """Hashes of the weights of two fits, of one that was killed, and of one on the CPU; and what
-    the two devices reached."""
+    """Hashes of the weights of a fit, of one that was killed, and of one on the CPU; and what the
+    two devices reached."""
 
     def fit_on(device: Device, name: str) -> tuple[str, dict[str, float]]:
         model, state = fit(
@@ -47,7 +47,6 @@ def compare_fits(data: TrainingDigits, dtype: ComputeDtype, folder: Path) -> dic
         return sha256(content).hexdigest(), state.history[-1]
 
     one, row = fit_on(VIRTUAL_GPU, "one")
-    other, _ = fit_on(VIRTUAL_GPU, "other")
     with pytest.MonkeyPatch.context() as monkeypatch, pytest.raises(Killed):
         kill_after_epoch(KILLED_AFTER, monkeypatch)
         fit_on(VIRTUAL_GPU, "killed")
@@ -55,7 +54,6 @@ def compare_fits(data: TrainingDigits, dtype: ComputeDtype, folder: Path) -> dic
     on_cpu, row_on_cpu = fit_on(CPU, "cpu")
     return {
         "one": one,
-        "other": other,
         "continued": continued,
         "on_cpu": on_cpu,
         "loss": row["loss"],
