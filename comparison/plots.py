@@ -43,7 +43,9 @@ def accuracy_over_time(path: Path, table: pd.DataFrame, *, title: str) -> None:
     with saved(path, figure):
         points = {recipe: _place_points(table, recipe) for recipe in _COLOURS}
         for recipe, heading in (("author", "the author's recipe"), ("ours", "our recipe")):
-            place = points[recipe]
+            place = points[recipe].dropna()
+            if not len(place):
+                continue
             axes.errorbar(
                 place["minutes"],
                 place["wrong"],

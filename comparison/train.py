@@ -63,29 +63,43 @@ THREADS = 2
 
 def main() -> None:
     """Entry point of the command, and of the stage."""
-    arguments = _make_parser().parse_args()
+    parser = _make_parser()
+    arguments = parser.parse_args()
+    if arguments.jobs is not None and arguments.jobs < 1:
+        parser.error(f"argument --jobs: expected 1 or more, found {arguments.jobs}")
     chosen = settings.load()
     if arguments.add:
         take_over(arguments.add)
         return
     backend = backends.choose()
-    data = None if arguments.list and not stages.TRAIN.exists() else load_data()
-    runs = select(chosen, arguments, backend, data)
     if arguments.list:
-        print_list(runs, data, backends.name_machine())
+        found = load_data() if stages.TRAIN.exists() else None
+        runs = select(chosen, arguments, backend, found)
+        print_list(runs, found, backends.name_machine())
         return
-    worker = Worker(data, hash_data(data), chosen)
+    data = load_data()
+    runs = select(chosen, arguments, backend, data)
     if backend == "tensorflow":
         backends.use_threads(THREADS)
+    worker = Worker(data, hash_data(data), chosen)
     if arguments.ahead:
         parallel.end_with_helped()
         with suppress(PipelineError, OSError):  # the process that started this one says it
             worker.train_ahead(runs)
         return
+    train_side_by_side(worker, runs, arguments.jobs or default_jobs(backend))
+
+
+def default_jobs(backend: str) -> int:
+    """Runs side by side: one for two processors; on JAX, which may use a GPU, one."""
+    return 1 if backend == "jax" else max(1, parallel.count_processors() // THREADS)
+
+
+def train_side_by_side(worker: Worker, runs: Sequence[Run], jobs: int) -> None:
+    """Train what is missing, in this process and in others that do the same."""
     missing = worker.count_missing(runs)
-    jobs = arguments.jobs or max(1, parallel.count_processors() // THREADS)
-    helpers = 0 if backend == "jax" and not arguments.jobs else min(jobs, missing) - 1
     command = ["-m", "comparison.train", *sys.argv[1:], "--ahead"]
+    helpers = max(0, min(jobs, missing) - 1)
     with parallel.helper_processes(command, helpers, print_line=print_line):
         worker.train_all(runs)
     print_line(f"{len(runs)} runs are in {RUNS}; {missing} of them were missing")

@@ -62,9 +62,14 @@ def _describe_projects(claimed: pd.DataFrame) -> Iterator[str]:
     for project, rows in claimed.groupby("project", sort=False):
         told = [
             f"{_describe_way(way, of_way)} ({_join(map(_describe_claim, of_way.itertuples()))})"
-            for way, of_way in rows.groupby("reached", sort=False)
+            for way, of_way in sorted(rows.groupby("reached", sort=False), key=_is_missed)
         ]
         yield f"- **{project}**: {'; '.join(told)}."
+
+
+def _is_missed(group: tuple[str, pd.DataFrame]) -> bool:
+    """Whether the claims of a group are reached in no way: such a group comes last."""
+    return group[0] == ""
 
 
 def _describe_way(way: str, rows: pd.DataFrame) -> str:
@@ -86,11 +91,12 @@ def _describe_claim(row: Any) -> str:
 
 
 def _explain_columns(networks: pd.DataFrame, baseline: str) -> str:
-    seeds = sorted({*networks["author_seeds"], *networks["ours_seeds"]} - {0})
-    count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    counts = sorted({*networks["author_seeds"], *networks["ours_seeds"]} - {0})
+    seeds = " to ".join(map(str, dict.fromkeys([counts[0], counts[-1]])))
     return (
-        f"Accuracy in percent on held-out images, with its 95 % interval, mean over {count} seeds "
-        "(±: their standard deviation; without it: one seed). A claim is reached if it is not above an interval. "
+        "Accuracy in percent on held-out images, with its 95 % interval, mean over seeds: "
+        f"{seeds} (±: their standard deviation; without it: one seed). A claim is reached if it "
+        "is not above an interval. "
         "*Extrapolated*: what the author's recipe would have on as many images as its author had. "
         "*Plain*: our recipe without further views. Minutes: of training, on one core of machine "
         "A of the results, author's / ours. The last column is the difference to "

