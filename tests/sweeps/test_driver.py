@@ -46,7 +46,7 @@ def list_epochs(folder: Path) -> list[tuple[str, str]]:
 
 
 def wait_for_epochs(folder: Path, count: int) -> None:
-    end = time.monotonic() + 300
+    end = time.monotonic() + 500
     while len(list_epochs(folder)) < count:
         assert time.monotonic() < end
         time.sleep(0.02)
