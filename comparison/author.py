@@ -194,7 +194,7 @@ def _note(
     best = state.history[state.best_epoch - 1].get("val_loss") if state.best_epoch else np.inf
     state.history.append(row)
     epoch = len(state.history)
-    if "val_loss" not in row or row["val_loss"] < best:
+    if "val_loss" not in row or row["val_loss"] < best:  # type: ignore[operator]
         state.best_epoch, state.best_weights = epoch, state.weights
     patience = reference.patience_epochs or reference.epochs
     state.finished = epoch >= reference.epochs or epoch - state.best_epoch >= patience

@@ -59,7 +59,7 @@ def main() -> None:
     print(f"{len(networks)} networks from {len(rows)} runs: {RESULTS / 'comparison.md'}")
 
 
-def hours_by_machine(rows: Mapping[object, Row]) -> dict[str, float]:
+def hours_by_machine(rows: Mapping[Run, Row]) -> dict[str, float]:
     """Hours that the epochs of all rows took together, by machine, the longest first."""
     seconds: dict[str, float] = {}
     for row in rows.values():

@@ -92,7 +92,7 @@ def test_recipe_counts_and_the_claim_does_not(monkeypatch: pytest.MonkeyPatch) -
         ({"claim": 0.5, "project": "other"}, []),
         ({"epochs": 99}, ["settings"]),
     ):
-        patched = {"deep_cnn": replace(reference, **change)}  # type: ignore[arg-type]
+        patched = {"deep_cnn": replace(reference, **change)}
         monkeypatch.setattr("comparison.recipes.REFERENCES", patched)
         assert fingerprint(AUTHOR, "d").differences(before) == differences
 

@@ -142,7 +142,7 @@ def test_movements_of_one_network_are_no_comparison() -> None:
 
 
 def test_results_of_the_sample_say_so(results: Path) -> None:
-    key = ("pooled_cnn", "plain", 1.0)
+    key: tuple[str, Whose, float] = ("pooled_cnn", "plain", 1.0)
     table.add([make_row(key, 50, sample=True)])
     summarize.main()
     assert read(results).startswith(SAMPLE_NOTICE)
