@@ -155,12 +155,12 @@ def _prepare(name: str, runs: Sequence[Path]) -> None:
     before = list(_OUTPUTS)[: list(_OUTPUTS).index(name)]
     shutil.copytree(runs[0], ".", dirs_exist_ok=True)
     for output in (each for stage in before for each in _OUTPUTS[stage]):
-        path = Path(output)
-        if path.is_dir():
+        path, source = Path(output), runs[1] / output
+        if source.is_dir():
             shutil.rmtree(path)
-            shutil.copytree(runs[1] / output, path)
-        else:
-            shutil.copy(runs[1] / output, path)
+            shutil.copytree(source, path)
+        elif source.exists():
+            shutil.copy(source, path)
 
 
 def check() -> None:

@@ -74,9 +74,9 @@ def _run(space: Space, workers: int | None) -> None:
     from pipeline.report import sweep as report
     from pipeline.stored import read_table
     from pipeline.sweeps import driver
+    from pipeline.sweeps.files import Paths
     from pipeline.sweeps.jobs import Executor
     from pipeline.sweeps.local import LocalWorkers
-    from pipeline.sweeps.record import Paths
 
     paths, most_threads = Paths(space.name), space.base.train.batch_parts
 

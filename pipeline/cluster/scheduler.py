@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -192,9 +191,16 @@ class Run:
         self.display.fail(order.name, reason)
 
     def show_news(self) -> None:
-        """Show what the nodes tell; what a board that was killed had is not shown."""
-        with suppress(RayActorError):
+        """Show what the nodes tell, but for what a board that was killed had."""
+        try:
             self.display.update(ray.get(self.board.take.remote()))
+        except RayActorError:
+            return
+        except RayError as error:
+            raise ClusterError(
+                f"Ray cannot start a process here: {_last_line(error)} Is this machine overloaded? "
+                "What came back is kept. Run the same command again."
+            ) from None
 
 
 def _put(data: TrainingDigits) -> Any:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from pipeline.report.scales import Scale, Tick
+
 WIDTH, HEIGHT = 760, 320
 """Of each picture."""
 
@@ -20,14 +22,6 @@ _HIGHEST = 2.5
 """Times the median of the trials; what is above is drawn there."""
 
 Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Tick:
-    """A mark of an axis: where, and what stands there."""
-
-    place: float
-    text: str
 
 
 @dataclass(frozen=True)
@@ -81,52 +75,17 @@ class Line:
     title: str
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """From values to pixels.
-
-    Attributes:
-        low: the value at the lower end.
-        high: the value at the upper end.
-        ends: pixels of the lower and the upper end.
-        log: whether equal ratios are equally far apart.
-    """
-
-    low: float
-    high: float
-    ends: tuple[float, float]
-    log: bool = False
-
-    def place(self, value: float) -> float:
-        """The pixel of a value; of one beyond an end, that of the end."""
-        low, high, value = (
-            math.log(each) if self.log else each for each in (self.low, self.high, value)
-        )
-        share = min(1.0, max(0.0, (value - low) / (high - low or 1)))
-        foot, head = self.ends
-        return round(foot - share * (foot - head), 1)
-
-    def ticks(self, count: int) -> list[Tick]:
-        """Marks, equally far apart."""
-        shares = [i / (count - 1) for i in range(count)]
-        if self.log:
-            values = [self.low * (self.high / self.low) ** share for share in shares]
-        else:
-            values = [self.low + (self.high - self.low) * share for share in shares]
-        return [Tick(self.place(value), f"{value:.3g}") for value in values]
-
-
 def shorten(key: str) -> str:
     """A key without its section, as people say it."""
     return key.rpartition(".")[2].replace("_", " ")
 
 
-def _scale(rows: Sequence[Row], measure: str, ends: tuple[float, float]) -> _Scale:
+def _scale(rows: Sequence[Row], measure: str, ends: tuple[float, float]) -> Scale:
     """Of what is minimized."""
     values = sorted(row[measure] for row in rows if row[measure] is not None)
     high = max(rows[0][measure], min(values[-1], _HIGHEST * values[len(values) // 2]))
     margin = 0.08 * (high - values[0]) or 0.1 * high or 1e-3
-    return _Scale(max(0.0, values[0] - margin), high + margin, ends)
+    return Scale(max(0.0, values[0] - margin), high + margin, ends)
 
 
 def _kind(row: Row, winner: int) -> str:
@@ -245,11 +204,11 @@ def _find_place(each: Row, rows: Sequence[Row]) -> Callable[[Any], float]:
     return place
 
 
-def _scale_range(each: Row, rows: Sequence[Row]) -> _Scale:
+def _scale_range(each: Row, rows: Sequence[Row]) -> Scale:
     """Of a searched key; params.yaml may lie outside the range."""
     values = [row[each["key"]] for row in rows]
     low, high = min(each["low"], *values), max(each["high"], *values)
-    return _Scale(low, high, (_FOOT, _HEAD), log=each["log"] and low > 0)
+    return Scale(low, high, (_FOOT, _HEAD), log=each["log"] and low > 0)
 
 
 def _place_choice(i: int, count: int) -> float:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,8 +17,10 @@ from pipeline.params import Member, Params
 from pipeline.sweeps import record
 from pipeline.sweeps.desk import Desk
 from pipeline.sweeps.display import SweepDisplay
+from pipeline.sweeps.files import Paths, check_same
 from pipeline.sweeps.jobs import Executor, Job
-from pipeline.sweeps.record import Comparison, Paths
+from pipeline.sweeps.record import Comparison
+from pipeline.sweeps.running import RunningTrial
 from pipeline.sweeps.scoring import Score, list_members, score
 from pipeline.sweeps.space import Space
 from pipeline.sweeps.study import FrozenTrial, LaggingRule, Study, facts
@@ -58,29 +59,6 @@ def _only_driver(paths: Paths) -> Iterator[None]:
         ) from None
 
 
-@dataclass
-class _Running:
-    """A trial whose members are being trained.
-
-    Attributes:
-        trial: Optuna's.
-        values: that it tries.
-        settings: in force.
-        jobs: for each of its members.
-        rule: by which it may be stopped.
-        checked: epochs at which it did not lag.
-        lags_at: the epoch at which it did.
-    """
-
-    trial: FrozenTrial
-    values: dict[str, Any]
-    settings: Params
-    jobs: dict[Member, Job]
-    rule: LaggingRule | None
-    checked: int = field(default=0)
-    lags_at: int | None = field(default=None)
-
-
 class Sweep:
     """The trials of a space.
 
@@ -92,7 +70,7 @@ class Sweep:
     """
 
     def __init__(self, space: Space, paths: Paths, data: TrainingDigits, data_sha256: str) -> None:
-        record.check_same(paths, space, data_sha256)
+        check_same(paths, space, data_sha256)
         self._space, self._paths = space, paths
         self._data, self._data_sha256 = data, data_sha256
         self._study = Study(paths.folder / "journal.log", space)
@@ -122,7 +100,7 @@ class Sweep:
             self._tell(running.pop(0), desk)
             display.finish(self.table)
 
-    def _begin(self, trial: FrozenTrial, desk: Desk) -> _Running:
+    def _begin(self, trial: FrozenTrial, desk: Desk) -> RunningTrial:
         values, file = self._study.values(trial), self._space.file
         settings = self._in_force(self._space.settings(values))
         jobs = self._request(settings, file.choose_on, desk)
@@ -130,7 +108,7 @@ class Sweep:
         if file.stop_lagging is not None and trial.number > 0:
             told = self._study.trials[: max(0, trial.number - file.trials_at_once + 1)]
             rule = LaggingRule(told, file.stop_lagging)
-        return _Running(trial, values, settings, jobs, rule)
+        return RunningTrial(trial, values, settings, jobs, rule)
 
     def _in_force(self, settings: Params) -> Params:
         """On the sample, fewer epochs, as in `params.load`."""
@@ -148,31 +126,20 @@ class Sweep:
             desk.request(job)
         return jobs
 
-    def _advance(self, running: Sequence[_Running], desk: Desk) -> bool:
+    def _advance(self, running: Sequence[RunningTrial], desk: Desk) -> bool:
         """Stop trials that lag or failed; whether the first one has come to its end."""
         for each in running:
-            if each.lags_at is None and each.rule is not None:
-                curve = _curve(each, desk)
-                each.lags_at = each.rule.find(curve, each.checked)
-                each.checked = len(curve)
-            if each.lags_at is not None or _failure(each, desk):
-                wanted = {
-                    job.key
-                    for other in running
-                    if other is not each and other.lags_at is None and not _failure(other, desk)
-                    for job in other.jobs.values()
-                }
+            each.check(desk)
+        hopeful = [each for each in running if not each.is_hopeless(desk)]
+        wanted = {job.key for each in hopeful for job in each.jobs.values()}
+        for each in running:
+            if each not in hopeful:
                 desk.stop(job.key for job in each.jobs.values() if job.key not in wanted)
-        first = running[0]
-        return (
-            first.lags_at is not None
-            or bool(_failure(first, desk))
-            or all(job.key in desk.finished for job in first.jobs.values())
-        )
+        return running[0].has_ended(desk)
 
-    def _tell(self, ended: _Running, desk: Desk) -> None:
+    def _tell(self, ended: RunningTrial, desk: Desk) -> None:
         """Note what a trial came to, and write the table."""
-        curve, failure = _curve(ended, desk), _failure(ended, desk)
+        curve, failure = ended.curve(desk), ended.failure(desk)
         histories = [desk.history(job.key) for job in ended.jobs.values()]
         nodes = {desk.nodes.get(job.key, "") for job in ended.jobs.values()} - {""}
         noted: dict[str, Any] = {
@@ -245,28 +212,3 @@ class Sweep:
 
 
 _MEASURES = "log_loss", "error_rate", "errors", "images"
-
-
-def _failure(running: _Running, desk: Desk) -> str:
-    """Why a member of a trial failed; empty if none did."""
-    return next(
-        (desk.failed[job.key] for job in running.jobs.values() if job.key in desk.failed), ""
-    )
-
-
-def _curve(running: _Running, desk: Desk) -> list[float]:
-    """Mean val_loss of a trial's members, by epoch; one that has ended keeps its last."""
-    histories = []
-    ongoing = []
-    for job in running.jobs.values():
-        values = [row["val_loss"] for row in desk.history(job.key) if "val_loss" in row]
-        histories.append(values)
-        if job.key not in desk.finished:
-            ongoing.append(len(values))
-    if not all(histories):
-        return []
-    epochs = min(ongoing, default=max(map(len, histories)))
-    return [
-        sum(values[min(epoch, len(values) - 1)] for values in histories) / len(histories)
-        for epoch in range(epochs)
-    ]

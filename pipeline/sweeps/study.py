@@ -165,12 +165,9 @@ class Study:
             for epoch, val_loss in enumerate(curve, 1):
                 running.report(val_loss, epoch)
             running.set_user_attr("facts", json.dumps(facts))
-            if value is None:
-                state = TrialState.PRUNED
-            elif trial.number == 0 and not trial.params:  # no proposal could be like it
+            state = TrialState.PRUNED if value is None else TrialState.COMPLETE
+            if trial.number == 0 and not trial.params:  # no proposal could be like it
                 state, value = TrialState.FAIL, None
-            else:
-                state = TrialState.COMPLETE
             self._study.tell(trial.number, value, state=state)
 
     def importances(self) -> dict[str, float]:
@@ -193,8 +190,7 @@ def facts(trial: FrozenTrial) -> dict[str, Any] | None:
     """What `Study.tell` noted; None of a trial that is not told."""
     if not trial.state.is_finished():
         return None
-    noted: dict[str, Any] = json.loads(trial.user_attrs["facts"])
-    return noted
+    return dict(json.loads(trial.user_attrs["facts"]))
 
 
 class LaggingRule:

@@ -11,7 +11,7 @@ from pipeline import stages
 from pipeline.data.dataset import TrainingDigits
 from pipeline.files import read_json
 from pipeline.report.sweep import write_page
-from pipeline.sweeps.record import Paths
+from pipeline.sweeps.files import Paths
 from tests.browser import NARROW, WIDE, accessibility_findings, opened
 from tests.conftest import set_params
 from tests.pages import Page, as_number

@@ -13,8 +13,8 @@ from pipeline.sweeps import display, space
 from pipeline.sweeps.desk import Desk
 from pipeline.sweeps.display import SweepDisplay
 from pipeline.sweeps.driver import Sweep
+from pipeline.sweeps.files import Paths
 from pipeline.sweeps.jobs import Job
-from pipeline.sweeps.record import Paths
 from pipeline.sweeps.scoring import list_members
 from tests.sweeps.scripted import Scripted
 from tests.sweeps.spaces import make_folder, write_space
