@@ -63,7 +63,8 @@ def test_sweep_on_two_nodes_is_that_of_one_machine(
         if name == "cluster":
             killed = start(folder, cluster.address)
             while len(list_members(folder)) < 6:
-                assert killed.poll() is None
+                if killed.poll() is not None:
+                    pytest.fail(killed.communicate()[0])
                 time.sleep(0.1)
             os.kill(killed.pid, signal.SIGKILL)
             killed.communicate()
