@@ -32,7 +32,8 @@ class Watch:
         """
         with suppress(OSError):
             self.was_busy |= os.getloadavg()[0] > _TOLERATED * count_processors()
-        self.was_busy |= self._on_gpu and any(pid != os.getpid() for pid in _list_processes())
+        others = set(_list_processes()) - {os.getpid()}
+        self.was_busy |= self._on_gpu and bool(others)
 
 
 @contextmanager
