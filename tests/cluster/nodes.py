@@ -1,6 +1,7 @@
 """Real nodes of a real Ray cluster on this machine, on Linux each with an address of its own."""
 
 import os
+import random
 import re
 import shutil
 import signal
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -41,13 +42,12 @@ class Cluster:
     def __init__(self, processors: int, address: str | None, **variables: str) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="ray"))  # sockets have short paths
         self.nodes: list[subprocess.Popen[bytes]] = []
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            client_port = server.getsockname()[1]
+        host, port = address or "127.0.0.1", _find_port()
         log = self._start(
             "--head",
-            "--port=0",
-            f"--node-ip-address={address or '127.0.0.1'}",
-            f"--ray-client-server-port={client_port}",  # 10001 may be another cluster's
+            f"--port={port}",
+            f"--node-ip-address={host}",
+            f"--ray-client-server-port={_find_port()}",  # 10001 may be another cluster's
             "--include-dashboard=false",
             "--no-monitor",  # of an autoscaler
             f"--temp-dir={self._folder}",
@@ -127,6 +127,14 @@ class Cluster:
         for node in reversed(self.nodes):
             end(node)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _find_port() -> int:
+    """A free port below those that systems give out, which servers of several clusters share."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with suppress(OSError), socket.create_server(("", port)):
+            return port
 
 
 def end(node: subprocess.Popen[bytes]) -> None:

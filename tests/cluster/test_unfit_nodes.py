@@ -30,7 +30,8 @@ class Filler:
         for size in 10_000_000, 1_000_000, 100_000, 10_000, 1_000:
             try:
                 while True:
-                    self.held.append(ray.put(numpy.zeros(size, numpy.uint8)))
+                    # What is in use is not moved to the disk.
+                    self.held.append(ray.get(ray.put(numpy.zeros(size, numpy.uint8))))
             except OutOfDiskError:
                 pass
 
