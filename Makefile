@@ -49,7 +49,8 @@ coverage: development
 # minutes.
 test-cluster: development
 	$(BIN)/python -m pytest --override-ini=addopts= --numprocesses=2 --dist=loadfile \
-	  tests/cluster/test_sweeps.py tests/cluster/test_two_nodes.py tests/cluster/test_unfit_nodes.py
+	  tests/cluster/test_members.py tests/cluster/test_sweeps.py tests/cluster/test_two_nodes.py \
+	  tests/cluster/test_unfit_nodes.py
 
 # The same tests with the oldest versions that pyproject.toml allows; some 3 GB more.
 test-lowest: development

@@ -37,7 +37,10 @@ def to_onnx(model: keras.Model, path: Path) -> None:
 
 
 def _number_names(path: Path) -> None:
-    """Number the names that tf2onnx made up by their use: it numbers them as its sets come."""
+    """Number the names that tf2onnx made up by their use: it numbers them as its sets come.
+
+    Of equal constants it keeps one, under the name of any.
+    """
     exported = onnx.load(path)
     graph, numbered = exported.graph, dict[str, str]()
 
@@ -45,7 +48,7 @@ def _number_names(path: Path) -> None:
         made_up = re.fullmatch(r"(.*)__\d+(:\d+)?", name)
         if made_up is None:
             return name
-        base, output = made_up[1], made_up[2] or ""
+        base, output = re.sub("^const_.*", "const", made_up[1]), made_up[2] or ""
         return numbered.setdefault(name, f"{base}__{len(numbered)}{output}")
 
     for node in graph.node:

@@ -107,7 +107,7 @@ def test_profiles_are_listed_with_their_minutes_and_the_current_one_is_marked(
     assert re.findall(r"^(→?) +(\w+) +(\d+) +([\d.]+)  ", output, re.MULTILINE) == [
         ("", "quick", "1", "0.5"),
         ("→", "default", "1", "2"),
-        ("", "record", "20", "60"),
+        ("", "record", "15", "60"),
     ]
     path = Path("params.yaml")
     path.write_text(path.read_text().replace("max_epochs: 36", "max_epochs: 99"))
@@ -123,7 +123,7 @@ def test_profile_is_switched_and_the_change_is_shown(
     assert digits(monkeypatch, "profile", "record") == 0
     output = capsys.readouterr().out
     assert re.search(r"^-  max_epochs: 36\b", output, re.MULTILINE)
-    assert re.search(r"^\+  max_epochs: 60\b", output, re.MULTILINE)
+    assert re.search(r"^\+  max_epochs: 48\b", output, re.MULTILINE)
     assert "params.yaml holds profile record now; run it with: dvc repro" in output
     assert digits(monkeypatch, "profile", "record") == 0
     assert capsys.readouterr().out == "params.yaml held profile record already\n"
