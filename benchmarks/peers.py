@@ -32,7 +32,7 @@ from benchmarks.throughput import (
 )
 from pipeline.architectures import ARCHITECTURES, build
 from pipeline.errors import exit_status
-from pipeline.networks.backend import make_repeatable
+from pipeline.networks.backend import keras, make_repeatable
 from pipeline.networks.devices import CPU
 from pipeline.networks.machine import choose_compute_dtype
 from pipeline.parallel import count_processors
@@ -67,7 +67,7 @@ def write_task(name: str, folder: Path) -> None:
     model = build(name)
     generator = np.random.default_rng(0)
     for layer in model.layers:  # as fresh layers have them, all statistics would be 0 and 1
-        if layer.__class__.__name__ == "BatchNormalization":
+        if isinstance(layer, keras.layers.BatchNormalization):
             layer.set_weights([generator.uniform(0.5, 1.5, each.shape) for each in layer.weights])
     images = generator.integers(0, 256, (VIEWS, IMAGES, 28, 28), dtype=np.uint8)
     np.save(folder / "images.npy", images)

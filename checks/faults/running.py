@@ -185,12 +185,19 @@ def _run_in_child(
             resource.setrlimit(resource.RLIMIT_FSIZE, (fault.at, fault.at))
         operations.submit_to(parent)
         parent.close()
-        status = exit_status(step.run)
-    except SystemExit as ended:
-        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        status = status_of(step.run)
     except BaseException:
         traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def status_of(work: Callable[[], object]) -> int:
+    """The exit status with which a process of this work alone would end; what it did not expect is
+    raised."""
+    try:
+        return exit_status(work)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)

@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 
 from checks.faults.clockless import WHOLE_STATE
-from checks.faults.running import Step
+from checks.faults.running import Step, status_of
 from pipeline import params, stages
 from pipeline.cli import standing
 from pipeline.data import tables
 from pipeline.data.dataset import Provenance
 from pipeline.data.sources import sample
 from pipeline.ensemble.onnx import ExportedEnsemble, ExportRecord
-from pipeline.errors import PipelineError, exit_status
+from pipeline.errors import PipelineError
 from pipeline.evaluation import metrics, predictions
 from pipeline.files import read_json, sha256, write_json
 from pipeline.submissions import checks
@@ -115,9 +115,7 @@ def in_child(work: Callable[[], object]) -> None:
             try:
                 os.dup2(said.fileno(), 1)
                 os.dup2(said.fileno(), 2)
-                status = exit_status(work)
-            except SystemExit as ended:
-                status = int(ended.code is not None and ended.code != 0)
+                status = status_of(work)
             except BaseException:
                 traceback.print_exc()
             finally:
