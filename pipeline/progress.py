@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 
 _console = Console()
@@ -141,3 +142,28 @@ def clock(duration: float) -> str:
 def print_line(line: str) -> None:
     """Print a line above the bar, if there is one."""
     _console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+class LiveDisplay:
+    """Rows below what is printed, drawn again in place; on a terminal alone.
+
+    Args:
+        console: that shows them.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._is_shown = console.is_terminal
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> Self:
+        if self._is_shown:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._live.stop()

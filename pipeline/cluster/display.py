@@ -2,16 +2,13 @@
 
 from collections.abc import Iterable
 from statistics import fmean
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.cluster.orders import News
-from pipeline.progress import clock
+from pipeline.progress import LiveDisplay, clock
 
 _console = Console()
 
@@ -19,7 +16,7 @@ _LINES_BELOW = 6
 """Of the terminal, that the table leaves to its head, its foot and the prompt."""
 
 
-class ClusterDisplay:
+class ClusterDisplay(LiveDisplay):
     """How far each member is, where, and how long all of them take from here.
 
     Args:
@@ -32,20 +29,7 @@ class ClusterDisplay:
         self._seconds: list[float] = []
         self._most_running = 1
         self._total, self._done, self._failed = len(last_epochs), 0, 0
-        self._live = Live(console=_console, auto_refresh=False, transient=True)
-
-    def __enter__(self) -> Self:
-        if _console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._live.stop()
+        super().__init__(_console)
 
     def update(self, news: Iterable[News]) -> None:
         """Show what nodes tell."""

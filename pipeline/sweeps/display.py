@@ -2,17 +2,15 @@
 
 import time
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 from rich.console import Console, Group
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.params import Member
-from pipeline.progress import clock
+from pipeline.progress import LiveDisplay, clock
 from pipeline.sweeps.desk import Desk
 from pipeline.sweeps.dimension import label
 from pipeline.sweeps.jobs import Job
@@ -24,7 +22,7 @@ _LINES_BELOW = 6
 """Of the terminal, that the members leave to their head, their foot and the prompt."""
 
 
-class SweepDisplay:
+class SweepDisplay(LiveDisplay):
     """How far a sweep is.
 
     Args:
@@ -35,20 +33,7 @@ class SweepDisplay:
     def __init__(self, space: Space, table: pd.DataFrame) -> None:
         self._space, self._table = space, table
         self._began, self._before = time.monotonic(), len(table)
-        self._live = Live(console=_console, auto_refresh=False, transient=True)
-
-    def __enter__(self) -> Self:
-        if _console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._live.stop()
+        super().__init__(_console)
 
     def begin(self, number: int, values: Mapping[str, Any]) -> None:
         """Show that a trial begins."""
