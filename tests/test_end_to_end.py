@@ -407,7 +407,7 @@ def kill_trainer_with_helper(project: Path, log: Path) -> None:
     following, one, two = "0-1-small", "seeds: [0]", "seeds: [0, 1]"
     set_params(project, (one, two))
     with started(project, log) as dvc:
-        wait_for(log, "epoch  3/")
+        wait_for(log, f"{MEMBER}  epoch")
         time.sleep(random.uniform(0, 0.3))
         trainer = trainer_of(dvc)
         trainer.suspend()

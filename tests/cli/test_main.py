@@ -93,9 +93,9 @@ def test_project_is_found_from_any_folder_in_it(tmp_path: Path) -> None:
     assert project.find(tmp_path / "pipeline/cli") == Path("../..")
 
 
-def test_paths_that_are_typed_belong_to_the_current_folder(recorded_project: Path) -> None:
-    folder = recorded_project / "benchmarks"
-    folder.mkdir(exist_ok=True)
+def test_paths_that_are_typed_belong_to_the_current_folder(in_project: Path) -> None:
+    folder = in_project / "benchmarks"
+    folder.mkdir()
     (folder / "mine.csv").write_text("ImageId,Label\n1,7\n2,ten\n")
     said = run(folder, "digits", "check", "mine.csv", status=1)
     assert "error: mine.csv, line 3: Label must be an integer" in said

@@ -1,13 +1,16 @@
 """The map in a browser: what pointer, keys, the form and the address do."""
 
 import re
+import time
 from collections.abc import Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from pipeline import stages
@@ -136,17 +139,8 @@ def test_neighbour_opens_its_own_neighbours(page: Page, points: pd.DataFrame) ->
 
 def test_map_is_drawn_in_colour_with_frames_around_errors(page: Page) -> None:
     def colours() -> set[tuple[int, ...]]:
-        found = page.evaluate(
-            """() => {
-              const { data } = pen.getImageData(0, 0, map.width, map.height);
-              const seen = {};
-              for (let i = 0; i < data.length; i += 4) {
-                if (data[i + 3] === 255) seen[data.slice(i, i + 3).join()] = true;
-              }
-              return Object.keys(seen);
-            }"""
-        )
-        return {tuple(map(int, each.split(","))) for each in found}
+        with Image.open(BytesIO(page.locator("#map").screenshot())) as picture:
+            return {colour for _, colour in picture.convert("RGB").getcolors(1 << 24) or ()}
 
     error = tuple(map(int, re.findall(r"\d+", page.evaluate("look.error"))))
     inks = page.evaluate(
@@ -156,12 +150,13 @@ def test_map_is_drawn_in_colour_with_frames_around_errors(page: Page) -> None:
     def is_drawn(wanted: Sequence[int], seen: set[tuple[int, ...]]) -> bool:
         return any(max(abs(a - b) for a, b in zip(wanted, each, strict=True)) <= 3 for each in seen)
 
-    for _ in range(50):  # the images are decoded beside the page
+    def missing() -> list[Sequence[int]]:
         seen = colours()
-        if all(is_drawn(each, seen) for each in (*inks, error)):
-            return
-        page.wait_for_timeout(100)
-    pytest.fail(f"missing: {[each for each in (*inks, error) if not is_drawn(each, seen)]}")
+        return [each for each in (*inks, error) if not is_drawn(each, seen)]
+
+    deadline = time.monotonic() + 60
+    while missing():  # the page decodes images in the background
+        assert time.monotonic() < deadline, missing()
 
 
 def test_wheel_zooms_at_the_pointer_and_a_drag_moves(page: Page) -> None:
