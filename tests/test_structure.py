@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline.ensemble import neighbours
 from pipeline.stages.train import CODE
 from pipeline.training.task import SHARED_CODE
 from tests.conftest import ROOT
@@ -54,12 +55,10 @@ EXEMPT_HERE = {
     "evaluate": {
         "data.dataset": _READS,
         "data.folds": "only to find equal images",
-        "data.preprocessing": _OF_MODELS,
         "networks.record": _READS,
     },
     "predict": {
         "data.dataset": _READS,
-        "data.preprocessing": _OF_MODELS,
         "data.table_cells": _CHECKS,
         "data.tables": _CHECKS,
         "networks.record": _READS,
@@ -97,6 +96,11 @@ EXEMPT_HERE = {
 
 OWN_FILES = "architectures.", "data.transforms"
 """What networks choose among; `networks.definition` hashes what each has chosen."""
+
+VIEWS_OF_NEIGHBOURS = {
+    f"data.transforms.{name}" for view, _ in neighbours.DISTANCES for name in view
+}
+"""These refine predictions of networks that may not have chosen them."""
 
 BLOCKS = "architectures._blocks"
 """What architectures share; each is otherwise a file of its own that alone decides on it."""
@@ -184,7 +188,8 @@ def test_stage_declares_the_code_that_shapes_its_result(stage: str) -> None:
     exempt = set(EXEMPT) | set(EXEMPT_HERE.get(stage, {}))
     needed = {f"stages.{stage}", *closure(f"stages.{stage}")} - exempt
     if stage == "train" or "models" in stages()[stage]["deps"]:
-        needed = {each for each in needed if each == BLOCKS or not each.startswith(OWN_FILES)}
+        kept = {BLOCKS, *(VIEWS_OF_NEIGHBOURS if "ensemble.neighbours" in needed else ())} - exempt
+        needed = {each for each in needed if each in kept or not each.startswith(OWN_FILES)}
     missing = {each for each in needed if not any(covers(name, each) for name in declared(stage))}
     assert not missing
     unneeded = {name for name in declared(stage) if not any(covers(name, each) for each in needed)}

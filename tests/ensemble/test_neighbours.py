@@ -1,51 +1,12 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.ndimage import sobel
 
 from pipeline.data.dataset import Images, Labels, Probabilities, TrainingDigits
+from pipeline.data.preprocessing import preprocess
 from pipeline.ensemble import neighbours
-from pipeline.ensemble.neighbours import find_nearest, measure_distortion, refine_with_neighbours
-
-
-def distortion(image: Images, other: Images) -> float:
-    """The definition, place by place."""
-
-    def gradients(pixels: Images) -> NDArray[np.float64]:
-        grey = np.pad(pixels / 255, 1)
-        return np.stack([sobel(grey, axis, mode="constant")[1:-1, 1:-1] for axis in (1, 0)])
-
-    mine, theirs = (np.pad(gradients(each), ((0, 0), (3, 3), (3, 3))) for each in (image, other))
-    total = 0.0
-    for y, x in np.ndindex(28, 28):
-        differences = []
-        for dy, dx in np.ndindex(5, 5):
-            sum_of_squares = 0.0
-            for cy, cx in np.ndindex(3, 3):
-                i, j = y + cy - 1, x + cx - 1
-                if 0 <= i < 28 and 0 <= j < 28:
-                    here = mine[:, i + 3, j + 3]
-                    there = theirs[:, i + dy + 1, j + dx + 1]
-                    sum_of_squares += float(((here - there) ** 2).sum())
-            differences.append(sum_of_squares)
-        total += min(differences)
-    return total
-
-
-def test_distance_is_that_of_the_definition() -> None:
-    generator = np.random.default_rng(0)
-    image, other = generator.integers(0, 256, (2, 28, 28), dtype=np.uint8)
-    assert measure_distortion(image, other[np.newaxis])[0] == pytest.approx(
-        distortion(image, other), rel=1e-4
-    )
-
-
-def test_what_moved_by_two_pixels_is_the_same_and_what_moved_by_four_is_not() -> None:
-    image = np.zeros((28, 28), dtype=np.uint8)
-    image[8:18, 9:12] = 200
-    others = np.stack([image, np.roll(image, (2, -2), axis=(0, 1)), np.roll(image, 4, axis=1)])
-    same, moved, farther = measure_distortion(image, others)
-    assert same == moved == 0 < farther
+from pipeline.ensemble.distances import measure_distortion
+from pipeline.ensemble.neighbours import DISTANCES, find_nearest, refine_with_neighbours
 
 
 @pytest.fixture
@@ -73,6 +34,17 @@ def hesitate(first: int, second: int) -> NDArray[np.float64]:
     return probabilities
 
 
+def measured(
+    images: Images, known: tuple[Images, Labels], digit: int
+) -> list[NDArray[np.floating]]:
+    """By each distance, in its view, from one image to the known images of a digit."""
+    others = known[0][known[1] == digit]
+    return [
+        measure(preprocess(images, view)[0], preprocess(others, view))
+        for view, measure in DISTANCES
+    ]
+
+
 @pytest.mark.parametrize(("digit", "other"), [(3, 8), (8, 3), (0, 9)])
 def test_nearest_neighbours_turn_the_balance(
     digit: int, other: int, training_digits: TrainingDigits, known: tuple[Images, Labels]
@@ -92,7 +64,7 @@ def test_the_two_are_weighed_by_a_power_of_their_distances(
 ) -> None:
     images = training_digits.images[[3]]
     near, far = (
-        np.sort(measure_distortion(images[0], known[0][known[1] == digit]))[:3].mean()
+        np.prod([np.sort(each)[:3].mean() for each in measured(images, known, digit)])
         for digit in (3, 8)
     )
     after = refine(hesitate(8, 3), images, known, power=0.5)
@@ -138,16 +110,20 @@ def test_distance_is_measured_to_the_nearest_by_means_of_four_pixels(
 ) -> None:
     monkeypatch.setattr(neighbours, "_CANDIDATES", 2)
     images = training_digits.images[[3]]
-    means = {}
-    for digit in (3, 8):
-        others = known[0][known[1] == digit]
-        shrunk, mine = (each.reshape(-1, 14, 2, 14, 2).mean((2, 4)) for each in (others, images))
-        nearest = ((shrunk - mine) ** 2).sum((1, 2)).argsort()[:2]
-        means[digit] = measure_distortion(images[0], others[nearest]).mean()
-        assert means[digit] != np.sort(measure_distortion(images[0], others))[:2].mean()
-    after = refine(hesitate(8, 3), images, known, power=0.5)
-    expected = 0.42 / 0.5 * (means[8] / means[3]) ** 0.5
+    means = {3: 1.0, 8: 1.0}
+    for view, measure in DISTANCES:
+        mine = preprocess(images, view)
+        small = mine.reshape(-1, 14, 2, 14, 2).mean((2, 4))
+        for digit in means:
+            others = preprocess(known[0][known[1] == digit], view)
+            shrunk = others.reshape(-1, 14, 2, 14, 2).mean((2, 4))
+            nearest = ((shrunk - small) ** 2).sum((1, 2)).argsort()[:2]
+            means[digit] *= measure(mine[0], others[nearest]).mean()
+    after = refine(hesitate(8, 3), images, known, power=0.25)
+    expected = 0.42 / 0.5 * (means[8] / means[3]) ** 0.25
     assert after[0, 3] / after[0, 8] == pytest.approx(expected, rel=1e-5)
+    monkeypatch.setattr(neighbours, "_CANDIDATES", 100)
+    assert refine(hesitate(8, 3), images, known, power=0.25)[0, 3] != after[0, 3]
 
 
 def test_nearest_are_those_of_the_least_distance(training_digits: TrainingDigits) -> None:

@@ -74,7 +74,9 @@ def test_an_image_is_predicted_by_members_and_neighbours_that_do_not_know_it(
         ]
         average = average_probabilities(each)
         known = evaluated.images[~held_out], evaluated.labels[~held_out]
-        expected = refine_with_neighbours(average, images, known, confidence_threshold=0.9, power=6)
+        expected = refine_with_neighbours(
+            average, images, known, confidence_threshold=0.98, power=4
+        )
         assert not np.allclose(expected, average)
         own = evaluated.folds[found.rows] == fold
         np.testing.assert_allclose(found.averages[own], average, rtol=1e-4)
@@ -134,7 +136,7 @@ def test_scores_name_the_networks_and_the_predictions_that_they_are_of(
     assert dict(summary["members"]) == digests
     path = stages.EVALUATION / "out_of_fold.npz"
     assert summary["predictions"] == [["out_of_fold.npz", sha256(path)]]
-    assert summary["neighbours"] == [["confidence_threshold", 0.9], ["power", 6]]
+    assert summary["neighbours"] == [["confidence_threshold", 0.98], ["power", 4]]
     assert predictions.load(path).members == digests
 
 

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from pipeline import params, stages
 from pipeline.data.dataset import TrainingDigits, UnlabelledDigits
-from pipeline.ensemble.neighbours import measure_distortion
+from pipeline.ensemble.distances import measure_distortion
 from pipeline.errors import ArtifactError
 from pipeline.evaluation import predictions
 from pipeline.evaluation.image_properties import measure_properties

@@ -21,7 +21,7 @@ from pipeline.submissions import file as submission
 from tests.conftest import SMALL_NETWORK, modules_after, set_params
 from tests.members import write_record
 
-NO_NEIGHBOURS = "confidence_threshold: 0.9", "confidence_threshold: 0"
+NO_NEIGHBOURS = "confidence_threshold: 0.98", "confidence_threshold: 0"
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_low_confidence_is_refined_with_training_images(
     assert probabilities.max() < 0.7
     known = training_digits.images, training_digits.labels
     expected = refine_with_neighbours(
-        probabilities, test_digits.images, known, confidence_threshold=0.9, power=6
+        probabilities, test_digits.images, known, confidence_threshold=0.98, power=4
     )
     written = submission.read(stages.SUBMISSION, expected_rows=20)
     np.testing.assert_array_equal(written, expected.argmax(axis=1))
@@ -116,7 +116,7 @@ def test_neighbours_count_by_their_corrected_labels_and_the_submission_says_so(
     kept = corrected != LEFT_OUT
     known = training_digits.images[kept], corrected[kept]
     expected = refine_with_neighbours(
-        probabilities, test_digits.images, known, confidence_threshold=0.9, power=6
+        probabilities, test_digits.images, known, confidence_threshold=0.98, power=4
     )
     written = submission.read(stages.SUBMISSION, expected_rows=20)
     np.testing.assert_array_equal(written, expected.argmax(axis=1))

@@ -234,8 +234,9 @@ def test_page_and_card_tell_what_neighbours_changed(make_report: MakeReport) -> 
     )
     assert "low-confidence predictions are refined with similar images of other" in page.words
     assert (
-        "3 predictions below 90 % confidence were refined with the nearest images of other folds "
-        "(image distortion model, Keysers et al. 2007): 2 errors corrected, 1 new." in page.words
+        "3 predictions below 98 % confidence were refined with the nearest images of other folds "
+        "(image distortion model, Keysers et al. 2007; tangent distance, Simard et al. 1993): "
+        "2 errors corrected, 1 new." in page.words
     )
     assert "20 images were labelled by 1 network; 3 low-confidence predictions were" in page.words
     card = stages.MODEL_CARD.read_text()
