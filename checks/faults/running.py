@@ -1,5 +1,6 @@
 """A step that writes files, run in a child process, with a fault or without."""
 
+import atexit
 import errno
 import json
 import os
@@ -171,6 +172,8 @@ def _run_in_child(
     step: Step, folder: Path, fault: Fault | None, parent: socket.socket, writing: int
 ) -> NoReturn:
     status = _TRACEBACK
+    atexit._clear()  # what the parent still needs at its own end
+    sys.dont_write_bytecode = True  # TensorFlow compiles code in files of random names
     try:
         os.setsid()
         os.chdir(folder)
@@ -189,6 +192,7 @@ def _run_in_child(
     except BaseException:
         traceback.print_exc()
     finally:
+        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

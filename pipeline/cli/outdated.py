@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -185,6 +186,11 @@ def readable_dvc_errors() -> Iterator[None]:
         raise DvcError(
             "A file of DVC's is damaged, probably dvc.lock: it is nested too deep. Bring it back "
             "with: git checkout dvc.lock"
+        ) from None
+    except sqlite3.Error as error:
+        raise DvcError(
+            f"DVC's own database cannot be used: {error}. Look whether the disk is full, or lets "
+            "no one write, then run the command again."
         ) from None
     except (DvcException, SCMError) as error:
         raise DvcError(" ".join(str(error).split())) from None

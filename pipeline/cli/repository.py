@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import git
+from pipeline.cli.outdated import readable_dvc_errors
 from pipeline.errors import ArtifactError
 from pipeline.project import FOLDER
 
@@ -87,7 +88,11 @@ def _known_names() -> list[str]:
 
 @contextmanager
 def files_of(revision: str) -> Iterator[Callable[[Path], bytes | None]]:
-    """A function from a path of the project to its bytes in a commit; None where they are not."""
+    """A function from a path of the project to its bytes in a commit; None where they are not.
+
+    Raises:
+        DvcError: DVC or Git does not work here.
+    """
     from dvc.exceptions import DvcException
     from dvc.fs.dvc import DVCFileSystem
     from dvc.repo import Repo
@@ -96,7 +101,8 @@ def files_of(revision: str) -> Iterator[Callable[[Path], bytes | None]]:
 
     with closing(Git(".")) as repository:
         top = repository.root_dir
-    with Repo.open(None, rev=revision, subrepos=True, uninitialized=True) as repo:
+    options = {"rev": revision, "subrepos": True, "uninitialized": True}
+    with readable_dvc_errors(), Repo.open(None, **options) as repo:
         files = DVCFileSystem(repo=repo, subrepos=True)
 
         def read(path: Path) -> bytes | None:

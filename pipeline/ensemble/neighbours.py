@@ -50,11 +50,11 @@ def refine_with_neighbours(
     """Weigh the two most probable digits of low-confidence images by their nearest neighbours.
 
     The probability of each of the two digits is divided by a power of the mean distance to the
-    nearest images of that digit, for each of three distances; then both are scaled to the sum that
-    they had. The networks' answer acts as a prior, the neighbours as a density that falls with a
-    power of the distance (Loftsgaarden and Quesenberry, Annals of Mathematical Statistics 36(3),
-    1965). Both have seen the same image, so the power does not follow from a dimension; it is a
-    parameter.
+    nearest images of that digit, for each of three distances. The networks' answer acts as a prior,
+    the neighbours as densities that fall with a power of the distance (Loftsgaarden and
+    Quesenberry, Annals of Mathematical Statistics 36(3), 1965). All have seen the same image, so
+    the power does not follow from a dimension; it is a parameter. And their evidence overlaps:
+    square roots of the two results are taken, and scaled to the sum that the two had.
 
     Args:
         probabilities: of the networks, ``(n, 10)``.
@@ -75,14 +75,14 @@ def refine_with_neighbours(
     scores = _logarithm(both)
     for view, measure in DISTANCES:
         of_view = preprocess(known[0], view), known[1]
-        distances = _measure_pairs(preprocess(images[rows], view), pairs, of_view, measure)
+        distances = measure_pairs(preprocess(images[rows], view), pairs, of_view, measure)
         scores -= power * _logarithm(distances)
     result = probabilities.copy()
-    result[rows[:, np.newaxis], pairs] = softmax(scores) * both.sum(axis=1, keepdims=True)
+    result[rows[:, np.newaxis], pairs] = softmax(scores / 2) * both.sum(axis=1, keepdims=True)
     return result
 
 
-def _measure_pairs(
+def measure_pairs(
     images: Images, pairs: NDArray[np.intp], known: tuple[Images, Labels], measure: Measure
 ) -> NDArray[np.float64]:
     """Mean distances to the nearest of two digits each, for ``(n, 28, 28)`` and ``(n, 2)``."""

@@ -210,6 +210,24 @@ def test_folder_that_is_no_project_of_dvc_is_told_so(
     assert found["score"]["errors"] == 2
 
 
+def test_damaged_database_of_dvc_is_told(
+    in_project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    assert status(monkeypatch, capsys)["outdated"] == {}
+    databases = list((tmp_path / "site").rglob("cache.db"))
+    assert databases
+    for path in databases:
+        path.write_bytes(b"no database" * 500)
+    error = status(monkeypatch, capsys)["dvc_error"]
+    assert error.startswith("DVC's own database cannot be used: file is not a database.")
+    assert digits(monkeypatch, "compare", "HEAD") == 1
+    assert "error: DVC's own database cannot be used" in capsys.readouterr().err
+
+
 def test_what_a_killed_process_left_makes_nothing_out_of_date(
     in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

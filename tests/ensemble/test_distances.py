@@ -51,7 +51,7 @@ def test_what_moved_by_two_pixels_is_the_same_and_what_moved_by_four_is_not() ->
 def ring() -> NDArray[np.float64]:
     """A smooth ring, wider than high, grey levels 0 to 255, ``(28, 28)``."""
     y, x = np.indices((28, 28)) - 13.5
-    return 255 * np.exp(-(((np.hypot(x / 1.3, y) - 6) / 1.6) ** 2))
+    return np.asarray(255 * np.exp(-(((np.hypot(x / 1.3, y) - 6) / 1.6) ** 2)))
 
 
 def warp(image: NDArray[np.float64], matrix: list[list[float]]) -> NDArray[np.float64]:
@@ -65,7 +65,7 @@ def to_images(*images: NDArray[np.float64]) -> Images:
     return np.clip(np.rint(images), 0, 255).astype(np.uint8)
 
 
-CHANGES = {
+CHANGES: dict[str, list[list[float]]] = {
     "shift": [[1, 0, 0.7], [0, 1, -0.5]],
     "turn": [[np.cos(0.1), -np.sin(0.1), 0], [np.sin(0.1), np.cos(0.1), 0]],
     "slant": [[1, 0, 0], [0.12, 1, 0]],
