@@ -30,6 +30,10 @@ Files = dict[str, bytes | None]
 """Contents by path, without what tells the time; None for a folder."""
 
 
+_OF_TENSORFLOW = "__autograph_generated_file"
+"""It leaves such a file where it could not write all of it."""
+
+
 def files(folder: Path) -> Files:
     """What is below a folder, but for DVC's and Git's own, and temporary files."""
     found: Files = {}
@@ -97,6 +101,8 @@ class Trial:
         left = files(folder)
         found = list(self._judge(fault, ended, left))
         temporary = sorted(path.name for path in (folder / ".tmp").iterdir())
+        if fault.kind == LIMIT or fault.name.startswith(".tmp/"):
+            temporary = [name for name in temporary if not name.startswith(_OF_TENSORFLOW)]
         if ended.status in (0, 1) and temporary and fault.call != "remove":
             found.append(f"left in the folder for temporary files: {', '.join(temporary)}")
         os.chdir(folder)
