@@ -16,6 +16,10 @@ from pathlib import Path
 
 import psutil
 
+# Newer versions of Ray ask for a token where the user's home has one, and `ray start --address`
+# then does not show it.
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+
 STORE_BYTES = 80_000_000
 """Of each node's object store: the least that Ray takes."""
 
