@@ -96,7 +96,7 @@ class Worker:
         self.done = context.Value("q", 0)
         self.accepted = context.Value("q", 0)
         self.found: multiprocessing.queues.SimpleQueue[tuple[bytes, str]] = context.SimpleQueue()
-        self._seed = seed
+        self._seed, self._prepared = seed, context.Event()
         self._process = context.Process(target=self._work)
         self._process.start()
         self._progress = (0, time.monotonic())
@@ -104,6 +104,7 @@ class Worker:
     def _work(self) -> None:
         warnings.simplefilter("ignore")
         trial = Trial(READERS[self.name], self.folder)
+        self._prepared.set()
         random, choice = Random(self._seed), seeds(self.name, trial.valid)
         for _ in range(self.number):
             content = mutate(random.choice(choice), random)
@@ -116,7 +117,7 @@ class Worker:
     def end(self) -> tuple[bytes, str] | None:
         """What ended it too early, if something did; None while it works or once it is through."""
         done, since = self._progress
-        if self.done.value != done:
+        if self.done.value != done or not self._prepared.is_set():
             self._progress = (self.done.value, time.monotonic())
         hangs = self._process.is_alive() and time.monotonic() - since > _MOST_SECONDS
         if self._process.is_alive() and not hangs:

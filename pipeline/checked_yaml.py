@@ -6,6 +6,7 @@ Read as YAML 1.2, as DVC does, so that ``1e-3`` is a number.
 import json
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -25,6 +26,9 @@ class Section(BaseModel):
 
 _Settings = TypeVar("_Settings", bound=Section)
 
+_DEEPEST = 100
+"""Brackets that may be open at once; the parser's time grows with their square."""
+
 
 def read(path: Path, kind: type[_Settings]) -> _Settings:
     """Read a YAML file as the section ``kind`` and check it.
@@ -41,14 +45,18 @@ def load(path: Path) -> dict[str, Any]:
     Raises:
         ParamsError: there is no such file, or it is no such YAML.
     """
+    too_deep = ParamsError(f"{path} is not valid YAML: it is nested too deep.")
     try:
-        content = YAML(typ="safe", pure=True).load(read_bytes(path))
+        text = read_bytes(path)
+        if _depth(text) > _DEEPEST:
+            raise too_deep
+        content = YAML(typ="safe", pure=True).load(text)
     except FileNotFoundError:
         raise ParamsError(
             f"There is no {path} in {Path.cwd()}. Run the command in the project's folder."
         ) from None
     except RecursionError:
-        raise ParamsError(f"{path} is not valid YAML: it is nested too deep.") from None
+        raise too_deep from None
     except (YAMLError, ValueError) as error:
         raise ParamsError(f"{path} is not valid YAML: {_describe_syntax(error)}") from None
     if not isinstance(content, dict):
@@ -57,6 +65,10 @@ def load(path: Path) -> dict[str, Any]:
             f"{describe_value(content)}. Nothing was run."
         )
     return content
+
+
+def _depth(text: bytes) -> int:
+    return max(accumulate((each in b"[{") - (each in b"]}") for each in text), default=0)
 
 
 def check(content: Any, kind: type[_Settings], name: str) -> _Settings:

@@ -5,6 +5,7 @@ asked for: nothing is decoded that cannot be whole.
 """
 
 import math
+import sys
 import zipfile
 from collections.abc import Callable, Collection, Mapping
 from io import BytesIO
@@ -92,6 +93,9 @@ def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, length: int) ->
         raise ValueError(f"{info.filename} has another length than its header tells")
     with archive.open(info) as file:
         array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    is_text = array.dtype.kind == "U" and array.nbytes
+    if is_text and array.reshape(-1).view(np.uint32).max() > sys.maxunicode:
+        raise ValueError(f"{info.filename} holds what is no character")
     return array
 
 
