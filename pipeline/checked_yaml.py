@@ -29,6 +29,9 @@ _Settings = TypeVar("_Settings", bound=Section)
 _DEEPEST = 100
 """Brackets that may be open at once; the parser's time grows with their square."""
 
+_LONGEST_NUMBER = 10_000
+"""Bits of a number that is shown; Python writes none of over 4,300 digits."""
+
 
 def read(path: Path, kind: type[_Settings]) -> _Settings:
     """Read a YAML file as the section ``kind`` and check it.
@@ -178,6 +181,8 @@ def describe_value(value: Any) -> str:
             return "a list"
         case None:
             return "nothing"
+        case int() if value.bit_length() > _LONGEST_NUMBER:
+            return "a number of thousands of digits"
     return json.dumps(value, ensure_ascii=False, default=str)
 
 

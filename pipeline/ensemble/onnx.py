@@ -33,6 +33,9 @@ RECORD = "ensemble.json"
 
 _BATCH = 100
 
+_LONGEST_NAME = 200
+"""Bytes of a network's name; file systems take 255, with suffix and all."""
+
 
 @dataclass(frozen=True)
 class ExportedMember:
@@ -111,8 +114,14 @@ def _is_member(entry: Any) -> bool:
             "onnx_sha256": str(),
             **rest,
         }:
-            return not rest and name != "" and name == Path(name).name and are_views(views)
+            return not rest and _is_file_name(name) and are_views(views)
     return False
+
+
+def _is_file_name(name: str) -> bool:
+    """Whether a file may have this name with a suffix, in whatever folder."""
+    is_short = name.isprintable() and len(name.encode()) <= _LONGEST_NAME
+    return name != "" and name == Path(name).name and is_short
 
 
 class ExportedNetwork:
