@@ -85,7 +85,15 @@ def refine_with_neighbours(
 def measure_pairs(
     images: Images, pairs: NDArray[np.intp], known: tuple[Images, Labels], measure: Measure
 ) -> NDArray[np.float64]:
-    """Mean distances to the nearest of two digits each, for ``(n, 28, 28)`` and ``(n, 2)``."""
+    """Mean distances ``(n, 2)`` of images to their nearest neighbours among two digits each.
+
+    Args:
+        images: uint8 ``(n, 28, 28)``.
+        pairs: digits ``(n, 2)``.
+        known: other images, uint8 ``(m, 28, 28)``, and their labels ``(m,)``. To a digit without
+            any image the distance is the largest float32.
+        measure: the distance.
+    """
     of_digit = [known[0][known[1] == digit] for digit in range(NUM_CLASSES)]
     shrunk = [_shrink(each) for each in of_digit]
 
