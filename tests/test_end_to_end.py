@@ -414,11 +414,12 @@ def kill_trainer_with_helper(project: Path, log: Path) -> None:
         (helper,) = trainer.children()
         states = project / "models/.training"
         wait_until(lambda: list(states.glob(f"{following}.*.npz")), seconds=PATIENCE_SECONDS)
+        (state,) = states.glob(f"{following}.*.npz")
+        epochs = len(TrainingState.load(state).history)
         trainer.kill()
         assert dvc.wait(PATIENCE_SECONDS) != 0
         helper.wait(PATIENCE_SECONDS)
-    (state,) = states.glob(f"{following}.*.npz")
-    assert not TrainingState.load(state).finished
+    assert len(TrainingState.load(state).history) <= epochs + 2
     set_params(project, (two, one))
 
 

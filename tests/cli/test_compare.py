@@ -74,7 +74,7 @@ def history(
     run(project, "git", "branch", "idea/wider")
     for name, change, wrong, first in (
         ("faster", ("max_epochs: 8", "max_epochs: 9"), {}, 0),
-        ("fold-two", ("power: 6", "power: 3"), {55: (3, 0.9)}, 50),
+        ("fold-two", ("power: 4", "power: 3"), {55: (3, 0.9)}, 50),
     ):
         set_params(project, change)
         write_run(project, training_digits, wrong, seed=2, first=first)

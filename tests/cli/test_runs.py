@@ -31,7 +31,7 @@ def history(
         repo.experiments.save(name="smaller-batch")
     run(project, "git", "checkout", "--quiet", "--", ".")
 
-    set_params(project, ("seeds: [0]", "seeds: [0]  # unchanged"), ("power: 6", "power: 3"))
+    set_params(project, ("seeds: [0]", "seeds: [0]  # unchanged"), ("power: 4", "power: 3"))
     write_metrics(project, errors=1)
     record(project)
     run(project, "git", "commit", "--quiet", "--all", "--message=weaker [neighbours] :smile:")
@@ -108,7 +108,7 @@ def test_metrics_of_other_parameters_are_no_score_of_the_workspace(
     assert (workspace["state"], workspace["accuracy"]) == ("no score", None)
     assert workspace["changed"] == {"ensemble.seeds": [1]}
     assert commit["errors"] == 2
-    set_params(in_project, ("seeds: [1]", "seeds: [0]"), ("power: 6", "power: 3"))
+    set_params(in_project, ("seeds: [1]", "seeds: [0]"), ("power: 4", "power: 3"))
     assert digits(monkeypatch, "runs", "--json") == 0
     workspace, _ = json.loads(capsys.readouterr().out)
     assert (workspace["accuracy"], workspace["changed"]) == (None, {"neighbours.power": 3})
@@ -120,7 +120,7 @@ def test_many_changes_are_abridged_and_typed_as_dvc_takes_them(
     set_params(
         in_project,
         ("seeds: [0]", "seeds: [0, 1]"),
-        ("power: 6", "power: 3"),
+        ("power: 4", "power: 3"),
         ("compute_dtype: auto", "compute_dtype: float32"),
         ("batch_size: 128", "batch_size: 64"),
         ("patience_epochs: 16", "patience_epochs: 9"),

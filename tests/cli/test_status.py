@@ -93,7 +93,7 @@ def test_score_of_other_networks_or_weights_is_not_shown(
 def test_edited_parameters_and_code_make_stages_out_of_date(
     in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    set_params(in_project, ("power: 6", "power: 3"))
+    set_params(in_project, ("power: 4", "power: 3"))
     with (in_project / "pipeline/stages/predict.py").open("a") as file:
         file.write("# changed\n")
     assert digits(monkeypatch) == 0
