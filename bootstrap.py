@@ -354,7 +354,9 @@ def install_lock(lock: str, installer: Installer) -> None:
         if problem:
             print(f"warning: {problem}", file=sys.stderr, flush=True)
     forget_unfinished()
-    installer.install("--require-hashes", "--requirement", installer.requirements(lock))
+    # The lock names all packages; pip, asked for what they need, may look at newer ones, too.
+    options = "--no-deps", "--require-hashes", "--requirement"
+    installer.install(*options, installer.requirements(lock))
 
 
 def forget_unfinished() -> None:

@@ -211,6 +211,34 @@ def test_changed_lock_is_installed_with_signs_of_life(copied: Path, make: Make) 
     assert "requirements-dev.lock" in json.loads((copied / ".venv/bootstrap.json").read_text())
 
 
+def write_wheel(folder: Path, name: str, version: str, needs: str = "") -> str:
+    """Put a package without code into ``folder``; its line of a lock file."""
+    path, notes = folder / f"{name}-{version}-py3-none-any.whl", f"{name}-{version}.dist-info"
+    described = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr(f"{notes}/METADATA", described + needs)
+        wheel.writestr(
+            f"{notes}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{notes}/RECORD", "")
+    return f"{name}=={version} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+
+
+def test_newer_version_of_what_a_package_needs_with_an_extra_is_not_looked_at(
+    copied: Path, make: Make, wheels: Path, tmp_path: Path
+) -> None:
+    """Pip otherwise takes the newer one for the package with its extra (pypa/pip#9644)."""
+    shutil.copytree(wheels, tmp_path / "wheels")
+    needing = write_wheel(tmp_path / "wheels", "needing", "1", "Requires-Dist: needed[more]\n")
+    needed = write_wheel(tmp_path / "wheels", "needed", "1", "Provides-Extra: more\n")
+    write_wheel(tmp_path / "wheels", "needed", "2", "Provides-Extra: more\n")
+    with (copied / "requirements.lock").open("a") as lock:
+        lock.write(needing + needed)
+    make(copied, PIP_FIND_LINKS=str(tmp_path / "wheels"))
+    (packages,) = (copied / ".venv/lib").glob("python*/site-packages")
+    assert [path.name for path in packages.glob("needed-*")] == ["needed-1.dist-info"]
+
+
 def test_failed_and_interrupted_make_say_what_to_do_and_go_on(
     wheels: Path, make: Make, tmp_path: Path
 ) -> None:
