@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from benchmarks.members import describe_gain
+from comparison.statistics import paired_difference
 from pipeline import params, stages
 from pipeline.data import dataset
 from pipeline.data.dataset import TrainingDigits
@@ -20,7 +22,6 @@ from pipeline.data.preprocessing import preprocess
 from pipeline.ensemble.neighbours import DISTANCES, measure_pairs
 from pipeline.errors import exit_status
 from pipeline.evaluation import predictions
-from pipeline.evaluation.paired import compare_paired
 from pipeline.evaluation.predictions import OutOfFoldPredictions
 
 Features = NDArray[np.float64]
@@ -85,11 +86,9 @@ def fit_and_choose(
 
 def print_gain(name: str, hits: NDArray[np.bool_], alone: NDArray[np.bool_]) -> None:
     """Errors, and the paired difference to the networks alone."""
-    found = compare_paired(hits, alone)
-    print(
-        f"{name}: {(~hits).sum()} errors, {found.gained} corrected, {found.lost} new; "
-        f"{100 * found.difference:+.3f} points ({100 * found.low:+.3f} to {100 * found.high:+.3f})"
-    )
+    gain = describe_gain(paired_difference(hits[np.newaxis], alone[np.newaxis]))
+    corrected, new = (hits & ~alone).sum(), (alone & ~hits).sum()
+    print(f"{name}: {(~hits).sum()} errors, {corrected} corrected, {new} new; {gain}")
 
 
 if __name__ == "__main__":

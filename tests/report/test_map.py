@@ -140,8 +140,11 @@ def test_neighbour_opens_its_own_neighbours(page: Page, points: pd.DataFrame) ->
 def test_map_is_drawn_in_colour_with_frames_around_errors(page: Page) -> None:
     def colours() -> list[list[int]]:
         with Image.open(BytesIO(page.locator("#map").screenshot())) as picture:
-            pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
-        found: list[list[int]] = np.unique(pixels, axis=0).tolist()
+            pixels = np.asarray(picture.convert("RGB"), dtype=np.int64)
+        packed = np.unique(pixels @ np.array([1 << 16, 1 << 8, 1]))
+        found: list[list[int]] = np.stack(
+            [packed >> 16, packed >> 8 & 255, packed & 255], 1
+        ).tolist()
         return found
 
     error = tuple(map(int, re.findall(r"\d+", page.evaluate("look.error"))))
