@@ -119,7 +119,7 @@ def test_distance_is_measured_to_the_nearest_by_means_of_four_pixels(
             others = preprocess(known[0][known[1] == digit], view)
             shrunk = others.reshape(-1, 14, 2, 14, 2).mean((2, 4))
             nearest = ((shrunk - small) ** 2).sum((1, 2)).argsort()[:2]
-            means[digit] *= measure(mine[0], others[nearest]).mean()
+            means[digit] *= float(measure(mine[0], others[nearest]).mean())
     after = refine(hesitate(8, 3), images, known, power=0.25)
     expected = np.sqrt(0.42 / 0.5 * (means[8] / means[3]) ** 0.25)
     assert after[0, 3] / after[0, 8] == pytest.approx(expected, rel=1e-5)
