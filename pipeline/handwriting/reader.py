@@ -13,6 +13,7 @@ from pipeline.data.dataset import IMAGE_SIZE, NUM_CLASSES, Images, Probabilities
 from pipeline.ensemble.onnx import ExportedEnsemble
 from pipeline.handwriting.crossings import is_unlike_digit
 from pipeline.handwriting.find_digit import Glyph, Problem, find_digit
+from pipeline.handwriting.flagged_ones import prefer_flagged_ones
 from pipeline.handwriting.pictures import Pixels
 
 SURE_FROM = 0.9
@@ -34,7 +35,7 @@ class Reading:
         image: uint8 ``(28, 28)``, what the networks saw.
         problem: why there is no digit to read, or None.
         probabilities: float64 ``(10,)``, the mean of all networks and of the image turned a little
-            either way; uniform where there is no digit.
+            either way, see also `prefer_flagged_ones`; uniform where there is no digit.
         doubtful: whether some of what was found may be no stroke of the digit, or it is no digit.
     """
 
@@ -101,7 +102,8 @@ class Reader:
         images = np.stack([glyph.image for glyph in glyphs])
         turned = _turn(images, TURNED_DEGREES), _turn(images, -TURNED_DEGREES)
         each = self.ensemble.member_probabilities(np.concatenate([images, *turned]))
-        probabilities = each.reshape(-1, len(images), NUM_CLASSES).mean(axis=0)
+        mean = each.reshape(-1, len(images), NUM_CLASSES).mean(axis=0)
+        probabilities = prefer_flagged_ones(images, mean)
         return [
             Reading(
                 glyph.image,
