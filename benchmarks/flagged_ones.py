@@ -1,7 +1,7 @@
-"""What asking the outline of wavering 1s changes on the held-out images of train.csv.
+"""Errors on the held-out images of train.csv if outlines decided about 1s with a flag.
 
-People's own digits are read with it (`benchmarks.own_digits`), submissions are not. This says that
-digits of the competition's kind would lose nothing by it.
+People's own digits are read so (`benchmarks.own_digits`), submissions are not. This tells whether
+digits of the competition's kind would lose by it.
 """
 
 import sys

@@ -1,7 +1,8 @@
 """Whether strokes are a 1 with a flag, told by their outline.
 
-MNIST has few flags on its 1s, so that networks waver between them and 7, 4 or 2. The outline tells
-them apart: from the top of a 1 the flag falls to the left, while the bar of a 7 is level.
+MNIST has few flags on its 1s, so that networks read some as a 7 or a 4. The outline tells them
+apart: from the top of a 1 the flag falls to the left, while the bar of a 7 is level, and the arm of
+an open 4 begins apart from its stem.
 """
 
 import cv2
@@ -11,12 +12,15 @@ from numpy.typing import NDArray
 from pipeline.data.dataset import IMAGE_SIZE, Images, Probabilities
 from pipeline.handwriting.planes import Mask, span
 
-ONE, MISTAKEN_FOR = 1, (2, 4, 7)
+_ONE, _MISTAKEN_FOR = 1, (4, 7)
 
-_WAVERING_FROM = 0.05
+_POSSIBLE_FROM = 0.05
 """The least probability of a 1. Below it, an outline says less than the networks do."""
 
 _SCALE, _INK = 4, 127
+
+_LEAST_HEIGHT = 0.4
+"""Of the image: lower strokes have no stem."""
 
 _STEM = 0.5, 0.8
 """Rows of the stem that tell its direction, as shares of the height; a base lies below them."""
@@ -35,7 +39,7 @@ _LEAST_SLOPE = np.tan(np.radians(25))
 
 
 def prefer_flagged_ones(images: Images, probabilities: Probabilities) -> Probabilities:
-    """Give a 1 the probability of a 2, 4 or 7 where networks waver and the outline has a flag.
+    """Give a 1 the probability of a 4 or 7 where a 1 is possible and the outline has a flag.
 
     docs/experiments/handwriting.md tells how often that is right.
 
@@ -49,8 +53,8 @@ def prefer_flagged_ones(images: Images, probabilities: Probabilities) -> Probabi
     decided = probabilities.copy()
     for image, row in zip(images, decided, strict=True):
         best = int(row.argmax())
-        if best in MISTAKEN_FOR and row[ONE] >= _WAVERING_FROM and is_flagged_one(image):
-            row[[ONE, best]] = row[[best, ONE]]
+        if best in _MISTAKEN_FOR and row[_ONE] >= _POSSIBLE_FROM and is_flagged_one(image):
+            row[[_ONE, best]] = row[[best, _ONE]]
     return decided
 
 
@@ -65,9 +69,10 @@ def is_flagged_one(image: Images) -> bool:
     if not ink.any():
         return False
     box = ink[span(ink)]
-    if not box.any(axis=1).all() or _has_hole(box):
-        return False
     height, width = box.shape
+    has_hole = _count_parts(~np.pad(box, 1)) > 1
+    if has_hole or height < _LEAST_HEIGHT * side or not box.any(axis=1).all():
+        return False
     left, right = box.argmax(axis=1), width - 1 - box[:, ::-1].argmax(axis=1)
     starts = np.array([_start_of_last_run(row) for row in box])
     rows = np.arange(height)
@@ -84,14 +89,14 @@ def is_flagged_one(image: Images) -> bool:
     if longest < _LEAST_FLAG * height:
         return False
     begins, ends = (int((reach >= share * longest).argmax()) for share in _FLAG_ENDS)
-    return bool(ends - begins >= _LEAST_SLOPE * (_FLAG_ENDS[1] - _FLAG_ENDS[0]) * longest)
+    falls = ends - begins >= _LEAST_SLOPE * (_FLAG_ENDS[1] - _FLAG_ENDS[0]) * longest
+    return bool(falls and _count_parts(box[: ends + 1]) == 1)
 
 
-def _has_hole(box: Mask) -> bool:
-    """Whether the strokes enclose some ground."""
-    ground = (~np.pad(box, 1)).astype(np.uint8)
-    parts, _ = cv2.connectedComponents(ground, connectivity=4)
-    return parts > 2  # the strokes, and the ground about them
+def _count_parts(mask: Mask) -> int:
+    """How many pieces there are, each connected by the sides of its pixels."""
+    parts, _ = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
+    return parts - 1
 
 
 def _start_of_last_run(row: NDArray[np.bool_]) -> int:

@@ -36,7 +36,8 @@ class Reading:
         problem: why there is no digit to read, or None.
         probabilities: float64 ``(10,)``, the mean of all networks and of the image turned a little
             either way, see also `prefer_flagged_ones`; uniform where there is no digit.
-        doubtful: whether some of what was found may be no stroke of the digit, or it is no digit.
+        doubtful: whether some of what was found may be no stroke of the digit, it is no digit, or
+            its outline decided against the networks.
     """
 
     image: Images
@@ -109,9 +110,11 @@ class Reader:
                 glyph.image,
                 glyph.problem,
                 np.full(10, 0.1) if glyph.problem else row,
-                glyph.doubtful or is_unlike_digit(glyph.image, int(row.argmax())),
+                glyph.doubtful
+                or row.argmax() != by_networks.argmax()
+                or is_unlike_digit(glyph.image, int(row.argmax())),
             )
-            for glyph, row in zip(glyphs, probabilities, strict=True)
+            for glyph, row, by_networks in zip(glyphs, probabilities, mean, strict=True)
         ]
 
 
