@@ -18,7 +18,7 @@ _COLOURS = {"author": "#d55e00", "ours": "#0072b2"}  # vermilion and blue of Oka
 _MARKERS = {"author": "o", "ours": "s"}
 _LINES = ("#0072b2", "#009e73", "#d55e00", "#e69f00", "#cc79a7", "#56b4e9")
 _LINE_MARKERS = "osD^vP"
-_ERROR_TICKS = (0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 20, 30, 50, 70)
+_ERROR_TICKS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 20, 30, 50, 70)
 """Error rates in percent."""
 _NAMES_BEGIN = 0.76
 """Where names stand, as a share of the width."""
@@ -65,6 +65,7 @@ def accuracy_over_time(path: Path, table: pd.DataFrame, *, title: str) -> None:
             linewidth=0.8,
             zorder=1,
         )
+        axes.plot([], [], color="0.75", linewidth=0.8, label="the same network")
         claims = 100 * (1 - table["claim"])
         at = points["author"]["minutes"].fillna(points["ours"]["minutes"])
         axes.scatter(at, claims, marker="_", s=160, color="black", zorder=3, label="claim")
@@ -129,6 +130,7 @@ def _label_points(axes: Axes, x: np.ndarray, y: np.ndarray, labels: Sequence[str
                 "arrowstyle": "-",
                 "color": "0.6",
                 "linewidth": 0.6,
+                "linestyle": ":",
                 "shrinkB": 4,
                 "relpos": (0, 0.5),
             },
@@ -146,6 +148,7 @@ def robustness(path: Path, table: pd.DataFrame, *, warp: tuple[float, float], ti
         warp: how far training warped the digits: pixels and degrees.
         title: above both panels; may be empty.
     """
+    means = table.groupby("network")["accuracy"].mean().sort_values(ascending=False)
     with sns.axes_style("whitegrid"):
         figure, panels = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained", sharey=True)
     with saved(path, figure):
@@ -154,9 +157,8 @@ def robustness(path: Path, table: pd.DataFrame, *, warp: tuple[float, float], ti
         ):
             axes.axvspan(0, warped, color="0.92", zorder=0, label="seen in training")
             moved = table[table["moved"] == kind]
-            for (name, rows), colour, marker in zip(
-                moved.groupby("network", sort=False), _LINES, _LINE_MARKERS, strict=False
-            ):
+            for name, colour, marker in zip(means.index, _LINES, _LINE_MARKERS, strict=False):
+                rows = moved[moved["network"] == name]
                 accuracy = rows.groupby("amount")["accuracy"].agg(["mean", "min", "max"])
                 axes.plot(
                     accuracy.index,
@@ -176,7 +178,7 @@ def robustness(path: Path, table: pd.DataFrame, *, warp: tuple[float, float], ti
                 )
             axes.set(xlabel=f"{kind}, {unit}", xlim=(0, None))
             axes.yaxis.set_major_formatter(lambda percent, _: f"{percent:g} %")
-        panels[0].set(ylim=(0, 102), ylabel="accuracy on the moved fold")
+        panels[0].set(ylim=(0, 102), ylabel="accuracy on held-out digits")
         panels[1].legend(loc="lower left", frameon=True, facecolor="white", edgecolor="none")
         figure.suptitle(title)
         sns.despine(figure, left=True)

@@ -144,9 +144,9 @@ def how_reached(
     if is_reached(reference.claim, more.accuracy if more else None):
         return f"by extrapolation to {more.images:,} images" if more else ""
     if is_reached(reference.claim, accuracies.get("ours")):
-        return "by our recipe"
+        return "by our recipe alone"
     if is_reached(reference.claim, accuracies.get("plain")):
-        return "by our recipe in plain view"
+        return "by our recipe in plain view alone"
     return ""
 
 

@@ -108,8 +108,8 @@ REFERENCE = replace(REFERENCES["simple_cnn"], claim=0.99)
     [
         (MET, MET, MET, MET, "by the author's recipe"),
         (MISSED, MET, MET, MET, "by extrapolation to 54,000 images"),
-        (MISSED, MISSED, MET, MET, "by our recipe"),
-        (MISSED, None, MISSED, MET, "by our recipe in plain view"),
+        (MISSED, MISSED, MET, MET, "by our recipe alone"),
+        (MISSED, None, MISSED, MET, "by our recipe in plain view alone"),
         (MISSED, MISSED, MISSED, MISSED, ""),
     ],
 )
