@@ -227,6 +227,7 @@ def measure_members(members: int, parent: Path, places: Places) -> None:
         project,
         ("seeds: [0]", f"seeds: {list(range(members))}"),
         ("max_epochs: 8", "max_epochs: 1"),
+        ("warmup_epochs: 1", "warmup_epochs: 0"),
         ("decay_epochs: 7", "decay_epochs: 1"),
     )
     run(project, "dvc", "repro", "prepare")
