@@ -92,9 +92,14 @@ def _own_settings() -> Iterator[None]:
 
 
 def _import_tensorflow() -> Any:
-    """TensorFlow, with every GPU hidden: `devices.take_device` may show one."""
+    """TensorFlow, with every GPU hidden: `devices.take_device` may show one.
+
+    Its warnings are hidden, too: they advise who writes the program, for instance where one process
+    trains several networks.
+    """
     import tensorflow
 
+    tensorflow.get_logger().setLevel("ERROR")
     tensorflow.config.set_visible_devices([], "GPU")
     return tensorflow
 
