@@ -182,6 +182,7 @@ class _Worker:
 
     def end(self) -> int:
         """Wait for its end; its status."""
+        self.close()
         try:
             return self.process.wait(_SECONDS_TO_END)
         except subprocess.TimeoutExpired:

@@ -58,10 +58,15 @@ def main() -> None:
 
 
 def _receive(jobs: "SimpleQueue[tuple[int, Job]]", stopped: set[int]) -> None:
-    """Take in numbered jobs, and numbers of jobs to stop."""
+    """Take in numbered jobs, and numbers of jobs to stop.
+
+    Not by `sys.stdin`: Python closes that when the process ends, and aborts where another thread
+    reads it.
+    """
+    standard_input = open(0, "rb", closefd=False)  # noqa: SIM115 - as long as the process
     while True:
         try:
-            received = pickle.load(sys.stdin.buffer)
+            received = pickle.load(standard_input)
         except EOFError:
             os._exit(0)
         if isinstance(received, int):
