@@ -182,12 +182,13 @@ class _Worker:
 
     def end(self) -> int:
         """Wait for its end; its status."""
-        self.close()
         try:
             return self.process.wait(_SECONDS_TO_END)
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
+        finally:
+            self.close()  # not before: one that ends with an error would end with 0
 
 
 def _relay(worker: _Worker, messages: IO[bytes], told: "SimpleQueue[tuple[_Worker, Any]]") -> None:
