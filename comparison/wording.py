@@ -201,6 +201,8 @@ def describe_movements(moved: pd.DataFrame) -> str:
         A sentence about the farthest shift of which every network still sees most of each digit,
         4 pixels, and one about a turn by 30°; empty where neither was measured of two networks.
     """
+    if not len(moved):
+        return ""
     told = []
     for heading, kind, amount in (
         ("shifted by 4 pixels", "shift", 4),
@@ -218,8 +220,6 @@ def describe_movements(moved: pd.DataFrame) -> str:
 
 def _rank_moved(moved: pd.DataFrame, kind: str, amount: float) -> pd.Series:
     """The mean accuracy of each network on digits moved so far, the highest first."""
-    if not len(moved):
-        return pd.Series(dtype=float)
     rows = moved[(moved["moved"] == kind) & (moved["amount"] == amount)]
     means: pd.Series = rows.groupby("network", sort=False)["accuracy"].mean()
     return means.sort_values(ascending=False)
