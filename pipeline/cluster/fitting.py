@@ -10,7 +10,7 @@ from pipeline import architectures, progress
 from pipeline.cluster.orders import Order
 from pipeline.cluster.received import Origin, on_machine, write_received
 from pipeline.data.dataset import TrainingDigits
-from pipeline.networks.backend import use_threads
+from pipeline.networks.backend import forgotten_graphs, use_threads
 from pipeline.networks.devices import CPU
 from pipeline.networks.machine import describe_machine
 from pipeline.progress import FinishedEpoch
@@ -40,7 +40,11 @@ def fit_state(order: Order, data: TrainingDigits, node: str, tell: Tell) -> tupl
     def tell_epoch(_: str, finished: FinishedEpoch) -> None:
         tell(int(finished.row["epoch"]), finished.last_epoch, finished.row["seconds"])
 
-    with TemporaryDirectory(prefix="digits-") as folder, progress.watched(tell_epoch):
+    with (
+        TemporaryDirectory(prefix="digits-") as folder,
+        progress.watched(tell_epoch),
+        forgotten_graphs(),
+    ):
         here = replace(on_machine(task, machine), device=CPU, states=Path(folder))
         fitted = network.fit(here, data, architectures.build)
         path = Path(folder) / "finished.npz"

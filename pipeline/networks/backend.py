@@ -4,6 +4,7 @@ Everything that needs either takes it from here; the architectures take `keras` 
 runs on another library, TensorFlow is imported when it is first asked for, and need not be there.
 """
 
+import gc
 import os
 import platform
 import sys
@@ -156,10 +157,34 @@ def use_threads(count: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(count)
 
 
+@contextmanager
+def forgotten_graphs() -> Iterator[None]:
+    """Free what the block traced; nothing that it leaves may be trained further.
+
+    TensorFlow registers each gradient that ``tf.custom_gradient`` traces and never lets go of it,
+    of its graph and of the images that the graph holds
+    (https://github.com/tensorflow/tensorflow/issues/97697). Where one process trains many networks
+    in bfloat16, each takes its share of the memory and makes the next one slower.
+    """
+    from tensorflow.python.framework.ops import gradient_registry
+
+    registered = gradient_registry._registry
+    known = set(registered)
+    gc.collect()
+    gc.freeze()  # so that the second collection need not look at what is there by now
+    try:
+        yield
+    finally:
+        for name in registered.keys() - known:
+            del registered[name]
+        gc.collect()  # graphs refer to themselves
+
+
 __all__ = [
     "USES_ONEDNN",
     "ComputeDtype",
     "WantedDtype",
+    "forgotten_graphs",
     "keras",
     "make_repeatable",
     "suppress_stderr",

@@ -1,6 +1,5 @@
 """A member of a trial, trained by the loop that trains all members, and asked for its fold."""
 
-import gc
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from pipeline import architectures, progress
 from pipeline.cluster.orders import Order
 from pipeline.data.dataset import TrainingDigits
 from pipeline.ensemble.averaging import predict_probabilities
-from pipeline.networks.backend import use_threads
+from pipeline.networks.backend import forgotten_graphs, use_threads
 from pipeline.networks.definition import hash_code
 from pipeline.networks.devices import CPU, Device
 from pipeline.networks.machine import describe_machine
@@ -57,17 +56,17 @@ def fit_member(
     def tell_epoch(_: str, finished: FinishedEpoch) -> None:
         tell(Epoch(job.key, dict(finished.row), finished.last_epoch, node))
 
-    with training_lock(task.lock, task.name):
-        for row in TrainingState.load(task.state).history:
-            tell(Epoch(job.key, row, task.recipe.max_epochs, node))
-        with progress.watched(tell_epoch):
-            fitted = network.fit(task, data.to_train_on(), architectures.build)
-    trained = TrainedNetwork(fitted.model, task.conditions.preprocessing, device)
-    held_out = np.flatnonzero(data.folds == job.member.fold)
-    probabilities = predict_probabilities(trained, data.images[held_out])
-    history = fitted.state.history
-    del fitted, trained
-    gc.collect()  # graphs refer to themselves, and hold the images
+    with forgotten_graphs():
+        with training_lock(task.lock, task.name):
+            for row in TrainingState.load(task.state).history:
+                tell(Epoch(job.key, row, task.recipe.max_epochs, node))
+            with progress.watched(tell_epoch):
+                fitted = network.fit(task, data.to_train_on(), architectures.build)
+        trained = TrainedNetwork(fitted.model, task.conditions.preprocessing, device)
+        held_out = np.flatnonzero(data.folds == job.member.fold)
+        probabilities = predict_probabilities(trained, data.images[held_out])
+        history = fitted.state.history
+        del fitted, trained
     return encode(MemberPredictions(probabilities, history, node))
 
 

@@ -1,15 +1,18 @@
 """TensorFlow computes in the same way, whatever the environment says."""
 
+import gc
 import json
 import os
 import platform
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.networks.backend import forgotten_graphs, tf
 from tests.conftest import ROOT
 
 SHOW = """
@@ -122,3 +125,29 @@ def test_tensorflow_sees_no_gpu_before_one_is_taken_and_grows_into_its_memory(
 def test_keras_starts_without_what_nothing_here_calls(shown: dict[str, Any]) -> None:
     """Its import alone takes as long as that of Keras and TensorFlow; later it is there."""
     assert shown["unused"] == [[], "pandas"]
+
+
+def trace_graph() -> Any:
+    """A weak reference to the graph of a gradient that nothing else refers to."""
+
+    @tf.custom_gradient
+    def double(number: Any) -> Any:
+        return 2 * number, lambda of_outputs: 2 * of_outputs
+
+    @tf.function
+    def gradient(number: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(number)
+            doubled = double(number)
+        return tape.gradient(doubled, number)
+
+    return weakref.ref(gradient.get_concrete_function(tf.TensorSpec([])).graph)
+
+
+def test_graphs_are_freed_that_tensorflow_would_keep() -> None:
+    before = trace_graph()
+    with forgotten_graphs():
+        within = trace_graph()
+    gc.collect()
+    assert before() is not None  # else TensorFlow frees them by now
+    assert within() is None

@@ -5,28 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import params, stages
+from pipeline import stages
 from pipeline.data import dataset
-from pipeline.data.dataset import TrainingDigits
 from pipeline.ensemble.averaging import average_probabilities
-from pipeline.files import sha256
 from pipeline.networks.devices import CPU
 from pipeline.stages import evaluate, train
 from pipeline.sweeps import predictions
 from pipeline.sweeps.fitting import StopAsked, fit_member
 from pipeline.sweeps.jobs import Epoch, Job
-from pipeline.sweeps.scoring import list_members, score
-from tests.conftest import set_params
-from tests.sweeps.spaces import make_folder
-
-
-@pytest.fixture
-def job(training_digits: TrainingDigits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
-    monkeypatch.chdir(make_folder(tmp_path, training_digits))
-    set_params(tmp_path, ("confidence_threshold: 0.98", "confidence_threshold: 0.95"))
-    settings = params.load_file(tmp_path / "params.yaml")
-    (member,) = list_members(settings, [0])
-    return Job(member, settings, sha256(tmp_path / stages.TRAIN))
+from pipeline.sweeps.scoring import score
+from tests.networks.gradients import registered_gradients
 
 
 def test_stopped_and_continued_member_predicts_what_the_stages_do(job: Job, tmp_path: Path) -> None:
@@ -40,12 +28,14 @@ def test_stopped_and_continued_member_predicts_what_the_stages_do(job: Job, tmp_
     states = tmp_path / "states"
     with pytest.raises(StopAsked):
         fit_member(job, data, states, CPU, "here", tell)
+    kept = registered_gradients()
     content = fit_member(job, data, states, CPU, "here", tell)
+    assert registered_gradients() == kept
     assert told == [1, 2, 1, 2, 3]  # first what the interrupted run had finished
     found = predictions.store(tmp_path / "member.npz", content)
-    kept = predictions.find(tmp_path / "member.npz")
-    assert kept is not None
-    assert (kept.history, kept.node) == (found.history, "here")
+    read = predictions.find(tmp_path / "member.npz")
+    assert read is not None
+    assert (read.history, read.node) == (found.history, "here")
     (task,) = train.list_tasks(job.settings)
     train.train(task, 1)
     expected, _ = evaluate.predict_out_of_fold([job.member], data, job.settings.neighbours)

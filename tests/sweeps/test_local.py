@@ -7,23 +7,12 @@ import numpy as np
 import psutil
 import pytest
 
-from pipeline import params, stages
-from pipeline.data.dataset import Probabilities, TrainingDigits
+from pipeline import stages
+from pipeline.data.dataset import Probabilities
 from pipeline.errors import PipelineError
-from pipeline.files import sha256
 from pipeline.sweeps import local, predictions
 from pipeline.sweeps.jobs import Epoch, Event, Finished, Job
 from pipeline.sweeps.local import LocalWorkers
-from pipeline.sweeps.scoring import list_members
-from tests.sweeps.spaces import make_folder
-
-
-@pytest.fixture
-def job(training_digits: TrainingDigits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
-    monkeypatch.chdir(make_folder(tmp_path, training_digits))
-    settings = params.load_file(tmp_path / "params.yaml")
-    (member,) = list_members(settings, [0])
-    return Job(member, settings, sha256(tmp_path / stages.TRAIN))
 
 
 @pytest.fixture
