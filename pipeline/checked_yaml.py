@@ -51,12 +51,17 @@ def load(path: Path) -> dict[str, Any]:
     too_deep = ParamsError(f"{path} is not valid YAML: it is nested too deep.")
     try:
         text = read_bytes(path)
+        text.decode()
         if _depth(text) > _DEEPEST:
             raise too_deep
         content = YAML(typ="safe", pure=True).load(text)
     except FileNotFoundError:
         raise ParamsError(
             f"There is no {path} in {Path.cwd()}. Run the command in the project's folder."
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ParamsError(
+            f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8. Nothing was run."
         ) from None
     except RecursionError:
         raise too_deep from None

@@ -88,6 +88,46 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes] | N
         return None
 
 
+def is_commit(folder: Path, revision: str) -> bool:
+    """Whether a revision of the repository around ``folder`` is a commit, or a tag of one."""
+    done = run(folder, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    return done is None or done.returncode == 0
+
+
+def find_fault(folder: Path = FOLDER) -> str | None:
+    """Why Git does not work around ``folder``, and what to do; None where it does.
+
+    That it is not installed, or that there is no repository, is no fault.
+    """
+    done = run(folder, "rev-parse", "--git-dir")
+    if done is None or done.returncode == 0:
+        return None
+    said = os.fsdecode(done.stderr)
+    if refused := _OF_ANOTHER_USER.search(said):
+        return _refusal(refused[0])
+    if gone := re.search(r"not a git repository: (.+)", said):
+        return (
+            f"The project's repository is kept in {gone[1]}, which is not there: this folder is a "
+            "worktree or a submodule without it. Bring it here as well, or clone the project."
+        )
+    if damaged := re.search(r"bad config line \d+ in file .+", said):
+        return f"Git's settings are damaged: {damaged[0]}. Mend that line."
+    if "not a git repository" in said:
+        return None
+    reason = "; ".join(line.partition(": ")[2] or line for line in said.splitlines())
+    return f"Git does not work here: {reason}. See that this works first: git status"
+
+
+_OF_ANOTHER_USER = re.compile(r"git config --global --add safe\.directory .+")
+
+
+def _refusal(remedy: str) -> str:
+    return (
+        "Git does not read this repository, because another user owns it. If you trust it, run: "
+        f"{remedy}"
+    )
+
+
 def _read_commit(path: Path) -> str | None:
     try:
         found = re.fullmatch(r"[0-9a-f]{40}(\+dirty)?\n", path.read_text(encoding="ascii"))
@@ -101,10 +141,6 @@ def _git(folder: Path, *arguments: str) -> str | None:
     done = run(folder, *arguments)
     if done is None:
         return None
-    refused = re.search(r"git config --global --add safe\.directory .+", os.fsdecode(done.stderr))
-    if refused:
-        raise ProjectError(
-            "Git does not read this repository, because another user owns it. If you trust it, "
-            f"run: {refused[0]}"
-        )
+    if refused := _OF_ANOTHER_USER.search(os.fsdecode(done.stderr)):
+        raise ProjectError(_refusal(refused[0]))
     return os.fsdecode(done.stdout).removesuffix("\n") if done.returncode == 0 else None

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ProjectError
-from pipeline.git import COMMIT_FILE, describe_commit, find_top
+from pipeline.git import COMMIT_FILE, describe_commit, find_fault, find_top, is_commit
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -97,6 +97,32 @@ def test_repository_of_another_user_names_the_remedy(
     assert str(caught.value).endswith(remedy)
     assert describe_commit(project) is None
     assert capsys.readouterr().err.endswith(f"{remedy}\n")
+    assert (find_fault(project) or "").endswith(remedy)
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({}, "None"),
+        ({"GIT_CONFIG_COUNT": "many"}, "Git does not work here: bogus count in GIT_CONFIG_COUNT"),
+    ],
+)
+def test_fault_of_git_is_told(
+    variables: dict[str, str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = write_project(tmp_path / "project")
+    commit(project)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert str(find_fault(project)).startswith(said)
+
+
+def test_only_commits_and_tags_of_them_are_commits(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project")
+    head = commit(project)
+    git(project, "tag", "--annotate", "--message=first", "first")
+    assert is_commit(project, head) and is_commit(project, "first")
+    assert not is_commit(project, f"{head}:params.yaml")
 
 
 def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

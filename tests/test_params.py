@@ -342,7 +342,6 @@ def test_several_problems_come_in_one_message(in_folder: Path) -> None:
         (b"a: !!python/object:os.system 0\n", "line 1: could not determine a constructor"),
         (b"a: *b\n", "line 1: found undefined alias 'b'"),
         (b"seed: 2024-13-45\n", "month must be in 1..12"),
-        (b"a: \xe9\n", "is not valid YAML: "),
         (b"{a: " * 3000, "it is nested too deep."),
         (b"a: \x07\n", "special characters are not allowed"),
     ],
@@ -350,6 +349,12 @@ def test_several_problems_come_in_one_message(in_folder: Path) -> None:
 def test_invalid_yaml_is_described(tmp_path: Path, content: bytes, expected: str) -> None:
     (tmp_path / "params.yaml").write_bytes(content)
     assert_refused(tmp_path, "is not valid YAML: ", expected)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_other_encoding_is_told(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "params.yaml").write_text("seed: 0  # ä\n", encoding=encoding)
+    assert_refused(tmp_path, "is not UTF-8 text ", "save it as UTF-8")
 
 
 def test_tabs_come_with_advice(tmp_path: Path) -> None:

@@ -121,6 +121,19 @@ def test_difference_names_what_changed_and_nothing_else_changes(in_folder: Path)
         assert (line[1:] in after.splitlines()) == (line[0] == "+")
 
 
+def test_link_mode_and_line_ends_of_the_file_stay(in_folder: Path) -> None:
+    path, shared = Path("params.yaml"), Path("shared.yaml")
+    path.rename(shared)
+    shared.write_bytes(shared.read_bytes().replace(b"\n", b"\r\n"))
+    shared.chmod(0o600)
+    path.symlink_to(shared)
+    assert profiles.apply("record")
+    assert path.is_symlink() and shared.stat().st_mode & 0o777 == 0o600
+    lines = shared.read_bytes().splitlines(keepends=True)
+    assert all(line.endswith(b"\r\n") for line in lines)
+    assert not profiles.compare("record")
+
+
 def test_unknown_profile_is_named_and_nothing_is_written(in_folder: Path) -> None:
     before = Path("params.yaml").read_bytes()
     with pytest.raises(ParamsError, match="no profile 'fast'; known: quick, default, record"):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline import stages
 from pipeline.cli.console import print_line, stderr
+from pipeline.errors import ArtifactError
 
 _TEXT_BROWSERS = {"browsh", "carbonyl", "elinks", "links", "links2", "lynx", "w3m", "www-browser"}
 """Browsers that would take over the terminal."""
@@ -15,10 +16,14 @@ _TEXT_BROWSERS = {"browsh", "carbonyl", "elinks", "links", "links2", "lynx", "w3
 
 def open_report() -> None:
     """Open the report in the browser."""
-    from pipeline.files import missing_artifact
+    from pipeline.files import missing_artifact, read_bytes
 
     if not stages.REPORT.exists():
         raise missing_artifact(stages.REPORT)
+    if not read_bytes(stages.REPORT):
+        raise ArtifactError(
+            f"{stages.REPORT} is empty. Write it again with: dvc repro --force report"
+        )
     address = stages.REPORT.resolve().as_uri()
     if open_page(address):
         print_line(f"{stages.REPORT}: open in the browser")

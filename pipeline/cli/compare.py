@@ -92,6 +92,8 @@ def compare(
 
 def complete(names: Sequence[str]) -> list[str]:
     """The runs to compare: a single one is compared with the workspace."""
+    if "" in names:
+        raise typer.BadParameter("an empty name was given: expected that of a run, such as HEAD.")
     repeated = next((name for name in names if list(names).count(name) > 1), None)
     if repeated is not None:
         raise typer.BadParameter(f"{repeated} is named twice: name each run once.")

@@ -76,7 +76,7 @@ def print_table(rows: Sequence[Row], title: str = "", *, text: Collection[str] =
         justify: Literal["left", "right"] = "right" if is_number else "left"
         table.add_column(_shown(name), justify=justify, overflow="fold", no_wrap=is_number)
     for row in rows:
-        table.add_row(*(_shown(row[name]) for name in names))
+        table.add_row(*(_cell(row[name]) for name in names))
     narrowest = [
         width if is_number else min(width, _NARROWEST_TEXT)
         for width, is_number in zip(widths, numbers, strict=True)
@@ -95,7 +95,7 @@ def print_items(items: Sequence[tuple[str, str | Text]]) -> None:
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
     for name, said in items:
-        table.add_row(_shown(name), _shown(said))
+        table.add_row(_cell(name), _cell(said))
     if console.is_terminal:
         console.print(table)
     else:
@@ -116,15 +116,19 @@ def _print_lists(rows: Sequence[Row]) -> None:
         if number:
             print_line("")
         for name, cell in row.items():
-            print_line(Text.assemble((printable(name), "bold"), " ", _shown(cell)))
+            print_line(Text.assemble((printable(name), "bold"), " ", _cell(cell)))
 
 
 def _width(cell: str | Text) -> int:
-    return max(map(cell_len, _shown(cell).plain.split("\n")))
+    return cell_len(_cell(cell).plain)
 
 
 def _is_number(cell: str | Text) -> bool:
     return bool(_NUMBER.fullmatch(str(cell)))
+
+
+def _cell(text: str | Text) -> Text:
+    return text if isinstance(text, Text) else Text(printable(text))
 
 
 def _shown(text: str | Text, style: str = "") -> Text:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline import stages
-from pipeline.cli.console import print_json, print_line, print_table
+from pipeline.cli.console import console, print_json, print_line, print_table
 from pipeline.cli.standing import describe_difference
 from pipeline.wording import counted
 
@@ -161,14 +161,16 @@ def _draw(current: OutOfFoldPredictions, listed: pd.DataFrame) -> None:
     from pipeline.cli.digit_pictures import print_side_by_side
     from pipeline.data import dataset
     from pipeline.errors import ArtifactError
+    from pipeline.report import percent
 
     digits = dataset.load_labelled(stages.TRAIN)
     if digits.provenance.train_sha256 != current.train_sha256:
         raise ArtifactError(
             f"{stages.TRAIN} holds other images than were evaluated. Run: dvc repro"
         )
+    arrow = "->" if console.options.ascii_only else "→"
     captions = [
-        f"row {error.row}: {error.true} → {error.predicted} ({error.p_predicted:.1%})"
+        f"row {error.row}: {error.true} {arrow} {error.predicted} ({percent(error.p_predicted)})"
         for error in listed.itertuples()
     ]
     print_side_by_side(digits.images[listed["row"].to_numpy()], captions)

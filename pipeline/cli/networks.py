@@ -156,10 +156,13 @@ def export(
     from pipeline import params
     from pipeline.files import missing_artifact
 
+    if to.resolve() in (stages.MODELS.resolve(), stages.EXPORTED.resolve()):
+        raise typer.BadParameter(f"{to} is what stages write: name another folder.")
     members = [stages.MODELS / member.name for member in params.load().members()]
     for member in members:
         if not member.exists():
             raise missing_artifact(member)
+        _check_folder(to / member.name)
 
     from pipeline.networks.export import FORMATS  # these take seconds to import
     from pipeline.networks.trained import load_network
@@ -170,6 +173,15 @@ def export(
         path = to / f"{member.name}{suffix}"
         write(network.model, path)
         print_line(f"{path}{_describe(network.views)}")
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder in the way that holds anything but an earlier export."""
+    earlier = (folder / "saved_model.pb").is_file()
+    if folder.is_dir() and not earlier and any(folder.iterdir()):
+        raise typer.BadParameter(
+            f"{folder} holds something else than a network that was exported: name another folder."
+        )
 
 
 def _describe(views: Views) -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import stages
+from pipeline import git, stages
 from pipeline.errors import DvcBusyError, DvcError, ParamsError, PipelineError
 from pipeline.files import is_running
 from pipeline.project import FOLDER
@@ -192,7 +192,10 @@ def readable_dvc_errors() -> Iterator[None]:
             f"DVC's own database cannot be used: {error}. Look whether the disk is full, or lets "
             "no one write, then run the command again."
         ) from None
-    except (DvcException, SCMError) as error:
-        raise DvcError(" ".join(str(error).split())) from None
+    except (DvcException, SCMError, ValueError) as error:
+        fault = git.find_fault(FOLDER)
+        if fault is None and isinstance(error, ValueError):
+            raise
+        raise DvcError(fault or " ".join(str(error).split())) from None
     finally:
         logger.setLevel(level)

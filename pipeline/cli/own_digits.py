@@ -15,7 +15,7 @@ from pipeline import stages
 from pipeline.cli.browser import open_page
 from pipeline.cli.console import print_json, print_line, stderr
 from pipeline.cli.readings import print_outcomes
-from pipeline.errors import ArtifactError, PipelineError
+from pipeline.errors import ArtifactError, PipelineError, printable
 from pipeline.wording import counted
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ def predict(
         raise typer.BadParameter(f"there is no folder {png.parent} to draw {png.name} in")
     reader = _load_reader()
     items, ignored = gather(pictures, sys.stdin.buffer.read)
+    if png is not None and any(_is_same(png, item.source) for item in items):
+        raise typer.BadParameter(f"{png} is one of the pictures to read: give --png another name.")
     _print_notes(items, ignored, reader.ensemble.names)
     with _progress(len(items)) as advance:
         outcomes = batch.read_all(items, reader, advance=advance)
@@ -77,7 +79,7 @@ def predict(
         num_drawn, num_read = output.draw_seen(png, outcomes)
         which = f", the first {num_drawn:,} of {num_read:,}" if num_drawn < num_read else ""
         print_line(f"{png}: drawn{which}", to=stderr)
-    failed = [outcome.error for outcome in outcomes if outcome.error]
+    failed = [printable(outcome.error) for outcome in outcomes if outcome.error]
     if len(failed) > 1:
         listed = "".join(f"\n  {reason}" for reason in failed[:_FEW])
         more = len(failed) - _FEW
@@ -85,6 +87,10 @@ def predict(
         raise PipelineError(f"{len(failed):,} could not be read:{listed}{others}")
     if failed:
         raise PipelineError(failed[0])
+
+
+def _is_same(path: Path, source: object) -> bool:
+    return isinstance(source, Path) and path.exists() and source.exists() and path.samefile(source)
 
 
 def _load_reader() -> Reader:

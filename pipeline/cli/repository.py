@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import git
 from pipeline.cli.outdated import readable_dvc_errors
-from pipeline.errors import ArtifactError
+from pipeline.errors import ArtifactError, printable
 from pipeline.project import FOLDER
 
 if TYPE_CHECKING:
@@ -35,10 +35,11 @@ def resolve(names: Sequence[str]) -> dict[str, str | None]:
 
 @contextmanager
 def _repository() -> Iterator[Git]:
-    from pygit2 import GitError
     from scmrepo.exceptions import SCMError
     from scmrepo.git import Git
 
+    if fault := git.find_fault(FOLDER):
+        raise ArtifactError(fault)
     try:
         repository = Git(".")
     except SCMError:
@@ -52,13 +53,7 @@ def _repository() -> Iterator[Git]:
                 "There is no commit yet to compare with. Commit this run, then compare the next "
                 "one with it: git add . && git commit"
             )
-        try:
-            yield repository
-        except GitError:
-            raise ArtifactError(
-                f"Git does not read {repository.root_dir}, because another user owns it. Allow it "
-                f"with: git config --global --add safe.directory {repository.root_dir}"
-            ) from None
+        yield repository
 
 
 def _find(name: str, repository: Git) -> str:
@@ -67,14 +62,16 @@ def _find(name: str, repository: Git) -> str:
 
     from pipeline.checked_yaml import suggest
 
-    try:
-        return str(resolve_rev(repository, name))
-    except (SCMError, RevError):
-        known = [WORKSPACE, "HEAD", *_known_names()]
-        raise ArtifactError(
-            f"{name} is no commit, branch, tag or experiment{suggest(name, known)}. See: digits "
-            "runs, git log --oneline"
-        ) from None
+    with suppress(SCMError, RevError):
+        found = str(resolve_rev(repository, name))
+        if git.is_commit(FOLDER, found):
+            return found
+    known = [WORKSPACE, "HEAD", *_known_names()]
+    hint = suggest(name, [each for each in known if each != name])
+    raise ArtifactError(
+        f"{printable(name)} is no commit, branch, tag or experiment{hint}. See: digits runs, git "
+        "log --oneline"
+    )
 
 
 def _known_names() -> list[str]:

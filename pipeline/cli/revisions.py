@@ -91,7 +91,7 @@ def collect(number: int) -> list[Run]:
 
 def _list_commits(number: int) -> dict[str, str]:
     """Titles of the newest commits that changed results, and of HEAD, by their hashes."""
-    log = ["log", "--format=%H %s"]
+    log = ["log", "--no-show-signature", "--format=%H %s"]
     changed = _git(*log, f"--max-count={number}", "--", "dvc.lock", METRICS)
     head = _git(*log, "--max-count=1")
     lines = [*head.splitlines(), *changed.splitlines()]
@@ -108,6 +108,8 @@ def _git(*arguments: str) -> str:
     done = git.run(FOLDER, *arguments)
     if done is None:
         raise DvcError("Earlier runs are kept by Git, which is not installed.")
+    if fault := done.returncode and git.find_fault(FOLDER):
+        raise DvcError(fault)
     if done.returncode:
         said = done.stderr.decode(errors="replace")
         reason = " ".join(said.removeprefix("fatal: ").split())

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from pipeline.cli.console import print_json, print_line, print_table
 from pipeline.cli.revisions import METRICS, Run, collect
+from pipeline.errors import printable
 
 _SHOWN_CHANGES = 4
 
@@ -50,7 +51,7 @@ def _describe(run: Run) -> dict[str, str | Text]:
     if run.state not in ("done", "no score"):
         name = f"{name} ({run.state})"
     row: dict[str, str | Text] = {
-        "run": Text(name, "bold" if run.kind == "workspace" else ""),
+        "run": Text(printable(name), "bold" if run.kind == "workspace" else ""),
         "what changed": " ".join(_describe_changes(run)),
     }
     row |= dict.fromkeys(("accuracy", "95 % interval", "errors", "min"), "–")

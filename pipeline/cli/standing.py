@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline import stages
 from pipeline.errors import ArtifactError
@@ -144,7 +144,7 @@ def _read_data() -> Data | None:
     from pipeline.data import label_corrections
     from pipeline.data.sources import decision
     from pipeline.data.sources.decision import ArchiveSource, SampleSource
-    from pipeline.files import corruption_as, read_json
+    from pipeline.files import corruption_as
 
     if not stages.SOURCE.exists():
         return None
@@ -157,7 +157,7 @@ def _read_data() -> Data | None:
     if not summary.exists():
         return Data(source, sample, None, None)
     with corruption_as(partial(_describe_damage, summary, "prepare")):
-        counts = read_json(summary)
+        counts = _read_mapping(summary)
         images, test_images = int(counts["training_images"]), int(counts["test_images"])
         if counts["sample"] != sample:
             return Data(source, sample, None, None)
@@ -175,18 +175,28 @@ def _describe_damage(path: Path, stage: str, reason: str) -> ArtifactError:
     )
 
 
+def _read_mapping(path: Path) -> Mapping[str, Any]:
+    """The mapping that a JSON file holds; a ``ValueError`` if it holds something else."""
+    from pipeline.files import read_json
+
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise ValueError("its form")
+    return content
+
+
 def read_score(settings: Params) -> tuple[Score | None, str]:
     """The score, or why there is none: it must be of the very networks that are listed and there.
 
     ``metrics.json`` may be of other networks: it is committed, and survives a failed run.
     """
-    from pipeline.files import corruption_as, read_json, sha256
+    from pipeline.files import corruption_as, sha256
 
     path = stages.EVALUATION / "metrics.json"
     if not path.exists():
         return None, "nothing was evaluated yet"
     with corruption_as(partial(_describe_damage, path, "evaluate")):
-        content = read_json(path)
+        content = _read_mapping(path)
         evaluated = dict(content.get("members") or {})  # pairs; before version 1.1 a mapping
         predictions_sha256 = dict(content.get("predictions") or {}).get("out_of_fold.npz")
         score = Score(

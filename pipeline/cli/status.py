@@ -11,6 +11,7 @@ from rich.text import Text
 from pipeline import stages
 from pipeline.cli.console import print_items, print_json, print_line
 from pipeline.cli.standing import Data, Status, collect
+from pipeline.errors import printable
 from pipeline.wording import counted
 
 
@@ -52,10 +53,10 @@ def _show(found: Status) -> None:
     if stages.REPORT.exists():
         items.append(("report", str(stages.REPORT)))
     if found.outdated is None:
-        items.append(("out of date", Text(f"unknown: {found.dvc_error}", "yellow")))
+        items.append(("out of date", Text(printable(f"unknown: {found.dvc_error}"), "yellow")))
     elif found.outdated:
         for place, line in enumerate(group_outdated(found.outdated)):
-            items.append(("" if place else "out of date", Text(line, "yellow")))
+            items.append(("" if place else "out of date", Text(printable(line), "yellow")))
     else:
         items.append(("out of date", "nothing"))
     print_items(items)

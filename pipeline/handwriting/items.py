@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,12 +40,17 @@ def gather(arguments: Sequence[str], stdin: Callable[[], bytes]) -> tuple[list[I
 
     An argument that cannot be used becomes one item, whose source says why.
 
+    Raises:
+        PictureError: ``-`` is there twice.
+
     Returns:
         What to read, in the order of the arguments; and the files in folders that are no pictures,
         neither by their names nor by their content.
     """
     items: list[Item] = []
     ignored: list[Path] = []
+    if arguments.count(STDIN) > 1:
+        raise PictureError("Standard input can be read once: expected one -, found several.")
     for argument in arguments:
         for found in _gather_one(argument, stdin):
             if isinstance(found, Item):
@@ -65,7 +71,7 @@ def _list_items(argument: str, stdin: Callable[[], bytes]) -> Iterator[Item | Pa
     path = Path(argument)
     if not argument:
         raise PictureError("An empty name was given: expected that of a picture, folder or CSV.")
-    if argument.startswith(("http://", "https://")):
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", argument):
         raise PictureError(f"{argument} is an address: download the picture and name its file.")
     if argument == STDIN:
         yield Item("standard input", stdin())

@@ -148,8 +148,10 @@ def _to_eight_bits(picture: Image.Image) -> Image.Image:
         return picture
     levels: NDArray[Any] = np.nan_to_num(np.asarray(picture).astype(np.float32))
     highest = levels.max()
-    scale = 255.0 if picture.mode == "F" and highest <= 1 else 255 / 65535
-    if picture.mode != "F" and picture.mode != "I;16" and highest <= 255:
+    scale = 255 / 65535
+    if picture.mode == "F" and highest <= 1:
+        scale = 255.0
+    elif picture.mode != "I;16" and highest <= 255:
         scale = 1.0
     return Image.fromarray(np.clip(levels * scale, 0, 255).round().astype(np.uint8))
 

@@ -130,5 +130,7 @@ def _find_error(output: str) -> str:
     """The last error that pip reports, in one line."""
     if "(from versions: none)" in output:
         return "pip finds no file of it. If it finds none of any package, see: pip config list"
-    errors = re.findall(r"(?m)^\s*(?:error|ERROR): (.+?)\.?$", output)
+    errors = re.findall(
+        r"(?m)^\s*(?:error|ERROR|An error occurred during configuration): (.+?)\.?$", output
+    )
     return errors[-1] if errors else "pip says nothing more"

@@ -1,5 +1,6 @@
 """Every package of a lock file as a wheel, for a notebook of Kaggle's that has no internet."""
 
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from pipeline.errors import KaggleError, ProjectError
+from pipeline.errors import KaggleError, ProjectError, printable
 from pipeline.files import read_json, sha256, write_json, write_text
 from pipeline.kaggle import pip
 from pipeline.kaggle.credentials import Credentials, Key
@@ -125,6 +126,11 @@ def name_dataset(
         raise KaggleError(
             "The data set needs an owner, and no kaggle.json or KAGGLE_USERNAME tells your name "
             "at Kaggle. Name it: --user NAME"
+        )
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", user):
+        raise KaggleError(
+            f"{printable(user) or 'An empty name'} is no name at Kaggle: expected letters, digits, "
+            "- and _, as in the address of your profile. Name it: --user NAME"
         )
     return f"{user}/{_SLUG}"
 

@@ -1,6 +1,7 @@
 """Trained members: saved, loaded, and asked for logits."""
 
 import json
+import re
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from pipeline.parallel import count_processors
 
 _BATCH = 1_000
 """Images that a thread predicts at once."""
+
+_SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
+"""Names that TensorFlow takes for what it traces."""
 
 _GPU_BATCH = 4_000
 """Images that a GPU predicts at once: their feature maps take about 1 GB."""
@@ -108,6 +112,9 @@ def load_model(path: Path) -> keras.Model:
         found = (model.input_shape, model.input.dtype, model.output_shape)
         if found != ((None, IMAGE_SIZE, IMAGE_SIZE), "uint8", (None, NUM_CLASSES)):
             raise ValueError(f"it is a network of another form, {found}")
+        for name in (model.name, *(layer.name for layer in model.layers)):
+            if not _SCOPE.fullmatch(name):
+                raise ValueError(f"{name!a} is no name of a layer")
     return model
 
 

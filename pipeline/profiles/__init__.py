@@ -6,6 +6,7 @@ cores that compute in bfloat16; and whole sections of params.yaml.
 
 import difflib
 import math
+import shutil
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -109,8 +110,11 @@ def write(
     written = StringIO()
     _yaml().dump(content, written)
     after = written.getvalue()
-    with atomic_path(path) as temporary:
-        temporary.write_text(after, encoding="utf-8")
+    target = path.resolve()  # of a link
+    line_end = "\r\n" if b"\r\n" in path.read_bytes() else "\n"
+    with atomic_path(target) as temporary:
+        temporary.write_text(after, encoding="utf-8", newline=line_end)
+        shutil.copymode(target, temporary)
         params.load_file(temporary)
     difference = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
     return [line for line in difference if not line.startswith(("---", "+++", "@@"))]

@@ -135,8 +135,7 @@ def read_record(path: Path) -> SubmissionRecord | None:
     Raises:
         ArtifactError: the JSON is damaged.
     """
-    record_path = path.with_suffix(".json")
-    if not (path.is_file() and record_path.is_file()):
+    if not path.is_file() or not (record_path := path.with_suffix(".json")).is_file():
         return None
     record = stored.read_record(
         record_path,

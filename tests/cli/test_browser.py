@@ -68,6 +68,14 @@ def test_no_browser_is_started_without_a_display(
     assert capsys.readouterr().out == f"{report.as_uri()}\n"
 
 
+def test_empty_report_names_what_to_run(
+    report: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report.write_text("")
+    assert digits(monkeypatch, "open") == 1
+    assert "reports/report.html is empty. Write it again with" in capsys.readouterr().err
+
+
 def test_missing_report_names_what_to_run(
     report: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -218,10 +218,18 @@ def test_unknown_run_gets_a_suggestion(here: Path, output: Output, name: str, hi
     assert f"error: {name} is no commit, branch, tag or experiment (did you mean '{hint}'?)" in said
 
 
+@pytest.mark.parametrize("name", ["HEAD:params.yaml", "HEAD^{tree}", "settings"])
+def test_what_is_no_commit_is_no_run(own: Path, output: Output, name: str) -> None:
+    run(own, "git", "tag", "--force", "settings", "HEAD:params.yaml")
+    said = output("compare", name, status=1)
+    assert f"error: {name} is no commit, branch, tag or experiment. See" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["main", "main"], "main is named twice"),
+        ([""], "an empty name was given"),
         (["workspace"], "name a run to compare the workspace with"),
         (["--output", "page.txt"], "expected a name that ends in .html, found page.txt"),
         (

@@ -228,7 +228,7 @@ def test_show_draws_the_very_images(
     assert digits(monkeypatch, "errors", "--true", "4", "--limit", "1", "--show") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "3 errors (true 4) in 30 held-out images; the 1 with the highest loss"
-    assert lines[2] == "row 4: 4 → 9 (99.0%)"
+    assert lines[2] == "row 4: 4 → 9 (99.00%)"
     assert len(lines[3:]) == 14
     bright = training_digits.images[4].reshape(14, 2, 28).astype(float).mean(axis=1) > 240
     assert [[character == "@" for character in line[1:29]] for line in lines[3:]] == bright.tolist()

@@ -24,6 +24,17 @@ def test_check_accepts_a_whole_submission(
     assert "mine.csv: 28,000 rows, in the form that Kaggle accepts" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", [".", "/", "..", ""])
+def test_folder_is_no_submission(
+    name: str,
+    in_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert digits(monkeypatch, "check", name) == 1
+    assert "is a folder: expected a file" in capsys.readouterr().err
+
+
 def test_check_explains_what_is_wrong(
     in_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -167,3 +178,16 @@ def test_export_writes_other_formats(
     assert digits(monkeypatch, "export", "litert", "--to", "out") == 0
     assert f"{MEMBER}{said}" in capsys.readouterr().out
     assert Path("out", f"{MEMBER}.tflite").read_bytes()[4:8] == b"TFL3"
+
+
+def test_export_replaces_no_folder_of_others(
+    in_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_params(in_folder, SMALL_NETWORK)
+    for place in (stages.MODELS, Path("mine")):
+        (place / MEMBER).mkdir(parents=True)
+        (place / MEMBER / "mine.txt").write_text("mine")
+    for to, said in (("models", "models is what stages write"), ("mine", "holds something else")):
+        assert digits(monkeypatch, "export", "saved-model", "--to", to) == 2
+        assert said in " ".join(capsys.readouterr().err.split())
+        assert Path(to, MEMBER, "mine.txt").read_text() == "mine"

@@ -258,7 +258,9 @@ def test_names_are_printed_as_they_are_in_one_line(project: Path, predict: Predi
 def test_names_cannot_play_tricks_on_the_terminal(project: Path, predict: Predict) -> None:
     path = save_drawing(Path("a\n[red]b\x1b[2J 'c'.png"), 7)
     output, _ = predict(path)
-    assert r"[red]b\x1b[2J 'c'.png" in output and "\x1b" not in output
+    assert r"a\n[red]b\x1b[2J 'c'.png" in output and "\x1b" not in output
+    assert r"error: a\nb.png does not exist" in predict("a\nb.png", status=1)[1]
+    assert "Standard input can be read once" in predict("-", "-", status=1)[1]
     assert json.loads(predict("--json", path)[0])[0]["path"] == path.name
 
 
@@ -308,6 +310,16 @@ def test_options_that_do_not_go_together_are_refused(
     options: tuple[str, ...], message: str, predict: Predict
 ) -> None:
     assert message in " ".join(predict(*options, "x.png", status=2)[1].split())
+
+
+def test_picture_is_not_drawn_over(project: Path, predict: Predict) -> None:
+    path = Path(save_drawing(project / "a.png", 7))
+    before = path.read_bytes()
+    (project / "same.png").symlink_to(path)
+    for drawn in ("a.png", "same.png"):
+        _, errors = predict(".", "--png", drawn, status=2)
+        assert f"{drawn} is one of the pictures to read" in errors
+    assert path.read_bytes() == before
 
 
 def test_before_any_run_the_command_to_run_is_named(project: Path, predict: Predict) -> None:

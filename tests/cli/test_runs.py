@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from dvc.repo import Repo
 
+from pipeline.cli.revisions import collect
 from tests.cli.recorded import record, write_metrics
 from tests.cli.running import digits
 from tests.conftest import run, set_params
@@ -86,6 +87,43 @@ def test_table_fits_80_columns(
     assert re.search(rf"{second[:7]} weaker? +neighbours.power=3 +99.65% +97.65 – 100", text)
     assert re.search(r"train.batch_size=64 +96.88% +94.88 – 97.38 +9 / 288 +1.5\n", text)
     assert re.search(r"\n +train.max_epochs=9 *\n?", text)
+
+
+def test_settings_of_git_change_nothing(
+    in_history: tuple[Path, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = collect(5)
+    settings = tmp_path / "gitconfig"
+    settings.write_text("[log]\nshowSignature = true\n[color]\nui = always\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    assert collect(5) == found
+
+
+@pytest.mark.parametrize(
+    ("git_file", "settings", "said"),
+    [
+        ("gitdir: /nowhere\n", "", "repository is kept in /nowhere, which is not there"),
+        ("", "[core\nbad", "Git's settings are damaged: bad config line 1 in file "),
+    ],
+)
+@pytest.mark.parametrize("command", ["runs", "compare"])
+def test_what_keeps_git_from_working_is_told(
+    command: str,
+    git_file: str,
+    settings: str,
+    said: str,
+    in_project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = in_project / "gitconfig"
+    path.write_text(settings)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(path))
+    if git_file:
+        shutil.rmtree(in_project / ".git")
+        (in_project / ".git").write_text(git_file)
+    assert digits(monkeypatch, command) == 1
+    assert said in capsys.readouterr().err
 
 
 def test_runs_need_a_repository_of_git_with_a_commit(

@@ -119,5 +119,5 @@ def test_what_cannot_be_read_is_explained() -> None:
     assert "empty holds no picture: expected files that end in .apng" in reason("empty")
     assert "gone.csv does not exist" in reason("gone.csv")
     assert "An empty name was given" in reason("")
-    address = "https://example.org/a.png"
-    assert f"{address} is an address: download the picture" in reason(address)
+    for address in ("https://example.org/a.png", "HTTP://example.org/a.png", "file:///tmp/a.png"):
+        assert f"{address} is an address: download the picture" in reason(address)

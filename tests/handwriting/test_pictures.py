@@ -46,7 +46,12 @@ def test_sixteen_bits_become_eight(form: str) -> None:
 
 @pytest.mark.parametrize(
     "levels",
-    [GREY.astype(np.float32) / 255, GREY.astype(np.float32) * 257, GREY.astype(np.int32)],
+    [
+        GREY.astype(np.float32) / 255,
+        GREY.astype(np.float32),
+        GREY.astype(np.float32) * 257,
+        GREY.astype(np.int32),
+    ],
 )
 def test_other_numbers_are_scaled(levels: np.ndarray) -> None:
     assert_shows_grey(encode(Image.fromarray(levels), "TIFF"), 1)

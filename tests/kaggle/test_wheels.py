@@ -218,6 +218,12 @@ def test_owner_of_the_data_set_is_known_or_asked_for(
     assert address == f"{expected}/digit-recognizer-wheels"
 
 
+@pytest.mark.parametrize("user", ["", "a b/[red]", "me/mine"])
+def test_what_is_no_name_at_kaggle_is_refused(user: str, folder: Path) -> None:
+    with pytest.raises(KaggleError, match="is no name at Kaggle: expected letters, digits"):
+        wheels.name_dataset(folder, user, lambda: None)
+
+
 def test_description_is_what_kaggles_client_reads_and_keeps_what_was_written(folder: Path) -> None:
     wheels.describe_dataset(folder, "me/digit-recognizer-wheels")
     described = json.loads((folder / "dataset-metadata.json").read_text())

@@ -1,3 +1,4 @@
+import json
 import zipfile
 from datetime import datetime
 from pathlib import Path
@@ -105,6 +106,23 @@ def test_model_of_another_form_is_refused(tmp_path: Path) -> None:
         save_model(keras.Model(inputs, answer), tmp_path / "model.keras")
         with pytest.raises(ArtifactError, match="it is a network of another form"):
             load_model(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("name", [" ", "-dense", "dense layer"])
+def test_name_that_tensorflow_would_refuse_later_is_refused(name: str, tmp_path: Path) -> None:
+    images = keras.Input((28, 28), dtype="uint8")
+    flat = keras.layers.Flatten()(images)
+    model = keras.Model(images, keras.layers.Dense(10, name="dense")(flat))
+    save_model(model, tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        parts = {each: archive.read(each) for each in archive.namelist()}
+    config = json.loads(parts["config.json"])
+    renamed = json.dumps(config).replace('"dense"', json.dumps(name))
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        for each, content in (parts | {"config.json": renamed.encode()}).items():
+            archive.writestr(each, content)
+    with pytest.raises(ArtifactError, match="is damaged: .* is no name of a layer"):
+        load_model(tmp_path / "model.keras")
 
 
 def test_damaged_model_names_what_brings_it_back(model: keras.Model, tmp_path: Path) -> None:

@@ -40,6 +40,12 @@ def find(folders: list[Path], remedy: str | None = None) -> Found | None:
     for folder in folders:
         if (folder / ARCHIVE_NAME).is_file():
             return Found(folder / ARCHIVE_NAME)
+        if (folder / ARCHIVE_NAME).is_dir():
+            raise SourceError(
+                f"{folder / ARCHIVE_NAME} is a folder: expected the competition's archive, a file. "
+                "Docker makes such a folder where the file that it should mount is missing. Remove "
+                "it and put the archive there, then run: dvc repro"
+            )
         present = [path for name in TABLES if (path := find_table(folder, name))]
         if len(present) == len(TABLES):
             return Found(folder)

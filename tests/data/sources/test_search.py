@@ -126,9 +126,9 @@ def test_near_miss_is_an_error(data: Path, name: str) -> None:
         search.find([data])
 
 
-def test_folder_named_like_the_archive_is_a_near_miss(data: Path) -> None:
+def test_folder_named_like_the_archive_is_told(data: Path) -> None:
     (data / ARCHIVE_NAME).mkdir()
-    with pytest.raises(SourceError, match="give it its proper name"):
+    with pytest.raises(SourceError, match=f"{ARCHIVE_NAME} is a folder: expected .* archive"):
         search.find([data])
 
 
