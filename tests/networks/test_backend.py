@@ -130,17 +130,15 @@ def test_keras_starts_without_what_nothing_here_calls(shown: dict[str, Any]) -> 
 def trace_graph() -> Any:
     """A weak reference to the graph of a gradient that nothing else refers to."""
 
-    @tf.custom_gradient
-    def double(number: Any) -> Any:
-        return 2 * number, lambda of_outputs: 2 * of_outputs
+    double = tf.custom_gradient(lambda number: (2 * number, lambda of_output: 2 * of_output))
 
-    @tf.function
-    def gradient(number: Any) -> Any:
+    def differentiate(number: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(number)
             doubled = double(number)
         return tape.gradient(doubled, number)
 
+    gradient = tf.function(differentiate)
     return weakref.ref(gradient.get_concrete_function(tf.TensorSpec([])).graph)
 
 
