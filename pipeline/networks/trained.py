@@ -108,6 +108,8 @@ def load_model(path: Path) -> keras.Model:
             f"dvc checkout --force {path.parent}"
         )
     ):
+        if not zipfile.is_zipfile(path):  # of which Keras says that it is not there
+            raise ValueError("it is no zip archive")
         model: keras.Model = keras.saving.load_model(path, compile=False, safe_mode=True)
         found = (model.input_shape, model.input.dtype, model.output_shape)
         if found != ((None, IMAGE_SIZE, IMAGE_SIZE), "uint8", (None, NUM_CLASSES)):

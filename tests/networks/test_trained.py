@@ -125,6 +125,12 @@ def test_name_that_tensorflow_would_refuse_later_is_refused(name: str, tmp_path:
         load_model(tmp_path / "model.keras")
 
 
+def test_empty_model_is_told(tmp_path: Path) -> None:
+    (tmp_path / "model.keras").touch()
+    with pytest.raises(ArtifactError, match="is damaged: .*it is no zip archive"):
+        load_model(tmp_path / "model.keras")
+
+
 def test_damaged_model_names_what_brings_it_back(model: keras.Model, tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     save_model(model, path)
