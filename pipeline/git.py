@@ -102,9 +102,9 @@ def find_fault(folder: Path = FOLDER) -> str | None:
     done = run(folder, "rev-parse", "--git-dir")
     if done is None or done.returncode == 0:
         return None
+    if refusal := _find_refusal(done.stderr):
+        return refusal
     said = os.fsdecode(done.stderr)
-    if refused := _OF_ANOTHER_USER.search(said):
-        return _refusal(refused[0])
     if gone := re.search(r"not a git repository: (.+)", said):
         return (
             f"The project's repository is kept in {gone[1]}, which is not there: this folder is a "
@@ -118,13 +118,12 @@ def find_fault(folder: Path = FOLDER) -> str | None:
     return f"Git does not work here: {reason}. See that this works first: git status"
 
 
-_OF_ANOTHER_USER = re.compile(r"git config --global --add safe\.directory .+")
-
-
-def _refusal(remedy: str) -> str:
-    return (
+def _find_refusal(stderr: bytes) -> str | None:
+    """That Git refuses a repository of another user, and the remedy that it names."""
+    remedy = re.search(r"git config --global --add safe\.directory .+", os.fsdecode(stderr))
+    return remedy and (
         "Git does not read this repository, because another user owns it. If you trust it, run: "
-        f"{remedy}"
+        f"{remedy[0]}"
     )
 
 
@@ -141,6 +140,6 @@ def _git(folder: Path, *arguments: str) -> str | None:
     done = run(folder, *arguments)
     if done is None:
         return None
-    if refused := _OF_ANOTHER_USER.search(os.fsdecode(done.stderr)):
-        raise ProjectError(_refusal(refused[0]))
+    if refusal := _find_refusal(done.stderr):
+        raise ProjectError(refusal)
     return os.fsdecode(done.stdout).removesuffix("\n") if done.returncode == 0 else None

@@ -16,14 +16,15 @@ _TEXT_BROWSERS = {"browsh", "carbonyl", "elinks", "links", "links2", "lynx", "w3
 
 def open_report() -> None:
     """Open the report in the browser."""
-    from pipeline.files import missing_artifact, read_bytes
+    from pipeline.files import missing_artifact, open_file
 
     if not stages.REPORT.exists():
         raise missing_artifact(stages.REPORT)
-    if not read_bytes(stages.REPORT):
-        raise ArtifactError(
-            f"{stages.REPORT} is empty. Write it again with: dvc repro --force report"
-        )
+    with open_file(stages.REPORT) as report:
+        if not report.read(1):
+            raise ArtifactError(
+                f"{stages.REPORT} is empty. Write it again with: dvc repro --force report"
+            )
     address = stages.REPORT.resolve().as_uri()
     if open_page(address):
         print_line(f"{stages.REPORT}: open in the browser")

@@ -74,7 +74,7 @@ def print_table(rows: Sequence[Row], title: str = "", *, text: Collection[str] =
     )
     for name, is_number in zip(names, numbers, strict=True):
         justify: Literal["left", "right"] = "right" if is_number else "left"
-        table.add_column(_shown(name), justify=justify, overflow="fold", no_wrap=is_number)
+        table.add_column(_cell(name), justify=justify, overflow="fold", no_wrap=is_number)
     for row in rows:
         table.add_row(*(_cell(row[name]) for name in names))
     narrowest = [

@@ -90,6 +90,7 @@ def predict(
 
 
 def _is_same(path: Path, source: object) -> bool:
+    """Whether a path leads to the file that is read, by whatever name."""
     return isinstance(source, Path) and path.exists() and source.exists() and path.samefile(source)
 
 

@@ -24,11 +24,11 @@ from pipeline.parallel import count_processors
 _BATCH = 1_000
 """Images that a thread predicts at once."""
 
-_SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
-"""Names that TensorFlow takes for what it traces."""
-
 _GPU_BATCH = 4_000
 """Images that a GPU predicts at once: their feature maps take about 1 GB."""
+
+_SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
+"""Names that TensorFlow takes for what it traces."""
 
 
 @dataclass(frozen=True)

@@ -263,7 +263,7 @@ def test_score_of_other_predictions_is_not_shown(
         (str(METRICS), '{"members": 5}'),
         (str(METRICS), '{"members": {"0-0-small": "a"}, "accuracy": "high"}'),
         ("data/source.json", '{"kind": 5}'),
-        ("reports/evaluation/metrics.json", "null"),
+        (str(METRICS), "null"),
         ("reports/data/summary.json", "[]"),
         ("submissions/submission.json", "[" * 3000),
     ],
