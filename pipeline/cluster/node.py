@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -81,7 +82,7 @@ def do_order(order: Order, data: list[Any], board: Any, module: str) -> Outcome:
         board.pin.remote(News(order.name, node.name, epoch, last_epoch, seconds, dict(row)))
 
     try:
-        digits = ray.get(data[0])
+        digits = _read_once(data[0])
     except STORE_IS_FULL:
         return Refused(
             node,
@@ -96,17 +97,34 @@ def do_order(order: Order, data: list[Any], board: Any, module: str) -> Outcome:
     return Trained(node, file, state, hash_bytes(state))
 
 
+@lru_cache(maxsize=1)
+def _read_once(reference: Any) -> Any:
+    """What Ray keeps under a reference.
+
+    While a task waits for Ray, its processor is lent to the next one, for which Ray may start a
+    process more: so a process waits once, not for each of its members.
+    """
+    return ray.get(reference)
+
+
 def _find_wrong_clock(board: Any) -> Iterator[str]:
     """How far this machine's clock is from the driver's, where that is too far."""
-    before = time.time()
-    there = ray.get(board.read_clock.remote())
-    after = time.time()
-    if not before - _CLOCK_SECONDS <= there <= after + _CLOCK_SECONDS:
-        minutes = round(((before + after) / 2 - there) / 60)
+    ahead = _measure_lead(board)
+    if abs(ahead) > _CLOCK_SECONDS:
+        minutes = round(ahead / 60)
         yield (
             f"its clock is {timedelta(minutes=abs(minutes))} "
             f"{'ahead of' if minutes > 0 else 'behind'} the driver's: set it right"
         )
+
+
+@lru_cache(maxsize=1)  # as `_read_once`
+def _measure_lead(board: Any) -> float:
+    """Seconds by which this machine's clock is ahead of the driver's at least; below 0: behind."""
+    before = time.time()
+    there = ray.get(board.read_clock.remote())
+    after = time.time()
+    return max(before - there, 0.0) + min(after - there, 0.0)
 
 
 def _name_machine() -> str:

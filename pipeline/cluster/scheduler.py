@@ -101,6 +101,7 @@ class Run:
         running: orders that it knows, by Ray's references.
         refused: nodes that were left out, by Ray's ids.
         failed: why members failed, by name.
+        ended: how many of Ray's tasks have come to something.
     """
 
     orders: Sequence[Order]
@@ -111,6 +112,7 @@ class Run:
     running: dict[Any, Order] = field(default_factory=dict)
     refused: dict[str, Refused] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    ended: int = 0
 
     def __post_init__(self) -> None:
         self.waiting = deque(self.orders)
@@ -128,9 +130,14 @@ class Run:
         return bool(self.waiting or self.running)
 
     def submit(self) -> None:
-        """Hand over as many members as the nodes can soon begin."""
+        """Hand over as many members as the nodes can soon begin.
+
+        At first those that they can begin at once: as each new worker waits for the data, Ray would
+        start a worker for the next member.
+        """
         slots = sum(self._count_slots(node) for node in self._list_fitting())
-        while self.waiting and len(self.running) < max(1, _SUBMITTED_PER_SLOT * slots):
+        each = _SUBMITTED_PER_SLOT if self.ended >= slots else 1
+        while self.waiting and len(self.running) < max(1, each * slots):
             order = self.waiting.popleft()
             task = self.train.options(
                 num_cpus=order.threads,
@@ -171,6 +178,7 @@ class Run:
         done, _ = ray.wait(list(self.running), num_returns=len(self.running), timeout=0)
         for reference in {*first, *done}:
             order = self.running.pop(reference)
+            self.ended += 1
             yield order, _get(order, reference)
 
     def cancel(self, name: str) -> None:

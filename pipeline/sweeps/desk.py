@@ -78,7 +78,8 @@ class Desk:
                     self.last_epochs[key] = last_epoch
                     self.nodes[key] = node
                 case Finished(key, content):
-                    self.finished[key] = predictions.store(self._path(key), content)
+                    stored = predictions.store(self._path(key), content)
+                    self.finished[key], self.nodes[key] = stored, stored.node
                     self._stopping.pop(key, None)
                     self.histories.pop(key, None)
                     self._clear_states(key)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +19,7 @@ from pipeline import params
 from pipeline.cli.sweep import sweep
 from pipeline.data.dataset import TrainingDigits
 from pipeline.errors import ArtifactError, ParamsError, PipelineError
+from pipeline.sweeps.jobs import Epoch, Event
 from tests.conftest import ROOT, environment, set_params
 from tests.sweeps.scripted import MANY, Scripted, run
 from tests.sweeps.spaces import make_folder, write_space
@@ -191,6 +193,18 @@ def test_winner_is_compared_on_other_folds(folder: Path, training_digits: Traini
     assert summary["confirmed"]["difference"] == gained / 20
     assert summary["optimism"] == pytest.approx(summary["chosen"]["difference"] - gained / 20)
     assert summary["verdict"] == "better"
+
+
+class Untold(Scripted):
+    """Members come back before anything was told of them, as from a fast node."""
+
+    def wait(self) -> Iterator[Event]:
+        yield from (event for event in super().wait() if not isinstance(event, Epoch))
+
+
+def test_every_trial_names_its_nodes(folder: Path, training_digits: TrainingDigits) -> None:
+    table, _ = run(folder, "small", Untold(training_digits, newest_first=False))
+    assert table["nodes"].tolist() == ["here"] * 4
 
 
 def test_nothing_found_is_said(folder: Path, training_digits: TrainingDigits) -> None:
