@@ -122,7 +122,7 @@ def _find_wrong_clock(board: Any) -> Iterator[str]:
 def _measure_lead(board: Any) -> float:
     """Seconds by which this machine's clock is ahead of the driver's at least; below 0: behind."""
     before = time.time()
-    there = ray.get(board.read_clock.remote())
+    there: float = ray.get(board.read_clock.remote())
     after = time.time()
     return max(before - there, 0.0) + min(after - there, 0.0)
 
