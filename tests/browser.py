@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 from urllib.parse import urldefrag
 
 import pytest
@@ -15,6 +15,22 @@ from docs import chromium
 
 WIDE, NARROW = 1440, 390
 """Widths in pixels of a desk's screen and a phone's."""
+
+
+class Look(TypedDict):
+    """What decides on how a page looks, as `opened` takes it."""
+
+    width: int
+    color_scheme: Literal["light", "dark"]
+
+
+LOOKS: dict[str, Look] = {
+    "light-wide": {"width": WIDE, "color_scheme": "light"},
+    "dark-narrow": {"width": NARROW, "color_scheme": "dark"},
+}
+"""Each width and each colour scheme once: axe-core takes two seconds for a visit."""
+
+each_look = pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
 
 
 @pytest.fixture(scope="session")

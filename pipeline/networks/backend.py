@@ -131,7 +131,21 @@ def _without_unused() -> Iterator[None]:
             del sys.modules[name]
 
 
-with _own_settings(), suppress_stderr(), _without_unused():
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Look for no garbage meanwhile, nor later among what there is by then: of half a million
+    imported objects none is any, and looking takes a fifth of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if enabled:
+            gc.enable()
+
+
+with _own_settings(), suppress_stderr(), _without_unused(), _without_collections():
     import keras
 
     if keras.backend.backend() == "tensorflow":

@@ -16,9 +16,11 @@ from pipeline.networks.backend import forgotten_graphs, tf
 from tests.conftest import ROOT
 
 SHOW = """
-import json, os, sys
+import gc, json, os, sys
 import numpy as np
 from pipeline.networks.backend import keras, tf
+
+collects, passed_over = gc.isenabled(), gc.get_freeze_count()
 
 unused = sorted({"IPython", "jax", "matplotlib", "pandas", "sklearn"} & set(sys.modules))
 import pandas
@@ -45,6 +47,7 @@ print(json.dumps({
     },
     "onednn": [describe_machine("auto", CPU)["onednn"], _pywrap_util_port.IsMklEnabled()],
     "unused": [unused, pandas.__name__],
+    "garbage": [collects, passed_over],
     "device": [gpus, os.environ["TF_FORCE_GPU_ALLOW_GROWTH"], device],
 }))
 """
@@ -140,6 +143,12 @@ def trace_graph() -> Any:
 
     gradient = tf.function(differentiate)
     return weakref.ref(gradient.get_concrete_function(tf.TensorSpec([])).graph)
+
+
+def test_imported_objects_are_passed_over_when_garbage_is_looked_for(shown: dict[str, Any]) -> None:
+    collects, passed_over = shown["garbage"]
+    assert collects
+    assert passed_over > 100_000
 
 
 def test_graphs_are_freed_that_tensorflow_would_keep() -> None:

@@ -18,7 +18,7 @@ from pipeline.evaluation.learning_curves import average_curves, join_histories
 from pipeline.files import read_json
 from pipeline.plots.comparison import learning_curves
 from pipeline.report import comparison as report
-from tests.browser import NARROW, WIDE, accessibility_findings, opened
+from tests.browser import Look, accessibility_findings, each_look, opened
 from tests.evaluation.test_changes import AFTER, BEFORE, predict
 from tests.pages import Page, as_number
 
@@ -305,13 +305,10 @@ def test_runs_are_sorted_by_a_heading(several: Opened) -> None:
     assert order()[0] == "perfect"
 
 
-@pytest.mark.parametrize("width", [WIDE, NARROW])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@each_look
 @pytest.mark.parametrize("page", [TWO, SEVERAL])
-def test_page_is_accessible(
-    width: int, scheme: Any, page: Path, folder: Path, browser: Browser
-) -> None:
-    with opened(browser, folder / page, width=width, color_scheme=scheme) as shown:
+def test_page_is_accessible(look: Look, page: Path, folder: Path, browser: Browser) -> None:
+    with opened(browser, folder / page, **look) as shown:
         shown.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
         shown.click(cell("before", 4, 9))
         assert accessibility_findings(shown) == []

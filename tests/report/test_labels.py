@@ -14,7 +14,7 @@ from pipeline.data import label_table
 from pipeline.data.dataset import TrainingDigits, UnlabelledDigits
 from pipeline.data.label_corrections import LabelCorrections, LabelVerdict
 from pipeline.stages import report
-from tests.browser import NARROW, WIDE, accessibility_findings, opened
+from tests.browser import Look, accessibility_findings, each_look, opened
 from tests.conftest import ROOT, set_params
 from tests.label_tables import BAD, GOOD, UNUSUAL
 from tests.results import predict_with, write_results
@@ -287,10 +287,9 @@ def test_page_begins_with_labels_csv_which_wins_where_it_changed(
         )
 
 
-@pytest.mark.parametrize("width", [WIDE, NARROW])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_verdicts_are_accessible(width: int, scheme: str, path: Path, browser: Browser) -> None:
-    with opened(browser, path, width=width, color_scheme=scheme) as page:  # type: ignore[arg-type]
+@each_look
+def test_verdicts_are_accessible(look: Look, path: Path, browser: Browser) -> None:
+    with opened(browser, path, **look) as page:
         page.click(control(4, "should be 9"))
         choose(page, 5, 0)
         open_table(page, "no table")

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from pipeline import stages
 from pipeline.data.dataset import TrainingDigits, UnlabelledDigits
 from pipeline.stages import report
-from tests.browser import NARROW, WIDE, accessibility_findings, opened
+from tests.browser import NARROW, Look, accessibility_findings, each_look, opened
 from tests.conftest import PARAMS
 from tests.results import predict_with, write_results
 
@@ -317,10 +317,9 @@ def test_closer_look_of_the_report_shows_what_an_image_was_most_like(
         assert not page.is_visible("#alike")
 
 
-@pytest.mark.parametrize("width", [WIDE, NARROW])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_map_is_accessible(width: int, scheme: str, folder: Path, browser: Browser) -> None:
-    with opened(browser, folder / stages.MAP, width=width, color_scheme=scheme) as page:  # type: ignore[arg-type]
+@each_look
+def test_map_is_accessible(look: Look, folder: Path, browser: Browser) -> None:
+    with opened(browser, folder / stages.MAP, **look) as page:
         assert accessibility_findings(page) == []
         page.click(".legend button >> nth=3")
         page.focus("#map")

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from pipeline import stages
 from pipeline.data.dataset import TrainingDigits, UnlabelledDigits
 from pipeline.stages import report
-from tests.browser import NARROW, WIDE, accessibility_findings, opened
+from tests.browser import Look, accessibility_findings, each_look, opened
 from tests.conftest import ROOT, set_params
 from tests.results import predict_with, write_results
 
@@ -279,10 +279,9 @@ def test_other_galleries_show_their_images(page: Page) -> None:
     assert shown(page, "lowest")[0] == 8  # the ImageId of row 7: 52 % and 43 %
 
 
-@pytest.mark.parametrize("width", [WIDE, NARROW])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_page_is_accessible(width: int, scheme: str, folder: Path, browser: Browser) -> None:
-    with opened(browser, folder / stages.REPORT, width=width, color_scheme=scheme) as page:  # type: ignore[arg-type]
+@each_look
+def test_page_is_accessible(look: Look, folder: Path, browser: Browser) -> None:
+    with opened(browser, folder / stages.REPORT, **look) as page:
         page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
         page.click(cell(4, 9))
         assert accessibility_findings(page) == []

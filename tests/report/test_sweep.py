@@ -12,7 +12,7 @@ from pipeline.data.dataset import TrainingDigits
 from pipeline.files import read_json
 from pipeline.report.sweep import write_page
 from pipeline.sweeps.files import Paths
-from tests.browser import NARROW, WIDE, accessibility_findings, opened
+from tests.browser import Look, accessibility_findings, each_look, opened
 from tests.conftest import set_params
 from tests.pages import Page, as_number
 from tests.report.test_comparison import look_up
@@ -104,11 +104,9 @@ def test_trials_sort_by_a_column(folder: Path, browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-@pytest.mark.parametrize("width", [WIDE, NARROW])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@each_look
 def test_page_can_be_read_by_everyone(
-    folder: Path, browser: Browser, name: str, width: int, scheme: str
+    folder: Path, browser: Browser, name: str, look: Look
 ) -> None:
-    path = folder / f"{name}.html"
-    with opened(browser, path, width=width, color_scheme=scheme) as page:  # type: ignore[arg-type]
+    with opened(browser, folder / f"{name}.html", **look) as page:
         assert accessibility_findings(page) == []
