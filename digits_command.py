@@ -22,6 +22,8 @@ def _end(*_: object) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    if sys.flags.optimize > 1 and os.environ.pop("PYTHONOPTIMIZE", None):
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # docstrings are the helps
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:  # it may be ignored
         signal.signal(signal.SIGINT, _end)

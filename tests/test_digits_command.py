@@ -12,10 +12,10 @@ from tests.conftest import ROOT
 DIGITS = Path(sys.executable).parent / "digits"
 
 
-def digits(folder: Path, **variables: str) -> tuple[str, str]:
-    """What ``digits --version`` prints to standard output and standard error."""
+def digits(folder: Path, option: str = "--version", **variables: str) -> tuple[str, str]:
+    """What ``digits`` prints to standard output and standard error."""
     done = subprocess.run(
-        [DIGITS, "--version"],
+        [DIGITS, option],
         cwd=folder,
         env=os.environ | variables,
         capture_output=True,
@@ -56,4 +56,12 @@ def test_copy_runs_its_own_code(tmp_path: Path) -> None:
 def test_the_usual_is_silent(place: str) -> None:
     shown, told = digits(ROOT / place)
     assert shown.startswith("digits ")
+    assert told == ""
+
+
+@pytest.mark.parametrize("level", ["0", "1", "2"])
+def test_help_is_there_whatever_python_optimizes(level: str) -> None:
+    """From level 2, Python drops the docstrings that it is made of."""
+    shown, told = digits(ROOT, "--help", PYTHONOPTIMIZE=level)
+    assert "Check that a CSV" in " ".join(shown.split())
     assert told == ""
