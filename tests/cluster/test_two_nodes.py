@@ -4,11 +4,14 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 import pytest
+from psutil import NoSuchProcess
 
 from pipeline import stages
 from pipeline.data import dataset
@@ -69,6 +72,21 @@ def test_pipeline_with_a_cluster_ends_as_without(cluster: Cluster, tmp_path: Pat
     run_stage(local, "", NAMES[-1])
     trained = [load_weights(each / stages.MODELS / NAMES[-1]) for each in (local, project)]
     assert_same_bits(*trained)
+
+
+def test_one_process_for_each_processor(
+    cluster: Cluster, training_digits: TrainingDigits, tmp_path: Path
+) -> None:
+    """Each one more would import TensorFlow, and share a processor, for nothing."""
+    stage = begin(tmp_path / "project", training_digits, cluster)
+    seen = set()
+    while stage.poll() is None:
+        with suppress(NoSuchProcess):
+            seen |= {worker.pid for worker in cluster.workers(NAMES)}
+        time.sleep(0.02)
+    told, _ = stage.communicate()
+    assert stage.returncode == 0, told
+    assert len(seen) == 2
 
 
 def test_killed_worker_is_replaced_with_the_same_bits(
