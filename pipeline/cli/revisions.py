@@ -72,8 +72,7 @@ def collect(number: int) -> list[Run]:
         from dvc.repo import Repo
 
         with Repo(str(FOLDER)) as repo:
-            revisions = list(dict.fromkeys([*titles, *_list_baselines()]))
-            states = repo.experiments.show(revs=revisions)
+            states = repo.experiments.show(revs=list(titles))
     workspace, *commits = states
     commits = [commit for commit in commits if commit.data is not None]
     found = [_read_workspace(workspace, commits[0] if commits else None)]
@@ -90,12 +89,14 @@ def collect(number: int) -> list[Run]:
 
 
 def _list_commits(number: int) -> dict[str, str]:
-    """Titles of the newest commits that changed results, and of HEAD, by their hashes."""
-    log = ["log", "--no-show-signature", "--format=%H %s"]
-    changed = _git(*log, f"--max-count={number}", "--", "dvc.lock", METRICS)
-    head = _git(*log, "--max-count=1")
-    lines = [*head.splitlines(), *changed.splitlines()]
-    return dict(line.partition(" ")[::2] for line in lines)
+    """Titles by their hashes, a commit before those that it follows: the newest that changed
+    results, HEAD, and those from which experiments began."""
+    log = ["log", "--no-show-signature", "--topo-order"]
+    changed = _git(*log, "--format=%H", f"--max-count={number}", "--", "dvc.lock", METRICS)
+    wanted = {*_git("rev-parse", "HEAD").split(), *changed.split(), *_list_baselines()}
+    history = _git(*log, "--format=%H %s", *wanted)
+    titles = dict(line.partition(" ")[::2] for line in history.splitlines())
+    return {commit: title for commit, title in titles.items() if commit in wanted}
 
 
 def _list_baselines() -> list[str]:

@@ -14,16 +14,19 @@ from pipeline.params import Member, Params
 _PACKAGE = Path(__file__).parent.parent
 
 _CODE = (
-    "architectures/_blocks.py",
+    "architectures",
     "data/dataset.py",
     "data/folds.py",
     "data/preprocessing.py",
+    "data/transforms",
     "ensemble",
+    "evaluation/scores/log_loss.py",
     "networks",
     "sweeps/fitting.py",
+    "sweeps/scoring.py",
     "training",
 )
-"""Files and folders of the package that shape what members predict."""
+"""Files and folders of the package that shape what members predict, and how good that is."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class Executor(AbstractContextManager["Executor"], Protocol):
 
 
 def hash_code() -> dict[str, str]:
-    """SHA-256 of each file that shapes what members predict, by its path in the package."""
+    """SHA-256 of each file on which the score of a trial depends, by its path in the package."""
     paths = [
         path
         for name in _CODE

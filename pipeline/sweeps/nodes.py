@@ -11,7 +11,6 @@ from pipeline.cluster.driver import count_processors
 from pipeline.cluster.orders import News, Order, Refused, Trained, hash_bytes, read_versions
 from pipeline.cluster.scheduler import Run
 from pipeline.data.dataset import TrainingDigits
-from pipeline.networks.definition import hash_code as hash_network
 from pipeline.progress import print_line
 from pipeline.sweeps import jobs
 from pipeline.sweeps.jobs import Epoch, Event, Failed, Finished, Job, Stopped
@@ -55,14 +54,13 @@ class ClusterNodes:
 
     def submit(self, job: Job) -> None:
         """Have a job done, after those submitted before it."""
-        network = job.settings.networks[job.member.network]
         order = Order(
             name=job.key,
             task=pickle.dumps(job),
             last_epoch=job.settings.train.max_epochs,
             threads=self._threads,
             versions=self._versions,
-            code_sha256=jobs.hash_code() | hash_network(network),
+            code_sha256=jobs.hash_code(),
         )
         self._stopped.discard(job.key)
         if self._run is None:

@@ -20,7 +20,8 @@ from tests.conftest import run, set_params
 def history(
     recorded_project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, str, str]:
-    """Two commits with results, an experiment from the first, one queued from the second."""
+    """Two commits with results and one without between them; an experiment from each of the
+    earlier two, one queued from the last."""
     project = tmp_path_factory.mktemp("history") / "project"
     shutil.copytree(recorded_project, project, symlinks=True)
     first = run(project, "git", "rev-parse", "HEAD").strip()
@@ -30,6 +31,14 @@ def history(
     record(project)
     with chdir(project), Repo() as repo:
         repo.experiments.save(name="smaller-batch")
+    run(project, "git", "checkout", "--quiet", "--", ".")
+
+    run(project, "git", "commit", "--quiet", "--allow-empty", "--message=a note")
+    set_params(project, ("max_epochs: 8", "max_epochs: 10"))
+    write_metrics(project, errors=7)
+    record(project)
+    with chdir(project), Repo() as repo:
+        repo.experiments.save(name="longer")
     run(project, "git", "checkout", "--quiet", "--", ".")
 
     set_params(project, ("seeds: [0]", "seeds: [0]  # unchanged"), ("power: 4", "power: 3"))
@@ -56,20 +65,23 @@ def test_runs_are_listed_with_what_changed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    _, first, second = in_history
+    project, first, second = in_history
+    between = run(project, "git", "rev-parse", "HEAD~1").strip()
     assert digits(monkeypatch, "runs", "--json") == 0
     found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
     assert [(run["name"], run["state"], run["changed"], run["errors"]) for run in found] == [
         ("workspace", "done", {}, 1),
         (f"{second[:7]} weaker [neighbours] :smile:", "done", {"neighbours.power": 3}, 1),
         ("later", "queued", {"seed": 1}, None),
+        (f"{between[:7]} a note", "done", {}, 2),
+        ("longer", "done", {"train.max_epochs": 10}, 7),
         (f"{first[:7]} first results", "done", {}, 2),
         ("smaller-batch", "done", {"train.batch_size": 64, "train.max_epochs": 9}, 9),
     ]
     assert [run["revision"] for run in found[:2]] == [None, second]
     assert not any(run["other_data"] or run["other_code"] for run in found)
-    assert found[4]["accuracy_low"] < found[4]["accuracy"] < found[4]["accuracy_high"]
-    assert found[4]["training_seconds"] == 90
+    assert found[-1]["accuracy_low"] < found[-1]["accuracy"] < found[-1]["accuracy_high"]
+    assert found[-1]["training_seconds"] == 90
 
 
 def test_table_fits_80_columns(
