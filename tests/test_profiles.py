@@ -150,3 +150,13 @@ def test_unusable_file_is_left_alone(in_folder: Path) -> None:
     with pytest.raises(ParamsError, match="batch_siz: no such key"):
         profiles.apply("record")
     assert path.read_bytes() == before
+
+
+def test_values_that_do_not_go_together_are_named_and_not_written(in_folder: Path) -> None:
+    path = in_folder / "params.yaml"
+    before = path.read_bytes()
+    told = r"params.yaml with these values is not usable: train: expected max_epochs of at least 9"
+    with pytest.raises(ParamsError, match=told):
+        profiles.write([("train", "max_epochs", 5)], path)
+    assert path.read_bytes() == before
+    assert [each.name for each in in_folder.iterdir()] == ["params.yaml"]

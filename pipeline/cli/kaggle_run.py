@@ -106,7 +106,7 @@ def run(
         words = " ".join(message.split()) or f"Kaggle notebook, version {fetched.version}"
         submissions.send_once(place / "submission.csv", record, words, place / "metrics.json")
     else:
-        _say("next", "submit it with: digits kaggle run --submit")
+        _say("next", "submit it: the same command with --submit")
 
 
 def _check_options(accelerator: Accelerator, *, internet: bool, wheels: str | None) -> None:

@@ -182,13 +182,23 @@ def _apply(name: str) -> None:
 
 
 def _list_values(keys: list[dict[str, Any]]) -> Iterator[tuple[str, str, Any]]:
-    """Section, key and value of what was found; networks as a whole."""
+    """Section, key and value of what was found; networks as a whole.
+
+    Raises:
+        ParamsError: params.yaml has no such network any more.
+    """
     from pipeline import params
+    from pipeline.errors import ParamsError
 
     networks = params.load_file().model_dump()["networks"]
     changed = {}
     for each in keys:
         section, key, *part = each["key"].split(".")
+        if part and key not in networks:
+            raise ParamsError(
+                f"{params.FILE} has no network {key} any more, of which the sweep found a better "
+                f"{part[0]}. Bring it back, then run the same command again. Nothing was changed."
+            )
         if part:
             networks[key][part[0]] = each["after"]
             changed[key] = networks[key]

@@ -53,8 +53,8 @@ def check(kernel: str, answer: Any) -> None:
 def not_found(version: Version) -> KaggleError:
     """The error for a version that is not there any more."""
     return KaggleError(
-        f"Kaggle does not know {version} any more. Look at {version.url}, or start again with: "
-        "digits kaggle run --again"
+        f"Kaggle does not know {version} any more. Look at {version.url}, or start again: the "
+        "same command with --again"
     )
 
 

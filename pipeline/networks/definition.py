@@ -15,10 +15,10 @@ _ARCHITECTURES, _TRANSFORMS = Path("architectures"), Path("data/transforms")
 def check_network(name: str, network: Network) -> None:
     """Check that architecture and transforms exist, without importing Keras.
 
-    Each is a file of its own; files whose names begin with an underscore are none.
+    Each is a file of its own, and a line in the mapping of its folder's ``__init__.py``.
 
     Raises:
-        ParamsError: one does not exist.
+        ParamsError: one does not exist, or its line is missing.
     """
     parts = [
         ("architecture", _ARCHITECTURES, [network.architecture]),
@@ -27,7 +27,14 @@ def check_network(name: str, network: Network) -> None:
     for kind, folder, parts_of_kind in parts:
         files = (_PACKAGE / folder).glob("*.py")
         known = sorted(path.stem for path in files if not path.stem.startswith("_"))
+        listed = (_PACKAGE / folder / "__init__.py").read_text(encoding="utf-8")
         for part in parts_of_kind:
+            if part in known and f'"{part}":' not in listed:
+                raise ParamsError(
+                    f"params.yaml is not usable: networks.{name}: the {kind} {part!r} has a file, "
+                    f"but no line in pipeline/{folder.as_posix()}/__init__.py. CONTRIBUTING.md "
+                    "shows it. Nothing was run."
+                )
             if part not in known:
                 raise ParamsError(
                     f"params.yaml is not usable: networks.{name}: unknown {kind} {part!r}"

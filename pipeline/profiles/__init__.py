@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
-from pipeline import git, params
+from pipeline import checked_yaml, git, params
 from pipeline.checked_yaml import suggest
 from pipeline.errors import ParamsError
 from pipeline.files import atomic_path
@@ -93,7 +93,7 @@ def write(
         What changed, as the lines of a unified diff without its header; empty if nothing did.
 
     Raises:
-        ParamsError: the file is not usable, before or after.
+        ParamsError: the file is not usable, before or after; it is then as it was.
     """
     params.load_file(path)
     before = path.read_text(encoding="utf-8")
@@ -115,7 +115,7 @@ def write(
     with atomic_path(target) as temporary:
         temporary.write_text(after, encoding="utf-8", newline=line_end)
         shutil.copymode(target, temporary)
-        params.load_file(temporary)
+        checked_yaml.check(checked_yaml.load(temporary), params.Params, f"{path} with these values")
     difference = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
     return [line for line in difference if not line.startswith(("---", "+++", "@@"))]
 

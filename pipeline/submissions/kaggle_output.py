@@ -28,7 +28,7 @@ def fetch(run: KaggleRun, folder: Path, kernels: Kernels) -> KaggleRun:
         raise KaggleError(
             f"{version} ended well but left no {' and no '.join(missing)}: expected both in the "
             f"root of /kaggle/working, found {', '.join(sorted(files)) or 'nothing'}. See "
-            f"{folder / LOG}; start it again with: digits kaggle run --again"
+            f"{folder / LOG}. To start it again, run the same command with --again"
         )
     for name in (*NEEDED, *WELCOME):
         if name in files and not (folder / name).exists():
@@ -55,8 +55,8 @@ def check(run: KaggleRun, folder: Path, provenance: Path) -> SubmissionRecord:
     if record.provenance.sample:
         raise SubmissionError(
             f"{path} was made from the embedded sample: the competition's data was not attached at "
-            "Kaggle. Look at the notebook's input there, then start it again with: digits kaggle "
-            f"run --again. {run.at_kaggle().url}"
+            "Kaggle. Look at the notebook's input there. To start it again, run the same command "
+            f"with --again. {run.at_kaggle().url}"
         )
     submission.read(path, expected_rows=TEST_ROWS)
     labels = record.label_corrections
@@ -81,6 +81,6 @@ def _short(text: str | None) -> str:
 def _foreign(run: KaggleRun, problem: str) -> SubmissionError:
     return SubmissionError(
         f"The submission of {run.at_kaggle()} did not come from what was sent: {problem}. It is "
-        "not to be submitted. If the notebook was changed at Kaggle, start it again with: digits "
-        f"kaggle run --again. {run.at_kaggle().url}"
+        "not to be submitted. If the notebook was changed at Kaggle, start it again: the same "
+        f"command with --again. {run.at_kaggle().url}"
     )

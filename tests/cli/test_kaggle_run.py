@@ -91,7 +91,7 @@ def test_round_is_shown_step_by_step(run_digits: Digits, kaggle: Kaggle, project
         f"fetched  {place}: submission.csv, submission.json, report.html, metrics.json",
         "checked  28,000 rows, of this code, params.yaml and the competition's data (train "
         "aaaaaaaa, test bbbbbbbb)",
-        "next     submit it with: digits kaggle run --submit",
+        "next     submit it: the same command with --submit",
     ]
     assert kaggle.kernels.versions[KERNEL][0].request["isPrivate"] is True
     assert kaggle.counts["output"] == 4
@@ -228,7 +228,7 @@ def test_missing_output_is_named(
         status, _, err = run_digits()
         assert status == 1
         assert f"version 1 of {KERNEL} ended well but left no {name}: expected both" in err
-        assert "report.html" in err and "digits kaggle run --again" in err
+        assert "report.html" in err and "the same command with --again" in err
     assert_ran_once(kaggle)
     assert not (fetched() / "submission.csv").exists()
     kaggle.kernels.run = lambda source: make_run(source, tmp_path)

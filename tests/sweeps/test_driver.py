@@ -147,6 +147,21 @@ def test_what_was_found_is_applied(
     assert "params.yaml held trial 2 of small already" in capsys.readouterr().out
 
 
+def test_network_that_is_gone_is_told(
+    swept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(swept / "params.yaml", tmp_path)
+    summary = json.loads((swept / "sweeps/small.json").read_text())
+    summary["keys"][0] |= {"key": "networks.gone.preprocessing", "after": [[]]}
+    (tmp_path / "sweeps").mkdir()
+    (tmp_path / "sweeps/small.json").write_text(
+        json.dumps(summary | {"verdict": "better", "confirmed": {"low": 0.1, "high": 0.2}})
+    )
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ParamsError, match=r"has no network gone any more, of which the sweep"):
+        sweep("small", apply=True)
+
+
 def test_sweep_that_has_not_ended_is_not_applied(folder: Path) -> None:
     before = (folder / "params.yaml").read_bytes()
     with pytest.raises(ArtifactError, match=r"small.json is missing: .* Run: digits sweep small"):
