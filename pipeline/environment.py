@@ -69,6 +69,12 @@ def let_warnings_pass() -> None:
         warnings.simplefilter("ignore", category)  # as Python does by itself
 
 
+def use_own_number_format() -> None:
+    """Undo an older form of numbers that the user's Python has set NumPy to; it shortens CSVs."""
+    if numpy := sys.modules.get("numpy"):
+        numpy.set_printoptions(legacy=False)
+
+
 def use_own_matplotlib() -> None:
     """Import Matplotlib without windows and the user's settings; before anything imports it.
 

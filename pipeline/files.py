@@ -39,8 +39,8 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
     clear_leftovers(path.parent)
     stem = path.stem[:_LONGEST_STEM]
     temporary = path.with_name(f".{stem}.{os.getpid()}.partial{path.suffix}")
-    _remove(temporary)  # of a killed process that had the same number, as in a container
     try:
+        _remove(temporary)  # of a killed process that had the same number, as in a container
         yield temporary
         if durable:
             _flush(temporary)
@@ -54,7 +54,8 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
             error.filename = str(path)
         raise
     finally:
-        _remove(temporary)
+        with suppress(OSError):
+            _remove(temporary)
 
 
 def _flush(path: Path) -> None:

@@ -84,7 +84,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes] | N
             capture_output=True,
             check=False,
         )
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
 
 

@@ -10,3 +10,8 @@ def counted(number: int, noun: str, many: str = "") -> str:
         many: for any other number; without, ``noun`` with an s.
     """
     return f"{number:,} {noun if number == 1 else many or noun + 's'}"
+
+
+def points(fraction: float) -> str:
+    """A difference of accuracies in percentage points, with its sign: ``+0.12`` of 0.0012."""
+    return f"{100 * fraction:+.2f}".replace("-", "−")

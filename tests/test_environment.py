@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
@@ -184,3 +186,9 @@ def test_path_with_other_characters_is_fine(
     monkeypatch.chdir(tmp_path / "a b'c&(d)%20[1];~")
     environment.check_folders()
     assert capsys.readouterr().err == ""
+
+
+def test_numbers_are_written_whole_whatever_numpy_was_set_to() -> None:
+    with np.printoptions(legacy="1.13"):
+        environment.use_own_number_format()
+        assert pd.DataFrame({"a": [1 / 3]}).to_csv(index=False) == f"a\n{1 / 3}\n"

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline import files
 from pipeline.errors import ArtifactError, exit_status
 from pipeline.files import (
     atomic_path,
@@ -374,3 +375,17 @@ def test_folder_comes_back_if_no_new_one_can_take_its_place(
     with pytest.raises(OSError, match="folder"), atomic_path(tmp_path / "folder") as temporary:
         temporary.mkdir()
     assert contents(tmp_path) == {"folder/a": "old"}
+
+
+def test_read_only_file_system_is_told_of_the_file_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There, not even what is not there can be removed."""
+
+    def refuse(path: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(files, "_remove", refuse)
+    with pytest.raises(OSError, match="Read-only") as caught, files.atomic_path(tmp_path / "a.txt"):
+        pass
+    assert caught.value.filename == str(tmp_path / "a.txt")

@@ -1,5 +1,6 @@
 """Only a repository that tracks the project says which commit it is."""
 
+import errno
 import subprocess
 from pathlib import Path
 
@@ -143,3 +144,14 @@ def test_copy_without_its_repository_says_which_commit_it_is(tmp_path: Path, tex
 def test_file_that_names_no_commit_is_no_commit(tmp_path: Path, text: str) -> None:
     (write_project(tmp_path) / COMMIT_FILE).write_text(text, encoding="utf-8")
     assert describe_commit(tmp_path) is None
+
+
+def test_git_that_cannot_be_started_is_not_taken_for_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(subprocess, "run", refuse)
+    with pytest.raises(OSError, match="Too many open files"):
+        describe_commit(write_project(tmp_path / "project"))

@@ -24,6 +24,7 @@ from pipeline.evaluation.learning_curves import average_curves
 from pipeline.evaluation.predictions import OutOfFoldPredictions
 from pipeline.networks.summary import tabulate_layers
 from pipeline.plots import bars, diagrams, scores, tiles
+from pipeline.plots.comparison import learning_curves as learning_curves_of_runs
 from tests.conftest import ROOT
 
 DRAW = """
@@ -242,3 +243,13 @@ def test_preprocessing_has_a_row_for_each_step(
     tiles.preprocessing(tmp_path / "one.png", {"as it is": images})
     tiles.preprocessing(tmp_path / "two.png", {"as it is": images, "deskew": images})
     assert height(tmp_path / "two.png") > height(tmp_path / "one.png")
+
+
+def test_names_of_runs_are_shown_as_they_are(tmp_path: Path) -> None:
+    """Whatever they mean to Matplotlib."""
+    names = ["x$_{$y", "cost$5$a", "_wip", "ü🙂"]
+    row = {"epoch": 1, "loss_mean": 0.5, "val_loss_mean": 0.4}
+    curves = pd.DataFrame([row | {"run": name} for name in names])
+    learning_curves_of_runs(tmp_path / "curves.svg", curves, names, "loss")
+    text = (tmp_path / "curves.svg").read_text(encoding="utf-8")
+    assert all(f">{name}<" in text for name in names)

@@ -12,6 +12,7 @@ from pipeline import stages
 from pipeline.cli.console import print_json, print_line, print_table, stderr
 from pipeline.cli.repository import WORKSPACE
 from pipeline.project import FOLDER
+from pipeline.wording import points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,22 +184,18 @@ def _describe_runs(
             "run": each.run,
             "accuracy": f"{each.accuracy:.2%}",
             "errors": f"{each.errors:,}",
-            "difference": _points(each.difference),
-            "95 % interval": f"{_points(each.low)} to {_points(each.high)}",
+            "difference": points(each.difference),
+            "95 % interval": f"{points(each.low)} to {points(each.high)}",
             "corrected": f"{each.corrected:,}",
             "new errors": f"{each.new_errors:,}",
             "p": "< 0.001" if each.p_value < 0.001 else f"{each.p_value:.3f}",
         }
 
 
-def _points(fraction: float) -> str:
-    return f"{100 * fraction:+.2f}".replace("-", "−")
-
-
 def _print_images(only: Difference, tables: dict[str, pd.DataFrame]) -> None:
     chance = "could be chance" if only.could_be_chance else "is unlikely to be chance"
     print_line(
-        f"\nThe difference of {_points(only.difference)} percentage points {chance} "
+        f"\nThe difference of {points(only.difference)} percentage points {chance} "
         f"(McNemar's exact test: p = {only.p_value:.2g}).\n"
     )
     names = ("digit", "corrected", "new_errors", "errors_before", "errors")

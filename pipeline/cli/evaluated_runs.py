@@ -102,7 +102,7 @@ def _note_differences(evaluated: dict[str, str], notes: list[str]) -> None:
         return  # it cannot tell, and nothing says that they are not
     if outdated:
         notes.append(
-            "The results of the workspace are older than its params or code. Run: dvc repro"
+            "The results of the workspace are older than its data, params or code. Run: dvc repro"
         )
 
 

@@ -173,6 +173,7 @@ def readable_dvc_errors() -> Iterator[None]:
     """Turn the errors of DVC and of Git into one of ours, and keep their logs quiet."""
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
+    from dvc.rwlock import RWLockFileCorruptedError
     from scmrepo.exceptions import SCMError
 
     logger = logging.getLogger("dvc")
@@ -182,6 +183,11 @@ def readable_dvc_errors() -> Iterator[None]:
         yield
     except LockError:
         raise DvcBusyError(f"DVC is running: {find_running() or 'another process'}") from None
+    except RWLockFileCorruptedError:
+        raise DvcError(
+            "DVC's list of locks is damaged, as after a full disk. If no DVC runs, delete it: rm "
+            ".dvc/tmp/rwlock"
+        ) from None
     except RecursionError:
         raise DvcError(
             "A file of DVC's is damaged, probably dvc.lock: it is nested too deep. Bring it back "

@@ -55,6 +55,7 @@ def predict(
     """
     from pipeline.handwriting import batch, output
     from pipeline.handwriting.items import gather
+    from pipeline.handwriting.pictures import MAX_BYTES
 
     if as_json + as_csv + show > 1:
         raise typer.BadParameter("only one of --json, --csv and --show can be printed.")
@@ -63,7 +64,7 @@ def predict(
     if png is not None and not png.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {png.parent} to draw {png.name} in")
     reader = _load_reader()
-    items, ignored = gather(pictures, sys.stdin.buffer.read)
+    items, ignored = gather(pictures, lambda: sys.stdin.buffer.read(MAX_BYTES + 1))
     if png is not None and any(_is_same(png, item.source) for item in items):
         raise typer.BadParameter(f"{png} is one of the pictures to read: give --png another name.")
     _print_notes(items, ignored, reader.ensemble.names)

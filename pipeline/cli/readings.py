@@ -116,7 +116,7 @@ def _print_accuracy(labelled: Sequence[Outcome]) -> None:
     low, high = wilson_interval(correct, len(labelled))
     print_line(
         f"Accuracy {correct / len(labelled):.2%}: {correct:,} of {len(labelled):,} "
-        f"(95% interval {low:.2%} – {high:.2%})",
+        f"(95 % interval {low:.2%} – {high:.2%})",
         "bold",
     )
     rows = []

@@ -62,7 +62,7 @@ def _find(name: str, repository: Git) -> str:
 
     from pipeline.checked_yaml import suggest
 
-    with suppress(SCMError, RevError):
+    with suppress(SCMError, RevError, UnicodeError):
         found = str(resolve_rev(repository, name))
         if git.is_commit(FOLDER, found):
             return found

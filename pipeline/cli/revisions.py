@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from pipeline import git
@@ -76,7 +77,7 @@ def collect(number: int) -> list[Run]:
     workspace, *commits = states
     commits = [commit for commit in commits if commit.data is not None]
     found = [_read_workspace(workspace, commits[0] if commits else None)]
-    for commit, earlier in zip(commits, [*commits[1:], None], strict=True):
+    for commit, earlier in zip_longest(commits, commits[1:]):
         experiments = [
             _read(each.revs[0], "experiment", commit, each.executor and each.executor.state)
             for each in commit.experiments or ()

@@ -11,7 +11,7 @@ import typer
 
 from pipeline import stages
 from pipeline.cli.console import print_line, print_table
-from pipeline.wording import counted
+from pipeline.wording import counted, points
 
 if TYPE_CHECKING:
     from pipeline.data.dataset import TrainingDigits
@@ -108,7 +108,7 @@ def _print(summary: dict[str, Any]) -> None:
     print_line("")
     print_line(verdict, _STYLES[summary["verdict"]])
     print_line(
-        f"Optimism: {_points(summary['optimism'])} points. By so much the difference is larger on "
+        f"Optimism: {points(summary['optimism'])} points. By so much the difference is larger on "
         "the folds that choose.\n"
     )
     print_table(
@@ -133,8 +133,8 @@ def _describe_folds(summary: dict[str, Any], kind: str) -> dict[str, str]:
         "images": f"{found['images']:,}",
         "errors before": f"{found['errors_before']:,}",
         "after": f"{found['errors']:,}",
-        "difference": _points(found["difference"]),
-        "95 % interval": f"{_points(found['low'])} to {_points(found['high'])}",
+        "difference": points(found["difference"]),
+        "95 % interval": f"{points(found['low'])} to {points(found['high'])}",
         "log loss before": f"{found['log_loss_before']:.5f}",
         "log loss after": f"{found['log_loss']:.5f}",
     }
@@ -145,8 +145,8 @@ def _describe_verdict(summary: dict[str, Any]) -> str:
     if summary["verdict"] == "nothing":
         return "Nothing found: on the folds that choose, no trial is better than params.yaml."
     interval = (
-        f"95 % interval {_points(summary['confirmed']['low'])} to "
-        f"{_points(summary['confirmed']['high'])} points of accuracy"
+        f"95 % interval {points(summary['confirmed']['low'])} to "
+        f"{points(summary['confirmed']['high'])} points of accuracy"
     )
     return {
         "better": f"Confirmed: better than params.yaml on the other folds, {interval}.",
@@ -154,10 +154,6 @@ def _describe_verdict(summary: dict[str, Any]) -> str:
         "open": "Not confirmed: no better than params.yaml on the other folds. Zero is in the "
         f"{interval}.",
     }[summary["verdict"]]
-
-
-def _points(fraction: float) -> str:
-    return f"{100 * fraction:+.2f}".replace("-", "−")
 
 
 def _apply(name: str) -> None:

@@ -64,7 +64,7 @@ class ClusterDisplay(LiveDisplay):
         self._running.pop(name, None)
 
     def time_left(self) -> str:
-        """How long the epochs left take, shared by as many nodes as so far; empty if unknown."""
+        """How long the epochs left take, as many members at a time as so far; empty if unknown."""
         if not self._seconds or not self._left:
             return ""
         return (

@@ -55,10 +55,7 @@ def _parse_plain(content: bytes, body: int, num_columns: int) -> NDArray[np.uint
     """
     bounds = [body]
     while bounds[-1] < len(content):
-        end = content.find(b"\n", min(bounds[-1] + _CHUNK_BYTES, len(content) - 1)) + 1
-        if not end:
-            return None
-        bounds.append(end)
+        bounds.append(content.find(b"\n", min(bounds[-1] + _CHUNK_BYTES, len(content) - 1)) + 1)
     view = memoryview(content)
     chunks = [view[a:b] for a, b in itertools.pairwise(bounds)]
     with ThreadPoolExecutor(count_processors()) as pool:

@@ -37,7 +37,7 @@ class Embedding:
             ``(n, k)``.
         trustworthiness: from 0 to 1: how far images that are close on the map are close in the
             space of all features, too. J. Venna and S. Kaski, "Neighborhood preservation in
-            nonlinear projection methods", ICANN 2001. Missing for fewer than 23 images.
+            nonlinear projection methods", ICANN 2001. Missing for fewer than 21 images.
     """
 
     points: NDArray[np.float64]

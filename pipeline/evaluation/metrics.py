@@ -14,7 +14,7 @@ from sklearn.metrics import classification_report, confusion_matrix
 from pipeline.data.dataset import NUM_CLASSES, Labels, Probabilities
 from pipeline.data.label_corrections import CorrectionSummary
 
-_Z_95 = 1.959963984540054
+Z_95 = 1.959963984540054
 """The normal quantile that leaves 2.5 % on each side."""
 
 
@@ -93,9 +93,9 @@ def wilson_interval(
     tried = n > 0
     safe = np.where(tried, n, 1.0)
     fraction = k / safe
-    scale = 1 + _Z_95**2 / safe
-    centre = (fraction + _Z_95**2 / (2 * safe)) / scale
-    half = _Z_95 * np.sqrt(fraction * (1 - fraction) / safe + _Z_95**2 / (4 * safe**2)) / scale
+    scale = 1 + Z_95**2 / safe
+    centre = (fraction + Z_95**2 / (2 * safe)) / scale
+    half = Z_95 * np.sqrt(fraction * (1 - fraction) / safe + Z_95**2 / (4 * safe**2)) / scale
     low = np.where(tried, np.where(k == 0, 0.0, centre - half), 0.0)
     high = np.where(tried, np.where(k == n, 1.0, centre + half), 1.0)
     return low, high

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-_Z_95 = 1.959963984540054
+from pipeline.evaluation.metrics import Z_95
+
 _SIGNIFICANT = 0.05
 
 
@@ -67,5 +68,5 @@ def paired_interval(differences: NDArray[np.float64]) -> tuple[float, float]:
     size = len(differences) + 2
     centre = differences.sum() / size
     variance = (np.square(differences).sum() + 1) / size - centre**2  # 1: twice half an image
-    half = _Z_95 * np.sqrt(variance / size)
+    half = Z_95 * np.sqrt(variance / size)
     return float(centre - half), float(centre + half)

@@ -40,7 +40,7 @@ class Outcome:
         return self.reading is not None and self.reading.digit == self.item.label
 
     def describe(self) -> dict[str, Any]:
-        """The outcome as plain values under `FIELDS`; label and error only where there are any."""
+        """The outcome as plain values under `FIELDS`; label only where it is known."""
         reading = self.reading
         described: dict[str, Any] = {
             "path": self.item.name,

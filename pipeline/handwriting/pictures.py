@@ -92,6 +92,11 @@ def decode(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Pixels:
     """
     if not content:
         raise PictureError(f"{name} is empty: expected a picture.")
+    if len(content) > MAX_BYTES:
+        raise PictureError(
+            f"{name} is too large: expected at most {MAX_BYTES >> 20} MiB, found more. Save it "
+            "smaller."
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # doubts about metadata
@@ -137,8 +142,8 @@ def _bound_size(picture: Image.Image, name: str, max_pixels: int) -> None:
     if decoded > max_pixels or width * height > MAX_JPEG_PIXELS:
         raise PictureError(
             f"{name} has too many pixels: expected at most {max_pixels // 10**6} million, or "
-            f"{MAX_JPEG_PIXELS // 10**6} as JPEG, found {width:,} × {height:,}. "
-            "Crop it, or save it smaller."
+            f"{MAX_JPEG_PIXELS // 10**6} as a JPEG that is not progressive, found {width:,} × "
+            f"{height:,}. Crop it, or save it smaller."
         )
 
 
@@ -147,14 +152,21 @@ def _to_eight_bits(picture: Image.Image) -> Image.Image:
     if not picture.mode.startswith(("I", "F")):
         return picture
     levels: NDArray[Any] = np.nan_to_num(np.asarray(picture).astype(np.float32))
-    highest = levels.max()
-    scale = 255 / 65535
-    if picture.mode == "F" and highest <= 1:
+    highest = float(levels.max())
+    if picture.mode == "F" and highest <= _SLIGHTLY_MORE:
         scale = 255.0
-    elif picture.mode != "I;16" and highest <= 255:
-        scale = 1.0
+    else:
+        bits = max(8, int(highest / _SLIGHTLY_MORE).bit_length())
+        bits = bits if bits <= _BITS_OF_CAMERAS else 16  # a dark picture is no shallow one
+        scale = 255 / (2**bits - 1)
     return Image.fromarray(np.clip(levels * scale, 0, 255).round().astype(np.uint8))
 
+
+_SLIGHTLY_MORE = 1.01
+"""Than the level of white, as filters of fractional levels leave it."""
+
+_BITS_OF_CAMERAS = 12
+"""Those of a picture that uses few of sixteen."""
 
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from json import JSONDecodeError
 from pathlib import Path
@@ -157,12 +158,21 @@ class Client:
 
 
 def _read(item: Any) -> Submission:
+    if not isinstance(item.date, datetime):
+        raise ValueError(f"expected a date, found {type(item.date).__name__}")
     return Submission(
         reference=int(item.ref),
         time=item.date,
-        description=item.description or "",
-        file_name=item.file_name or "",
+        description=_read_text(item.description),
+        file_name=_read_text(item.file_name),
         status=item.status.name.lower(),
-        public_score=item.public_score or "",
-        error=redact(item.error_description or ""),
+        public_score=_read_text(item.public_score),
+        error=redact(_read_text(item.error_description)),
     )
+
+
+def _read_text(text: Any) -> str:
+    """Text that can be written as UTF-8."""
+    if not isinstance(text or "", str):
+        raise ValueError(f"expected text, found {type(text).__name__}")
+    return (text or "").encode(errors="replace").decode()

@@ -10,7 +10,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline import environment
@@ -52,9 +52,14 @@ takes as long as all the rest of them."""
 @contextmanager
 def suppress_stderr() -> Iterator[None]:
     """Keep what native code writes to stderr; show it only if the block fails."""
-    sys.stderr.flush()
-    shown = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with ExitStack() as stack:
+        try:
+            held = stack.enter_context(tempfile.TemporaryFile())
+        except OSError:  # a full disk, say: whatever must write will tell
+            yield
+            return
+        sys.stderr.flush()
+        shown = os.dup(2)
         os.dup2(held.fileno(), 2)
         try:
             yield

@@ -5,7 +5,8 @@ An SVG on a page takes the page's colours, also those of its dark mode; alone it
 """
 
 import re
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
@@ -79,7 +80,9 @@ def page_figure(path: Path) -> Iterator[Axes]:
         try:
             yield axes
             svg = StringIO()
-            figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+            with warnings.catch_warnings():  # the browser has fonts for what Matplotlib lacks
+                warnings.filterwarnings("ignore", "Glyph .* missing from font")
+                figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
         finally:
             plt.close(figure)
     text = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", svg.getvalue())
@@ -88,6 +91,15 @@ def page_figure(path: Path) -> Iterator[Axes]:
     write_text(path, text)
 
 
-def legend_above(axes: Axes, *, columns: int = 2) -> None:
-    """The legend above the axes, where it hides no data and looks like none."""
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=columns)
+def legend_above(axes: Axes, names: Sequence[str] = (), *, columns: int = 2) -> None:
+    """The legend above the axes, where it hides no data and looks like none.
+
+    Args:
+        axes: with what is labelled.
+        names: instead of the labels; nothing in them is taken for markup.
+        columns: of the legend.
+    """
+    legend = axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=columns)
+    for text, name in zip(legend.get_texts(), names, strict=False):
+        text.set_parse_math(False)
+        text.set_text(name)

@@ -28,6 +28,7 @@ def learning_curves(path: Path, curves: pd.DataFrame, names: Sequence[str], meas
         names: of the runs; each keeps its colour and dashes, whether it has curves or not.
         measure: ``loss`` or ``error_rate``.
     """
+    shown = []
     with page_figure(path) as axes:
         for place, name in enumerate(names):
             of_run = curves[curves["run"] == name]
@@ -36,13 +37,14 @@ def learning_curves(path: Path, curves: pd.DataFrame, names: Sequence[str], meas
             colour = _COLOURS[place % len(_COLOURS)]
             dashes = _DASHES[place // len(_COLOURS) % len(_DASHES)]
             epochs = of_run["epoch"]
+            shown.append(name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…")
             axes.plot(epochs, of_run[f"{measure}_mean"], dashes, color=colour, alpha=0.35, lw=0.9)
             axes.plot(
                 epochs,
                 of_run[f"val_{measure}_mean"],
                 dashes,
                 color=colour,
-                label=name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…",
+                label=f"run {place}",
                 marker="os^Dvpx"[place % 7],
                 ms=3,
             )
@@ -57,4 +59,4 @@ def learning_curves(path: Path, curves: pd.DataFrame, names: Sequence[str], meas
         axes.yaxis.set_major_formatter(
             PercentFormatter(xmax=1) if measure == "error_rate" else FormatStrFormatter("%g")
         )
-        legend_above(axes, columns=2)
+        legend_above(axes, shown, columns=2)

@@ -56,7 +56,6 @@ def write_page(
         "compare.html",
         findings=findings,
         number=findings.element,
-        text=findings.text,
         comparison=comparison,
         first=comparison.runs[0],
         later=names,

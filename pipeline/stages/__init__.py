@@ -62,6 +62,7 @@ if os.environ.get("RAY_ADDRESS") and _TRAIN_STAGE in sys.orig_argv and "--ahead"
 
 environment.let_warnings_pass()
 environment.use_own_matplotlib()
+environment.use_own_number_format()
 
 SOURCE = FOLDER / "data/source.json"
 NETWORKS = FOLDER / "data/networks"

@@ -16,7 +16,7 @@ from pipeline.data import dataset, label_corrections, label_table
 from pipeline.data.label_corrections import LabelCorrections
 from pipeline.data.sources import archive, decision, search
 from pipeline.data.sources.decision import ArchiveSource, DataSource, KaggleSource, SampleSource
-from pipeline.errors import SourceError
+from pipeline.errors import SourceError, printable
 from pipeline.files import clear_leftovers, expand_user, read_json, sha256, write_json
 from pipeline.kaggle import credentials
 from pipeline.networks.definition import check_network, describe_network
@@ -45,7 +45,8 @@ def main(attached: Path = search.ATTACHED) -> None:
     if not stages.SOURCE.exists() or source != decision.read(stages.SOURCE):
         decision.write(stages.SOURCE, source)
     write_label_corrections(corrections)
-    print(f"data source: {describe(source)}{describe_epochs(settings) if on_sample else ''}")
+    epochs = describe_epochs(settings) if on_sample else ""
+    print(f"data source: {printable(describe(source))}{epochs}")
     if corrections:
         print(f"{stages.LABELS}: {corrections.summarize()}")
     if former := describe_former_models():

@@ -31,7 +31,7 @@ class SubmissionRecord:
         sha256: hash of the CSV.
         rows: how many images it labels.
         provenance: of the test images.
-        members: hash of each network's model, by the network's name.
+        members: hash of each member's model, by the member's name.
         params_sha256: hash of the params.yaml that was used.
         commit: of the code that ran, ``+dirty`` if it was changed since; None outside Git.
         label_corrections: of the labels that the networks trained on; None: there were none.

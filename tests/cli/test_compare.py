@@ -283,7 +283,7 @@ def test_corrected_labels_are_a_setting(own: Path, output: Output) -> None:
 def test_results_older_than_the_settings_are_told(own: Path, output: Output) -> None:
     set_params(own, ("batch_size: 64", "batch_size: 32"))
     said = output("errors", "--against", "main")
-    assert "note: The results of the workspace are older than its params or code" in said
+    assert "note: The results of the workspace are older than its data, params or code" in said
 
 
 def test_earlier_numbers_are_replaced_and_no_other_file(own: Path, output: Output) -> None:
@@ -324,3 +324,7 @@ def test_subfolder_of_the_project_does_as_well(
     assert "pipeline/training/recipe.py (changed)" in said
     assert "note:" not in said
     assert "../../reports/compare.html" in said
+
+
+def test_name_that_is_no_utf8_is_no_commit(output: Output) -> None:
+    assert r"bad\udcff is no commit" in output("compare", "bad\udcff", status=1)

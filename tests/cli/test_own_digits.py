@@ -180,7 +180,7 @@ def test_labelled_pictures_give_accuracy_and_confusions(project: Path, predict: 
         save_drawing(project / f"in/{digit}/x.png", digit)
     save_drawing(project / "in/5/six.png", 6)
     output, _ = predict("in")
-    assert "Accuracy 90.91%: 10 of 11 (95% interval" in output
+    assert "Accuracy 90.91%: 10 of 11 (95 % interval" in output
     assert re.search(r"in/5/six\.png +5 +6 .*misclassified", output)
     row = re.search(r"^ +5 +((?:[.\d]+ +){10}[.\d]+)", output, re.MULTILINE)
     assert row and row[1].split() == ["."] * 5 + ["1", "1"] + ["."] * 4
@@ -386,7 +386,7 @@ def test_training_images_are_recognised(
     dataset.save(stages.TRAIN, TrainingDigits(images, LABELS, folds, Provenance(False, "a", "b")))
     tables.write(project / "train.csv", drawings, LABELS)
     output, errors = predict("train.csv")
-    assert "of 30 (95% interval" in output
+    assert "of 30 (95 % interval" in output
     assert ("The networks trained on" in errors) is bool(trained_on)
     assert (f"on {trained_on} of these 30 labelled images" in errors) is bool(trained_on)
     assert "submission.csv" not in errors
@@ -398,7 +398,7 @@ def test_damaged_training_images_are_no_obstacle(
     stages.TRAIN.parent.mkdir(parents=True)
     stages.TRAIN.write_bytes(b"damaged")
     tables.write(project / "train.csv", drawings, LABELS)
-    assert "of 30 (95% interval" in predict("train.csv")[0]
+    assert "of 30 (95 % interval" in predict("train.csv")[0]
 
 
 # ---------------------------------------------------------------- the drawing page

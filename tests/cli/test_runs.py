@@ -15,6 +15,8 @@ from tests.cli.recorded import record, write_metrics
 from tests.cli.running import digits
 from tests.conftest import run, set_params
 
+AUTHOR = ("git", "-c", "user.name=T", "-c", "user.email=t@example.org")
+
 
 @pytest.fixture(scope="module")
 def history(
@@ -182,3 +184,14 @@ def test_many_changes_are_abridged_and_typed_as_dvc_takes_them(
     for change in ("(other code)", "ensemble.seeds=[0,1]", "train.compute_dtype=float32"):
         assert change in said
     assert "(and 1 more)" in said
+
+
+def test_repository_around_the_project_that_does_not_hold_it_has_no_runs(
+    in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as that of a home folder."""
+    shutil.rmtree(in_project / ".git")
+    run(in_project, "git", "init", "--quiet")
+    run(in_project, *AUTHOR, "commit", "--quiet", "--allow-empty", "--message=dotfiles")
+    assert digits(monkeypatch, "runs", "--json") == 0
+    assert [each["name"] for each in json.loads(capsys.readouterr().out)] == ["workspace"]

@@ -358,3 +358,13 @@ def test_data_not_read_and_networks_not_trained_yet_are_told(
     assert "the embedded sample, not read yet" in said
     assert f"1 of 2 trained: {MEMBER}" in said and "not trained: 0-0-other" in said
     assert re.search(r"^ +source: .*data/digit-recognizer.zip", said, re.MULTILINE)
+
+
+def test_cut_off_list_of_locks_is_told_with_the_cure(
+    in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a full disk leaves it."""
+    (in_project / ".dvc/tmp").mkdir(exist_ok=True)
+    (in_project / ".dvc/tmp/rwlock").write_text('{"data/raw": {"write"')
+    assert digits(monkeypatch, "runs") == 1
+    assert "delete it: rm .dvc/tmp/rwlock" in " ".join(capsys.readouterr().err.split())

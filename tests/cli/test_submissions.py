@@ -85,7 +85,7 @@ def test_upload_shows_its_score_and_its_message_as_it_was_written(
 ) -> None:
     place_submission(kaggle_project)
     kaggle.polls_until_scored = 0
-    status, out, _ = run_digits("submit", "-m", f"  {MESSAGE}\n")
+    status, out, _ = run_digits("submit", "-m", f"  \udcff{MESSAGE}\x1b\n")
     assert status == 0
     assert "submitted as number 41000001; 4 left today" in out
     assert "public score 0.99457, out-of-fold accuracy 0.99331" in out

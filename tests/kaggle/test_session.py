@@ -14,6 +14,7 @@ from pipeline.kaggle.session import AnswerLostError, Session
 from tests.kaggle_fixtures import QUICK
 from tests.kaggle_server import KEY, TOKEN, Fault, Kaggle
 
+WHEN = "2026-11-26T12:00:00Z"
 LISTED: list[Any] = [
     [],
     5,
@@ -24,6 +25,8 @@ LISTED: list[Any] = [
     {"submissions": [{"ref": 1, "status": TOKEN}]},
     {"submissions": [{"ref": KEY, "status": "COMPLETE"}]},
     {"submissions": [{"ref": 1, "date": f"{TOKEN} o'clock"}]},
+    {"submissions": [{"ref": 1, "date": None, "status": "COMPLETE"}]},
+    {"submissions": [{"ref": 1, "date": WHEN, "status": "COMPLETE", "description": ["a"]}]},
 ]
 
 
@@ -48,6 +51,15 @@ def test_answer_of_an_unknown_form_is_one_paragraph(
         assert_contained(error)
     else:
         assert listed == []
+
+
+def test_text_that_is_no_utf8_is_replaced(
+    kaggle: Kaggle, kaggle_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
+    listed = {"ref": 1, "date": WHEN, "status": "COMPLETE", "description": "a\ud800b"}
+    kaggle.inject("ListSubmissions", Fault(answer={"submissions": [listed]}))
+    assert Client(QUICK).submissions()[0].description == "a?b"
 
 
 def leak_in_a_chain() -> None:

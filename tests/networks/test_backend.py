@@ -6,13 +6,14 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.networks.backend import forgotten_graphs, tf
+from pipeline.networks.backend import forgotten_graphs, suppress_stderr, tf
 from tests.conftest import ROOT
 
 SHOW = """
@@ -158,3 +159,13 @@ def test_graphs_are_freed_that_tensorflow_would_keep() -> None:
     gc.collect()
     assert before() is not None  # else TensorFlow frees them by now
     assert within() is None
+
+
+def test_full_disk_keeps_nobody_from_importing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    with suppress_stderr():
+        done = True
+    assert done

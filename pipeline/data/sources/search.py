@@ -38,6 +38,8 @@ def find(folders: list[Path], remedy: str | None = None) -> Found | None:
         SourceError: a folder holds something that was probably meant to be the data, but is not.
     """
     for folder in folders:
+        for name in (ARCHIVE_NAME, *TABLES):
+            _check_link(folder / name)
         if (folder / ARCHIVE_NAME).is_file():
             return Found(folder / ARCHIVE_NAME)
         if (folder / ARCHIVE_NAME).is_dir():
@@ -87,7 +89,7 @@ def find_attached(root: Path = ATTACHED) -> Found | None:
     hashes = [found.hashes() for found in complete] if len(complete) > 1 else []
     if any(other != hashes[0] for other in hashes):
         raise SourceError(
-            f"{root} holds the competition's files more than once, and they differ: in "
+            f"{root} holds the competition's files more than once, as different files: in "
             f"{' and in '.join(str(found.path) for found in complete)}. Name the folder to use as "
             "source.path in params.yaml; then run: dvc repro"
         )
@@ -164,6 +166,19 @@ def _problem(found: Found) -> str | None:
 
 def _holds_sample_submission(found: Found) -> bool:
     return not found.path.is_dir() or find_table(found.path, _SAMPLE_SUBMISSION) is not None
+
+
+def _check_link(path: Path) -> None:
+    """Refuse a link that leads nowhere, as to a disk that is not mounted.
+
+    Raises:
+        SourceError: it is one.
+    """
+    if path.is_symlink() and not path.exists():
+        raise SourceError(
+            f"{path} is a link to {path.readlink()}, which is not there. If that is on another "
+            "disk, mount it; else remove the link. Then run: dvc repro"
+        )
 
 
 def _near_misses(folder: Path) -> list[Path]:

@@ -207,7 +207,7 @@ def test_attached_twice_is_an_error_only_if_the_files_differ(root: Path, put: Pu
     assert search.find_attached(root) == Found(root / "a")
     with (root / "b/test.csv").open("a") as file:
         file.write("0\n")
-    with pytest.raises(SourceError, match=r"more than once, and they differ: in .*/a and .*/b\. N"):
+    with pytest.raises(SourceError, match=r"once, as different files: in .*/a and .*/b\. N"):
         search.find_attached(root)
 
 
@@ -253,3 +253,10 @@ def test_nothing_attached_is_nothing(tmp_path: Path) -> None:
     for root in (tmp_path, tmp_path / "absent"):
         assert search.find_attached(root) is None
         assert search.describe_attached(root) is None
+
+
+@pytest.mark.parametrize("name", ["digit-recognizer.zip", "train.csv"])
+def test_link_to_a_disk_that_is_not_mounted_is_told(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).symlink_to("/not/mounted.zip")
+    with pytest.raises(SourceError, match=f"{name} is a link to /not/mounted.zip, which is not th"):
+        search.find([tmp_path])
