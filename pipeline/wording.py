@@ -1,4 +1,4 @@
-"""Words that depend on a number."""
+"""Numbers, as sentences and tables have them."""
 
 
 def counted(number: int, noun: str, many: str = "") -> str:
