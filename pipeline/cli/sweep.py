@@ -190,15 +190,15 @@ def _list_values(keys: list[dict[str, Any]]) -> Iterator[tuple[str, str, Any]]:
     changed = {}
     for each in keys:
         section, key, *part = each["key"].split(".")
-        if part and key not in networks:
+        if not part:
+            yield section, key, each["after"]
+            continue
+        if key not in networks:
             raise ParamsError(
                 f"{params.FILE} has no network {key} any more, of which the sweep found a better "
                 f"{part[0]}. Bring it back, then run the same command again. Nothing was changed."
             )
-        if part:
-            networks[key][part[0]] = each["after"]
-            changed[key] = networks[key]
-        else:
-            yield section, key, each["after"]
+        networks[key][part[0]] = each["after"]
+        changed[key] = networks[key]
     for key, network in changed.items():
         yield "networks", key, network

@@ -70,10 +70,7 @@ def read(path: Path) -> Pixels:
         raise PictureError(f"{name} is no regular file: expected a picture.")
     size = path.stat().st_size
     if size > MAX_BYTES:
-        raise PictureError(
-            f"{name} is too large: expected at most {MAX_BYTES >> 20} MiB, found {size >> 20} MiB. "
-            "Crop it, or save it smaller."
-        )
+        raise _too_large(name, f"{size >> 20} MiB")
     return decode(path.read_bytes(), name)
 
 
@@ -93,10 +90,7 @@ def decode(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Pixels:
     if not content:
         raise PictureError(f"{name} is empty: expected a picture.")
     if len(content) > MAX_BYTES:
-        raise PictureError(
-            f"{name} is too large: expected at most {MAX_BYTES >> 20} MiB, found more. Save it "
-            "smaller."
-        )
+        raise _too_large(name, "more")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # doubts about metadata
@@ -130,6 +124,13 @@ def _open(file: IO[bytes]) -> Image.Image:
     except UnidentifiedImageError:
         Image.init()
         return Image.open(file, formats=RARER_FORMATS)
+
+
+def _too_large(name: str, found: str) -> PictureError:
+    return PictureError(
+        f"{name} is too large: expected at most {MAX_BYTES >> 20} MiB, found {found}. Crop it, or "
+        "save it smaller."
+    )
 
 
 def _bound_size(picture: Image.Image, name: str, max_pixels: int) -> None:
