@@ -37,6 +37,8 @@ STAGE = f"train@{MEMBER}"
 PATIENCE_SECONDS = 240
 LABELS_HEADER = "row,label,verdict,correction\n"
 
+pytestmark = pytest.mark.usefixtures("all_processors")
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
