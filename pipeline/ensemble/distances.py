@@ -30,16 +30,18 @@ def measure_distortion(image: Images, others: Images) -> NDArray[np.float32]:
     "Deformation models for image recognition", IEEE Transactions on Pattern Analysis and Machine
     Intelligence 29(8), 2007.
     """
-    across, down = _gradients(image[np.newaxis])
+    own = np.repeat(_gradients(image[np.newaxis]), len(others), axis=3)
     pad = (_REACH, _REACH)
-    others_across, others_down = np.pad(_gradients(others), ((0, 0), pad, pad, (0, 0)))
-    least = np.full((IMAGE_SIZE, IMAGE_SIZE, len(others)), np.inf, dtype=np.float32)
+    padded = np.pad(_gradients(others), ((0, 0), pad, pad, (0, 0)))
+    places = IMAGE_SIZE, IMAGE_SIZE, len(others)
+    least = np.full(places, np.inf, dtype=np.float32)
+    squares = np.empty((2, *places), dtype=np.float32)
+    around = _SumAround(places)
     for y in range(2 * _REACH + 1):
         for x in range(2 * _REACH + 1):
-            moved = np.s_[y : y + IMAGE_SIZE, x : x + IMAGE_SIZE]
-            squares = np.square(others_across[moved] - across)
-            squares += np.square(others_down[moved] - down)
-            np.minimum(least, _sum_around(squares), out=least)
+            np.subtract(padded[:, y : y + IMAGE_SIZE, x : x + IMAGE_SIZE], own, out=squares)
+            np.square(squares, out=squares)
+            np.minimum(least, around(squares[0], squares[1]), out=least)
     return np.asarray(least.sum(axis=(0, 1)))
 
 
@@ -55,14 +57,18 @@ def measure_tangent_distance(image: Images, others: Images) -> NDArray[np.float6
     pixels = np.concatenate([image[np.newaxis], others]) / 255
     pixels = gaussian_filter(pixels, (0, _BLUR_PIXELS, _BLUR_PIXELS))
     tangents = _tangents(pixels)
-    mine = np.broadcast_to(tangents[0], (len(others), *tangents.shape[1:]))
-    both = np.concatenate([mine, tangents[1:]], axis=1)
-    differences = (pixels[1:] - pixels[0]).reshape(len(others), -1, 1)
-    products = both @ both.transpose(0, 2, 1) + _SPRING * np.eye(both.shape[1])
-    along = both @ differences
-    explained = along * np.linalg.solve(products, along)
-    distances = np.square(differences).sum(axis=(1, 2)) - explained.sum(axis=(1, 2))
-    return np.asarray(np.maximum(distances, 0))
+    own, theirs = tangents[0], tangents[1:]
+    differences = pixels[1:].reshape(len(others), -1) - pixels[0].ravel()
+    between = theirs @ own.T
+    products = np.empty((len(others), 2 * len(own), 2 * len(own)))
+    products[:, : len(own), : len(own)] = own @ own.T
+    products[:, len(own) :, : len(own)] = between
+    products[:, : len(own), len(own) :] = between.transpose(0, 2, 1)
+    products[:, len(own) :, len(own) :] = theirs @ theirs.transpose(0, 2, 1)
+    products += _SPRING * np.eye(2 * len(own))
+    along = np.concatenate([differences @ own.T, np.vecdot(theirs, differences[:, np.newaxis])], 1)
+    explained = np.vecdot(along, np.linalg.solve(products, along[..., np.newaxis])[..., 0])
+    return np.asarray(np.maximum(np.vecdot(differences, differences) - explained, 0))
 
 
 def _tangents(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -84,11 +90,24 @@ def _gradients(images: Images) -> Gradients:
     return np.stack([across, down])
 
 
-def _sum_around(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The sum of each place and its eight neighbours, of ``(28, 28, n)``."""
-    padded = np.pad(values, ((1, 1), (1, 1), (0, 0)))
-    rows = padded[:-2] + padded[1:-1]
-    rows += padded[2:]
-    rows_and_columns = rows[:, :-2] + rows[:, 1:-1]
-    rows_and_columns += rows[:, 2:]
-    return np.asarray(rows_and_columns)
+class _SumAround:
+    """Adds each place and its eight neighbours, of two arrays together ``(28, 28, n)``.
+
+    New arrays for each step would take most of the time, and hinder other threads.
+    """
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        height, width, count = shape
+        self._both = np.zeros((height + 2, width, count), dtype=np.float32)
+        self._rows = np.zeros((height, width + 2, count), dtype=np.float32)
+        self._sums = np.empty(shape, dtype=np.float32)
+
+    def __call__(self, one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The sums, until the next call."""
+        both, rows, sums = self._both, self._rows, self._sums
+        np.add(one, other, out=both[1:-1])
+        np.add(both[:-2], both[1:-1], out=rows[:, 1:-1])
+        rows[:, 1:-1] += both[2:]
+        np.add(rows[:, :-2], rows[:, 1:-1], out=sums)
+        sums += rows[:, 2:]
+        return sums

@@ -6,13 +6,15 @@ other errors, but they are slow. So they decide only between the two most probab
 image, and only where the networks' confidence is low.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.data.dataset import IMAGE_SIZE, NUM_CLASSES, Images, Labels, Probabilities
+from pipeline.data.dataset import Images, Labels, Probabilities
 from pipeline.data.preprocessing import preprocess
 from pipeline.ensemble.averaging import softmax
 from pipeline.ensemble.distances import measure_distortion, measure_tangent_distance
@@ -37,6 +39,9 @@ little either number matters."""
 
 _CANDIDATES_OF_ALL = 300
 """The same where images of any digit are looked for."""
+
+_ROWS = 64
+"""Images whose candidates are looked for at a time, to save memory."""
 
 
 def refine_with_neighbours(
@@ -94,20 +99,20 @@ def measure_pairs(
             any image the distance is the largest float32.
         measure: the distance.
     """
-    of_digit = [known[0][known[1] == digit] for digit in range(NUM_CLASSES)]
-    shrunk = [_shrink(each) for each in of_digit]
+    distances = np.full(pairs.shape, np.finfo(np.float32).max, dtype=np.float64)
 
-    def measure_one(row: int, digit: int) -> float:
-        if not len(of_digit[digit]):
-            return float(np.finfo(np.float32).max)
-        differences = np.square(shrunk[digit] - _shrink(images[row : row + 1])).sum(axis=1)
-        nearest = np.argsort(differences, kind="stable")[:_CANDIDATES]
-        distances = measure(images[row], of_digit[digit][nearest])
-        return float(np.sort(distances)[:_NEAREST].mean())
+    def measure_one(of_digit: Images, row: int, place: int, candidates: NDArray[np.intp]) -> None:
+        measured = measure(images[row], of_digit[candidates])
+        distances[row, place] = np.sort(measured)[:_NEAREST].mean()
 
     with ThreadPoolExecutor(count_processors()) as pool:
-        found = list(pool.map(measure_one, np.repeat(np.arange(len(images)), 2), pairs.ravel()))
-    return np.array(found).reshape(-1, 2)
+        for digit in np.unique(pairs):
+            of_digit = known[0][known[1] == digit]
+            rows, places = np.nonzero(pairs == digit)
+            if of_digit.size:
+                candidates = _find_candidates(images[rows], of_digit, count=_CANDIDATES)
+                list(pool.map(partial(measure_one, of_digit), rows, places, candidates))
+    return distances
 
 
 def find_nearest(
@@ -124,29 +129,38 @@ def find_nearest(
         Their places in ``known`` and their distances (`measure_distortion`), both ``(n, count)``;
         fewer columns if fewer are known.
     """
-    shrunk = _shrink(known)
     count = min(count, len(known))
 
-    def find(image: Images) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-        differences = np.square(shrunk - _shrink(image[np.newaxis])).sum(axis=1)
-        candidates = np.argsort(differences, kind="stable")[:_CANDIDATES_OF_ALL]
+    def find(image: Images, candidates: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[Any]]:
         distances = measure_distortion(image, known[candidates])
         order = np.argsort(distances, kind="stable")[:count]
         return candidates[order], distances[order]
 
     with ThreadPoolExecutor(count_processors()) as pool:
-        found = list(pool.map(find, images))
+        of_each = _find_candidates(images, known, count=_CANDIDATES_OF_ALL)
+        found = list(pool.map(find, images, of_each))
     places, distances = np.empty((len(images), count), np.intp), np.empty((len(images), count))
     for row, (nearest, measured) in enumerate(found):
         places[row], distances[row] = nearest, measured
     return places, distances
 
 
-def _shrink(images: Images) -> NDArray[np.float32]:
-    """The means of 2×2 pixels, ``(n, 196)``."""
-    half = IMAGE_SIZE // 2
-    blocks = images.reshape(-1, half, 2, half, 2)
-    return np.asarray(blocks.mean(axis=(2, 4), dtype=np.float32)).reshape(-1, half * half)
+def _find_candidates(images: Images, known: Images, *, count: int) -> Iterator[NDArray[np.intp]]:
+    """For each image, the places of those in ``known`` that are nearest by means of 2×2 pixels.
+
+    Sums of whole numbers in float64: no order of adding changes which are the nearest.
+    """
+    shrunk = _shrink(known)
+    squares = np.vecdot(shrunk, shrunk)
+    for start in range(0, len(images), _ROWS):
+        products = _shrink(images[start : start + _ROWS]) @ shrunk.T
+        yield from np.argsort(squares - 2 * products, axis=1, kind="stable")[:, :count].copy()
+
+
+def _shrink(images: Images) -> NDArray[np.float64]:
+    """The sums of 2×2 pixels, ``(n, 196)``."""
+    rows = images[:, ::2].astype(np.uint16) + images[:, 1::2]
+    return (rows[:, :, ::2] + rows[:, :, 1::2]).reshape(len(images), -1).astype(np.float64)
 
 
 def _logarithm(values: ArrayLike) -> NDArray[np.float64]:
