@@ -18,7 +18,11 @@ WIDE, NARROW = 1440, 390
 
 
 WITHOUT_ADDRESS_BAR = "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup"
-"""Headless, too, Chromium makes lists for its address bar: a third of the time of a page."""
+"""Headless, too, Chromium makes lists for its address bar: a third of the time of a page.
+
+It heeds the last of such switches alone. Playwright's, which this replaces, are for pages from the
+network.
+"""
 
 
 class Look(TypedDict):

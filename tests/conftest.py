@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -60,17 +61,18 @@ PROCESSORS = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else se
 def pytest_sessionstart() -> None:
     """Let commands under test be interrupted, also where the shell's ``&`` had that ignored.
 
-    And give each worker its share of the processors: threads that wait for each other cost a fifth
-    of the time if others use their processors.
+    Each worker gets a share of the processors. Where workers share them all, threads that wait for
+    each other lose theirs to another worker.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    worker, workers = (
-        os.environ.get(name) for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT")
-    )
-    if worker and workers and len(PROCESSORS) >= int(workers):
-        own = sorted(PROCESSORS)[int(worker.removeprefix("gw")) :: int(workers)]
-        os.sched_setaffinity(0, own)
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))
+    if worker.isdecimal() and len(PROCESSORS) >= workers:
+        share = sorted(PROCESSORS)[int(worker) % workers :: workers]
+        for thread in Path("/proc/self/task").iterdir():  # NumPy has started some
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(int(thread.name), share)
 
 
 @pytest.fixture(scope="module")

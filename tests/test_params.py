@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from dvc.utils.serialize import parse_yaml
 from pydantic import ValidationError
+from ruamel.yaml import YAML
 
 from pipeline import params
 from pipeline.errors import ParamsError
@@ -385,3 +387,10 @@ def test_schedule_that_does_not_fit_is_refused(key: str, in_folder: Path) -> Non
         in_folder,
         f"train: expected {key} of at least 9, the sum of warmup_epochs and decay_epochs, found 8",
     )
+
+
+def test_dvc_parses_in_c_what_the_pipeline_parses(in_folder: Path) -> None:
+    odd = "odd: [1e-3, .5, 1_000, 0o17, 017, yes, ~, 2026-01-01, 'é', 1., -.inf, 1.5e+3]\n"
+    text = (in_folder / "params.yaml").read_text(encoding="utf-8") + odd
+    assert YAML(typ="safe").Parser.__module__.endswith("_ruamel_yaml")
+    assert parse_yaml(text, "params.yaml") == YAML(typ="safe", pure=True).load(text)

@@ -9,12 +9,11 @@ image, and only where the networks' confidence is low.
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.data.dataset import Images, Labels, Probabilities
+from pipeline.data.dataset import IMAGE_SIZE, Images, Labels, Probabilities
 from pipeline.data.preprocessing import preprocess
 from pipeline.ensemble.averaging import softmax
 from pipeline.ensemble.distances import measure_distortion, measure_tangent_distance
@@ -40,7 +39,7 @@ little either number matters."""
 _CANDIDATES_OF_ALL = 300
 """The same where images of any digit are looked for."""
 
-_ROWS = 64
+_BLOCK = 64
 """Images whose candidates are looked for at a time, to save memory."""
 
 
@@ -101,17 +100,17 @@ def measure_pairs(
     """
     distances = np.full(pairs.shape, np.finfo(np.float32).max, dtype=np.float64)
 
-    def measure_one(of_digit: Images, row: int, place: int, candidates: NDArray[np.intp]) -> None:
+    def measure_one(of_digit: Images, row: int, column: int, candidates: NDArray[np.intp]) -> None:
         measured = measure(images[row], of_digit[candidates])
-        distances[row, place] = np.sort(measured)[:_NEAREST].mean()
+        distances[row, column] = np.sort(measured)[:_NEAREST].mean()
 
     with ThreadPoolExecutor(count_processors()) as pool:
         for digit in np.unique(pairs):
             of_digit = known[0][known[1] == digit]
-            rows, places = np.nonzero(pairs == digit)
+            rows, columns = np.nonzero(pairs == digit)
             if of_digit.size:
                 candidates = _find_candidates(images[rows], of_digit, count=_CANDIDATES)
-                list(pool.map(partial(measure_one, of_digit), rows, places, candidates))
+                list(pool.map(partial(measure_one, of_digit), rows, columns, candidates))
     return distances
 
 
@@ -131,7 +130,9 @@ def find_nearest(
     """
     count = min(count, len(known))
 
-    def find(image: Images, candidates: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[Any]]:
+    def find(
+        image: Images, candidates: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         distances = measure_distortion(image, known[candidates])
         order = np.argsort(distances, kind="stable")[:count]
         return candidates[order], distances[order]
@@ -148,19 +149,20 @@ def find_nearest(
 def _find_candidates(images: Images, known: Images, *, count: int) -> Iterator[NDArray[np.intp]]:
     """For each image, the places of those in ``known`` that are nearest by means of 2×2 pixels.
 
-    Sums of whole numbers in float64: no order of adding changes which are the nearest.
+    The sums are of whole numbers, exact in float64: they do not depend on BLAS or its threads.
     """
-    shrunk = _shrink(known)
-    squares = np.vecdot(shrunk, shrunk)
-    for start in range(0, len(images), _ROWS):
-        products = _shrink(images[start : start + _ROWS]) @ shrunk.T
+    downsampled = _downsample(known)
+    squares = np.vecdot(downsampled, downsampled)
+    for start in range(0, len(images), _BLOCK):
+        products = _downsample(images[start : start + _BLOCK]) @ downsampled.T
         yield from np.argsort(squares - 2 * products, axis=1, kind="stable")[:, :count].copy()
 
 
-def _shrink(images: Images) -> NDArray[np.float64]:
+def _downsample(images: Images) -> NDArray[np.float64]:
     """The sums of 2×2 pixels, ``(n, 196)``."""
     rows = images[:, ::2].astype(np.uint16) + images[:, 1::2]
-    return (rows[:, :, ::2] + rows[:, :, 1::2]).reshape(len(images), -1).astype(np.float64)
+    sums = rows[:, :, ::2] + rows[:, :, 1::2]
+    return sums.reshape(len(images), (IMAGE_SIZE // 2) ** 2).astype(np.float64)
 
 
 def _logarithm(values: ArrayLike) -> NDArray[np.float64]:

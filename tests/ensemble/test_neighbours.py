@@ -6,7 +6,12 @@ from pipeline.data.dataset import Images, Labels, Probabilities, TrainingDigits
 from pipeline.data.preprocessing import preprocess
 from pipeline.ensemble import neighbours
 from pipeline.ensemble.distances import measure_distortion
-from pipeline.ensemble.neighbours import DISTANCES, find_nearest, refine_with_neighbours
+from pipeline.ensemble.neighbours import (
+    DISTANCES,
+    find_nearest,
+    measure_pairs,
+    refine_with_neighbours,
+)
 
 
 @pytest.fixture
@@ -142,3 +147,34 @@ def test_nearest_of_few_are_fewer(training_digits: TrainingDigits) -> None:
         training_digits.images[:2], training_digits.images[2:4], count=3
     )
     assert places.shape == distances.shape == (2, 2)
+
+
+def test_nearest_of_none_are_none(training_digits: TrainingDigits) -> None:
+    images, none = training_digits.images[:2], training_digits.images[:0]
+    places, distances = find_nearest(images, none, count=3)
+    assert places.shape == distances.shape == (2, 0)
+    assert find_nearest(none, images, count=3)[0].shape == (0, 2)
+
+
+def test_blocks_and_threads_change_nothing(
+    monkeypatch: pytest.MonkeyPatch, training_digits: TrainingDigits, known: tuple[Images, Labels]
+) -> None:
+    """Two of the known are equal: the first of them is the nearest, in every block."""
+    images = training_digits.images[:10]
+    pairs = np.stack([np.arange(10), (np.arange(10) + 1) % 10], axis=1)
+    doubled = np.concatenate([known[0][:1], known[0]]), np.concatenate([known[1][:1], known[1]])
+    monkeypatch.setattr(neighbours, "count_processors", lambda: 1)
+    expected = measure_pairs(images, pairs, doubled, measure_distortion)
+    places, distances = find_nearest(images, doubled[0], count=5)
+    assert 1 not in places[:, 0]
+    monkeypatch.setattr(neighbours, "count_processors", lambda: 4)
+    monkeypatch.setattr(neighbours, "_BLOCK", 3)
+    measured = measure_pairs(images, pairs, doubled, measure_distortion)
+    np.testing.assert_array_equal(measured, expected)
+    again = find_nearest(images, doubled[0], count=5)
+    np.testing.assert_array_equal(again[0], places)
+    np.testing.assert_array_equal(again[1], distances)
+    for (row, column), found in np.ndenumerate(measured):
+        of_digit = doubled[0][doubled[1] == pairs[row, column]]
+        nearest = np.sort(measure_distortion(images[row], of_digit))[:3]
+        assert found == pytest.approx(nearest.mean(), rel=1e-6)
