@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -159,22 +161,20 @@ def test_nearest_of_none_are_none(training_digits: TrainingDigits) -> None:
 def test_blocks_and_threads_change_nothing(
     monkeypatch: pytest.MonkeyPatch, training_digits: TrainingDigits, known: tuple[Images, Labels]
 ) -> None:
-    """Two of the known are equal: the first of them is the nearest, in every block."""
+    """Two of the known are equal: the first of them is the nearer one, in every block."""
     images = training_digits.images[:10]
-    pairs = np.stack([np.arange(10), (np.arange(10) + 1) % 10], axis=1)
-    doubled = np.concatenate([known[0][:1], known[0]]), np.concatenate([known[1][:1], known[1]])
-    monkeypatch.setattr(neighbours, "count_processors", lambda: 1)
-    expected = measure_pairs(images, pairs, doubled, measure_distortion)
-    places, distances = find_nearest(images, doubled[0], count=5)
-    assert 1 not in places[:, 0]
-    monkeypatch.setattr(neighbours, "count_processors", lambda: 4)
-    monkeypatch.setattr(neighbours, "_BLOCK", 3)
-    measured = measure_pairs(images, pairs, doubled, measure_distortion)
-    np.testing.assert_array_equal(measured, expected)
-    again = find_nearest(images, doubled[0], count=5)
-    np.testing.assert_array_equal(again[0], places)
-    np.testing.assert_array_equal(again[1], distances)
-    for (row, column), found in np.ndenumerate(measured):
-        of_digit = doubled[0][doubled[1] == pairs[row, column]]
-        nearest = np.sort(measure_distortion(images[row], of_digit))[:3]
-        assert found == pytest.approx(nearest.mean(), rel=1e-6)
+    pairs = np.tile([3, 8], (len(images), 1))
+    others = np.concatenate([images[:1], known[0][:20], images[:1], known[0][20:]])
+    monkeypatch.setattr(neighbours, "_CANDIDATES", 3)
+    monkeypatch.setattr(neighbours, "_CANDIDATES_OF_ALL", 8)
+
+    def measure(processors: int, block: int) -> list[NDArray[Any]]:
+        monkeypatch.setattr(neighbours, "count_processors", lambda: processors)
+        monkeypatch.setattr(neighbours, "_BLOCK", block)
+        found = find_nearest(images, others, count=5)
+        return [measure_pairs(images, pairs, known, measure_distortion), *found]
+
+    expected = measure(1, 64)
+    assert expected[1][0, :2].tolist() == [0, 21]
+    for one, other in zip(measure(4, 3), expected, strict=True):
+        np.testing.assert_array_equal(one, other)
