@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline import environment
+from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -168,12 +169,25 @@ def make_repeatable(seed: int) -> None:
 
 
 def use_threads(count: int) -> None:
-    """Bound the operations that TensorFlow runs side by side; before its first operation only.
+    """Bound the operations that TensorFlow runs side by side, and start it.
 
     Each operation has one thread: several would divide sums, and so round them, by their number.
+
+    Raises:
+        PipelineError: the GPU that `devices.take_device` showed cannot be started, as where
+            another program has all of its memory.
     """
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(count)
+    try:
+        tf.config.list_logical_devices()
+    except tf.errors.OpError as error:
+        reason = str(error.message).strip().rstrip(".")
+        raise PipelineError(
+            f"TensorFlow cannot start the GPU: {reason}. If its memory is full, end other programs "
+            "that use it (nvidia-smi lists them). To use the CPU instead, run: "
+            "CUDA_VISIBLE_DEVICES=-1 dvc repro"
+        ) from error
 
 
 @contextmanager

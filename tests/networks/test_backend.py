@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.networks.backend import forgotten_graphs, suppress_stderr, tf
+from pipeline.errors import PipelineError
+from pipeline.networks.backend import forgotten_graphs, suppress_stderr, tf, use_threads
 from tests.conftest import ROOT
 
 SHOW = """
@@ -159,6 +160,21 @@ def test_graphs_are_freed_that_tensorflow_would_keep() -> None:
     gc.collect()
     assert before() is not None  # else TensorFlow frees them by now
     assert within() is None
+
+
+def test_gpu_that_another_program_fills_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As TensorFlow 2.21 told on an NVIDIA H200."""
+
+    def start() -> None:
+        message = "cudaSetDevice() on GPU:0 failed. Status: out of memory"
+        raise tf.errors.InternalError(None, None, message)
+
+    monkeypatch.setattr(tf.config, "list_logical_devices", start)
+    for name in ("set_intra_op_parallelism_threads", "set_inter_op_parallelism_threads"):
+        monkeypatch.setattr(tf.config.threading, name, lambda count: None)
+    told = r"cannot start the GPU: cuda.* out of memory\. If .*nvidia-smi.*CUDA_VISIBLE_DEVICES=-1"
+    with pytest.raises(PipelineError, match=told):
+        use_threads(2)
 
 
 def test_full_disk_keeps_nobody_from_importing(monkeypatch: pytest.MonkeyPatch) -> None:
