@@ -45,7 +45,7 @@ _CHANGE_RESULTS = (
 )
 """Variables with which TensorFlow or Keras computes something else, or does not start."""
 
-_UNUSED = ("IPython", "jax", "matplotlib", "pandas", "sklearn")
+_UNUSED = ("IPython", "cv2", "jax", "matplotlib", "pandas", "sklearn")
 """What Keras and TensorFlow import where it is installed, for functions that nothing here calls. It
 takes as long as all the rest of them."""
 

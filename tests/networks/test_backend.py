@@ -24,7 +24,7 @@ from pipeline.networks.backend import keras, tf
 
 collects, passed_over = gc.isenabled(), gc.get_freeze_count()
 
-unused = sorted({"IPython", "jax", "matplotlib", "pandas", "sklearn"} & set(sys.modules))
+unused = sorted({"IPython", "cv2", "jax", "matplotlib", "pandas", "sklearn"} & set(sys.modules))
 import pandas
 from pipeline.networks.devices import CPU, take_device
 from pipeline.networks.machine import describe_machine
