@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from pipeline import params, stages
 from pipeline.data import dataset
 from pipeline.data.dataset import NUM_CLASSES, Labels
+from pipeline.files import sha256
 
 MOST_SECONDS, MOST_GIGABYTES, MOST_MEGABYTES_OF_PAGE = 20, 1.5, 5
 SEEDS = 3
@@ -108,7 +109,8 @@ def write_results(fraction: float) -> None:
     counts = np.bincount(data.labels, minlength=NUM_CLASSES)
     predict.write_report(stages.TEST_REPORT, test, labelled, labelled, counts)
     hashes = predict.hash_models([stages.MODELS / member.name for member in members])
-    predict.write_submission(stages.SUBMISSION, hashes, test.provenance, labelled)
+    used = predict.Used(sha256(params.FILE), params.load().neighbours, hashes)
+    predict.write_submission(stages.SUBMISSION, used, test.provenance, labelled)
 
 
 def explain_results(_: float) -> None:

@@ -41,6 +41,8 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
     temporary = path.with_name(f".{stem}.{os.getpid()}.partial{path.suffix}")
     try:
         _remove(temporary)  # of a killed process that had the same number, as in a container
+        if os.path.lexists(_set_aside(path)):
+            _take_back(_set_aside(path))
         yield temporary
         if durable:
             _flush(temporary)
@@ -74,7 +76,7 @@ def _put_in_place(temporary: Path, path: Path) -> None:
     if not (temporary.is_dir() and path.is_dir()):
         temporary.replace(path)
         return
-    replaced = path.with_name(f".{path.name}.{os.getpid()}.partial-replaced")
+    replaced = _set_aside(path)
     path.replace(replaced)
     try:
         temporary.replace(path)
@@ -95,10 +97,21 @@ def clear_leftovers(folder: Path, *, recursive: bool = False) -> None:
         if not left or is_running(int(left["pid"])):
             continue
         with suppress(OSError):  # it belongs to another user, or went just now
-            if left["set_aside"] and not path.with_name(left["name"]).exists():
-                path.rename(path.with_name(left["name"]))
-            else:
-                _remove(path)
+            _take_back(path) if left["set_aside"] else _remove(path)
+
+
+def _set_aside(path: Path) -> Path:
+    """Where this process puts the folder ``path`` while another one takes its place."""
+    return path.with_name(f".{path.name}.{os.getpid()}.partial-replaced")
+
+
+def _take_back(replaced: Path) -> None:
+    """Put a folder that was set aside where it was, or remove it if another one is there now."""
+    left = _LEFTOVER.fullmatch(replaced.name)
+    if left and not replaced.with_name(left["name"]).exists():
+        replaced.rename(replaced.with_name(left["name"]))
+    else:
+        _remove(replaced)
 
 
 def is_running(pid: int) -> bool:

@@ -197,6 +197,11 @@ class Params(Section):
             )
         return self
 
+    def for_sample(self) -> Self:
+        """The same with at most ``source.sample_epochs`` epochs."""
+        train = self.train.shorten(self.source.sample_epochs)
+        return self.model_copy(update={"train": train})
+
     def members(self) -> list[Member]:
         """The members, in the order of the lists."""
         return [
@@ -232,7 +237,5 @@ def load(path: Path = FILE) -> Params:
         ArtifactError: ``data/source.json`` next to the file is damaged.
     """
     settings, source = load_file(path), path.with_name("data") / "source.json"
-    if not source.exists() or read_json(source) != {"kind": "sample"}:
-        return settings
-    train = settings.train.shorten(settings.source.sample_epochs)
-    return settings.model_copy(update={"train": train})
+    on_sample = source.exists() and read_json(source) == {"kind": "sample"}
+    return settings.for_sample() if on_sample else settings

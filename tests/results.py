@@ -93,7 +93,8 @@ def write_results(
     labelled = probabilities[of_test]
     predict.write_report(stages.TEST_REPORT, test, averages[of_test], labelled, counts)
     hashes = predict.hash_models([stages.MODELS / member.name for member in members])
-    predict.write_submission(stages.SUBMISSION, hashes, test.provenance, labelled)
+    used = predict.Used(sha256(params.FILE), settings.neighbours, hashes)
+    predict.write_submission(stages.SUBMISSION, used, test.provenance, labelled)
     explain.explain(stages.EXPLANATION, settings)
     write_map(data)
 
@@ -102,13 +103,14 @@ def write_map(data: TrainingDigits, *, images: int = 120) -> None:
     """What embed writes, with pixels for a network's features and fewer images."""
     settings = params.load()
     found = predictions.load(stages.EVALUATION / "out_of_fold.npz")
-    members = embed.first_members(settings)
+    folds = data.folds[found.rows]
     with patch.object(embed, "IMAGES", images):
-        features = {
-            name: data.images[found.rows[places]].reshape(len(places), -1).astype(np.float32)
-            for name, places in embed.choose(settings, found, members).items()
-        }
-        embed.write_map(stages.MAP_REPORT, settings, found, members, features)
+        chosen = embed.choose(settings, found, embed.first_members(settings), folds)
+    features = {
+        member: data.images[found.rows[places]].reshape(len(places), -1).astype(np.float32)
+        for member, places in chosen.items()
+    }
+    embed.write_map(stages.MAP_REPORT, settings, found, folds, chosen, features)
 
 
 def write_evaluation(
@@ -134,7 +136,7 @@ def write_evaluation(
         for member, own in of_fold.items()
     }
     with patch.object(evaluation, "draw", _draw_once):
-        evaluate.write_results(found, scores, settings.members(), data, settings.evaluate)
+        evaluate.write_results(found, scores, settings, data)
 
 
 _draw = evaluation.draw

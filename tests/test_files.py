@@ -114,6 +114,25 @@ def test_remains_of_a_killed_process_of_the_same_number_do_not_matter(tmp_path: 
     assert contents(tmp_path) == {}
 
 
+def test_folder_that_a_process_of_the_same_number_had_set_aside_is_no_obstacle(
+    tmp_path: Path,
+) -> None:
+    write_text(tmp_path / "folder/a", "the new one")
+    write_text(tmp_path / f".folder.{os.getpid()}.partial-replaced/a", "the old one, replaced")
+    with atomic_path(tmp_path / "folder") as temporary:
+        temporary.mkdir()
+        (temporary / "a").write_text("newer")
+    assert contents(tmp_path) == {"folder/a": "newer"}
+
+
+def test_folder_that_a_process_of_the_same_number_had_set_aside_comes_back(tmp_path: Path) -> None:
+    write_text(tmp_path / f".folder.{os.getpid()}.partial-replaced/a", "old")
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / "folder") as temporary:
+        temporary.mkdir()
+        raise RuntimeError
+    assert contents(tmp_path) == {"folder/a": "old"}
+
+
 @pytest.fixture
 def dead() -> int:
     """The number of a process that is gone."""

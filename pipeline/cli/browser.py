@@ -6,8 +6,10 @@ import os
 import sys
 from pathlib import Path
 
+from rich.console import Console
+
 from pipeline import stages
-from pipeline.cli.console import print_line, stderr
+from pipeline.cli.console import console, print_line, stderr
 from pipeline.errors import ArtifactError
 
 _TEXT_BROWSERS = {"browsh", "carbonyl", "elinks", "links", "links2", "lynx", "w3m", "www-browser"}
@@ -25,12 +27,18 @@ def open_report() -> None:
             raise ArtifactError(
                 f"{stages.REPORT} is empty. Write it again with: dvc repro --force report"
             )
-    address = stages.REPORT.resolve().as_uri()
-    if open_page(address):
+    if show_page(stages.REPORT, address_to=console):
         print_line(f"{stages.REPORT}: open in the browser")
-    else:
-        print_line("No browser with windows was found here. Open this in one:", to=stderr)
-        print_line(address)
+
+
+def show_page(page: Path, *, address_to: Console) -> bool:
+    """Open a page in a browser, or print its address; whether a browser opened it."""
+    address = page.resolve().as_uri()
+    if open_page(address):
+        return True
+    print_line("No browser with windows was found here. Open this in one:", to=stderr)
+    print_line(address, to=address_to)
+    return False
 
 
 def open_page(address: str) -> bool:

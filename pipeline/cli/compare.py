@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline import stages
+from pipeline.cli import browser
 from pipeline.cli.console import print_json, print_line, print_table, stderr
 from pipeline.cli.repository import WORKSPACE
 from pipeline.project import FOLDER
@@ -88,7 +89,7 @@ def compare(
         print_comparison(compared)
         print_line(f"\n{page}: the images, the confusions and the learning curves")
     if open_page and page is not None:
-        _open(page)
+        browser.show_page(page, address_to=stderr)
 
 
 def complete(names: Sequence[str]) -> list[str]:
@@ -141,15 +142,6 @@ def write(page: Path, compared: Comparison, found: Found) -> None:
             report.write_page(
                 temporary_page, compared, found.digits, figures, folder, stages.SAMPLE_NOTICE
             )
-
-
-def _open(page: Path) -> None:
-    from pipeline.cli import browser
-
-    address = page.resolve().as_uri()
-    if not browser.open_page(address):
-        print_line("No browser with windows was found here. Open this in one:", to=stderr)
-        print_line(address, to=stderr)
 
 
 def print_comparison(compared: Comparison) -> None:

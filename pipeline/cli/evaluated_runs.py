@@ -128,7 +128,11 @@ def _read_revision(name: str, revision: str, notes: list[str]) -> EvaluatedRun:
     return EvaluatedRun(
         name=name,
         revision=revision,
-        predictions=predictions.parse(content, name=f"{PREDICTIONS} of {name}"),
+        predictions=predictions.parse(
+            content,
+            name=f"{PREDICTIONS} of {name}",
+            cure=f"To make them again, check out {revision} and run dvc repro.",
+        ),
         params=_parse_params(settings or b"") | _describe_labels(metrics),
         curves=_parse_curves(curves) if curves else None,
         training_seconds=metrics.get("training_seconds"),

@@ -13,11 +13,12 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.data.dataset import IMAGE_SIZE, Images, Labels, Probabilities
+from pipeline.data.dataset import IMAGE_SIZE, Images, Labels, Probabilities, TrainingDigits
 from pipeline.data.preprocessing import preprocess
 from pipeline.ensemble.averaging import softmax
 from pipeline.ensemble.distances import measure_distortion, measure_tangent_distance
 from pipeline.parallel import count_processors
+from pipeline.params import Fold
 
 Measure = Callable[[Images, Images], NDArray[np.floating]]
 """Distances ``(n,)`` of an image ``(28, 28)`` to others ``(n, 28, 28)``."""
@@ -84,6 +85,36 @@ def refine_with_neighbours(
     result = probabilities.copy()
     result[rows[:, np.newaxis], pairs] = softmax(scores / 2) * both.sum(axis=1, keepdims=True)
     return result
+
+
+def refine_held_out(
+    probabilities: Probabilities,
+    data: TrainingDigits,
+    fold: Fold,
+    *,
+    confidence_threshold: float,
+    power: float,
+) -> Probabilities:
+    """`refine_with_neighbours` for the images of a fold, among those of the other folds.
+
+    Neighbours count by their corrected labels, as networks train.
+
+    Args:
+        probabilities: of the networks that held out the fold, for its images, ``(n, 10)``.
+        data: every labelled image.
+        fold: its number.
+        confidence_threshold: as there.
+        power: as there.
+    """
+    known = data.to_train_on()
+    others = known.folds != fold
+    return refine_with_neighbours(
+        probabilities,
+        data.images[data.folds == fold],
+        (known.images[others], known.labels[others]),
+        confidence_threshold=confidence_threshold,
+        power=power,
+    )
 
 
 def measure_pairs(

@@ -30,9 +30,9 @@ def tabulate_calibration(
     """One row per equal-width bin of confidence.
 
     Returns:
-        Columns low and high (the bin; it holds low but not high), correct and errors (counts),
-        confidence (the mean), accuracy, accuracy_low and accuracy_high (95 % Wilson interval);
-        the last four are missing where a bin is empty.
+        Columns low and high (the bin; it holds low but not high, the last one both), correct and
+        errors (counts), confidence (the mean), accuracy, accuracy_low and accuracy_high (95 %
+        Wilson interval); the last four are missing where a bin is empty.
     """
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels

@@ -53,10 +53,16 @@ def embed(features: Features, *, num_neighbours: int, seed: int) -> Embedding:
     Kobak and P. Berens advise ("The art of using t-SNE for single-cell transcriptomics", Nature
     Communications 10, 2019).
     """
+    with threadpool_limits(1):  # whose number would divide sums, and so round them
+        return _embed(features, num_neighbours, seed)
+
+
+def _embed(features: Features, num_neighbours: int, seed: int) -> Embedding:
     size = len(features)
     reduced = _reduce(features, seed)
     start = _pad(reduced, 2)[:, :2]
     scale = start[:, 0].std()
+    points = start
     if size > 4 and scale > 0:
         layout = TSNE(
             init=start / scale * 1e-4,
@@ -64,12 +70,7 @@ def embed(features: Features, *, num_neighbours: int, seed: int) -> Embedding:
             max_iter=_ITERATIONS,
             random_state=seed,
         )
-        with threadpool_limits(
-            1, "openmp"
-        ):  # more of them wait for each other longer than they work
-            points = layout.fit_transform(reduced)
-    else:
-        points = start
+        points = layout.fit_transform(reduced)
     num_neighbours = min(num_neighbours, size - 1)
     neighbours = np.empty((size, 0), np.intp)
     if num_neighbours:

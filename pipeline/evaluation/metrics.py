@@ -141,8 +141,8 @@ def tabulate_digits(confusions: NDArray[np.int64]) -> pd.DataFrame:
         an error), confused_times (how often each of them) and worse_than_others.
 
     A digit is worse than the others if its interval lies wholly above that of the other nine
-    together. Two 95 % intervals that do not touch have a chance of about 1 in 200, so ten such
-    comparisons in one table are about as strict as one at the usual 5 %.
+    together. Where all are equally hard, that marks one digit in 135, and some digit in 7 % of the
+    tables: nearly as strict as one comparison at the usual 5 %.
     """
     correct = confusions.diagonal()
     confused = confusions - np.diag(correct)

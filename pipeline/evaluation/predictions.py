@@ -75,7 +75,8 @@ def load(path: Path) -> OutOfFoldPredictions:
         content = read_bytes(path)
     except FileNotFoundError:
         raise missing_artifact(path) from None
-    return parse(content, name=str(path))
+    cure = f"Bring it back with: dvc checkout --force {path}"
+    return parse(content, name=str(path), cure=cure)
 
 
 _FORMS: dict[str, Form] = {
@@ -88,18 +89,18 @@ _FORMS: dict[str, Form] = {
 _MEMBERS: dict[str, Form] = {"members": ("U", ("m",)), "members_sha256": ("U", ("m",))}
 
 
-def parse(content: bytes, *, name: str) -> OutOfFoldPredictions:
+def parse(content: bytes, *, name: str, cure: str) -> OutOfFoldPredictions:
     """Read the bytes of a file that `OutOfFoldPredictions.save` wrote.
 
     Args:
         content: of the file.
         name: of the file, for the error.
+        cure: what brings it back, a sentence.
 
     Raises:
         ArtifactError: the file is damaged.
     """
-    damaged = "{} is damaged: {}. Bring it back with: dvc checkout --force {}".format
-    with corruption_as(lambda reason: ArtifactError(damaged(name, reason, name))):
+    with corruption_as(lambda reason: ArtifactError(f"{name} is damaged: {reason}. {cure}")):
         arrays = read_arrays(content)
         check_arrays(arrays, _FORMS | (_MEMBERS if "members" in arrays else {}))
         _check_values(arrays)

@@ -132,15 +132,7 @@ def score_member(
         others: probabilities and labels of images outside its fold, most of them trained on.
 
     Returns:
-        n, errors, accuracy, accuracy_low and accuracy_high of its fold, and train_accuracy.
+        What `metrics.summarize` gives of its fold, and train_accuracy.
     """
-    correct, total = int((probabilities.argmax(axis=1) == labels).sum()), len(labels)
-    low, high = metrics.wilson_interval(correct, total)
-    return {
-        "n": total,
-        "errors": total - correct,
-        "accuracy": correct / total,
-        "accuracy_low": float(low),
-        "accuracy_high": float(high),
-        "train_accuracy": float((others[0].argmax(axis=1) == others[1]).mean()),
-    }
+    train_accuracy = float((others[0].argmax(axis=1) == others[1]).mean())
+    return metrics.summarize(probabilities, labels) | {"train_accuracy": train_accuracy}

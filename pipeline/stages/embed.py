@@ -53,19 +53,20 @@ def embed_images(settings: Params) -> tuple[int, int]:
     Returns:
         How many images and folds are on the maps.
     """
-    images = dataset.load_labelled(stages.TRAIN).images
+    data = dataset.load_labelled(stages.TRAIN)
     path = stages.EVALUATION / "out_of_fold.npz"
     found = predictions.load(path)
     members = first_members(settings)
     check_members(members, found)
-    chosen = choose(settings, found, members)
+    folds = data.folds[found.rows]
+    chosen = choose(settings, found, members, folds)
     features = {
-        member.name: last_hidden_features(
-            load_network(stages.MODELS / member.name), images[found.rows[chosen[member.name]]]
+        member: last_hidden_features(
+            load_network(stages.MODELS / member.name), data.images[found.rows[places]]
         )
-        for member in members
+        for member, places in chosen.items()
     }
-    count = write_map(stages.MAP_REPORT, settings, found, members, features)
+    count = write_map(stages.MAP_REPORT, settings, found, folds, chosen, features)
     return count, len(members)
 
 
@@ -93,12 +94,21 @@ def check_members(members: list[Member], found: OutOfFoldPredictions) -> None:
 
 
 def choose(
-    settings: Params, found: OutOfFoldPredictions, members: list[Member]
-) -> dict[str, Places]:
-    """Which predictions are on the map of each member, by its name."""
-    folds = dataset.load_labelled(stages.TRAIN).folds[found.rows]
+    settings: Params,
+    found: OutOfFoldPredictions,
+    members: list[Member],
+    folds: NDArray[np.integer],
+) -> dict[Member, Places]:
+    """Which predictions are on the map of each member.
+
+    Args:
+        settings: of params.yaml.
+        found: the predictions.
+        members: one per fold.
+        folds: of the predictions, ``(n,)``.
+    """
     return {
-        member.name: choose_images(
+        member: choose_images(
             found,
             np.flatnonzero(folds == member.fold),
             most=IMAGES // len(members),
@@ -112,8 +122,9 @@ def write_map(
     path: Path,
     settings: Params,
     found: OutOfFoldPredictions,
-    members: list[Member],
-    features: dict[str, Features],
+    folds: NDArray[np.integer],
+    chosen: dict[Member, Places],
+    features: dict[Member, Features],
 ) -> int:
     """Write the folder ``path``: points.csv, a row per image, and summary.json.
 
@@ -121,18 +132,17 @@ def write_map(
         path: of the folder.
         settings: of params.yaml.
         found: the predictions.
-        members: one per fold.
-        features: of the images that `choose` chose, by the member's name.
+        folds: of the predictions, ``(n,)``.
+        chosen: by `choose`; one member per fold.
+        features: of the chosen images.
 
     Returns:
         How many images are on the maps.
     """
-    chosen = choose(settings, found, members)
-    folds = dataset.load_labelled(stages.TRAIN).folds[found.rows]
     tables, summaries = [], {}
-    for member in members:
-        places, own = chosen[member.name], folds == member.fold
-        layout = embed(features[member.name], num_neighbours=NEIGHBOURS, seed=settings.seed)
+    for member, places in chosen.items():
+        own = folds == member.fold
+        layout = embed(features[member], num_neighbours=NEIGHBOURS, seed=settings.seed)
         tables.append(tabulate_points(member, found, places, layout))
         summaries[str(member.fold)] = {
             "member": member.name,
@@ -140,7 +150,7 @@ def write_map(
             "n_of_fold": int(own.sum()),
             "errors": int((~found.correct[places]).sum()),
             "errors_of_fold": int((~found.correct[own]).sum()),
-            "features": features[member.name].shape[1],
+            "features": features[member].shape[1],
             "trustworthiness": layout.trustworthiness,
         }
     table = pd.concat(tables, ignore_index=True)

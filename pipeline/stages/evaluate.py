@@ -12,7 +12,7 @@ from pipeline import params, stages
 from pipeline.data import dataset, label_corrections
 from pipeline.data.dataset import NUM_CLASSES, Probabilities, TrainingDigits
 from pipeline.ensemble.averaging import average_probabilities, predict_probabilities
-from pipeline.ensemble.neighbours import refine_with_neighbours
+from pipeline.ensemble.neighbours import refine_held_out
 from pipeline.errors import ArtifactError
 from pipeline.evaluation import metrics, results
 from pipeline.evaluation.metrics import Metrics
@@ -25,7 +25,7 @@ from pipeline.networks.record import read_record
 from pipeline.networks.summary import describe_layers, tabulate_layers
 from pipeline.networks.trained import load_model, load_network
 from pipeline.parallel import count_processors
-from pipeline.params import Evaluate, Fold, Member, Neighbours, Params
+from pipeline.params import Fold, Member, Neighbours, Params
 from pipeline.plots import diagrams, evaluation
 from pipeline.stored import read_table
 from pipeline.wording import counted
@@ -54,7 +54,7 @@ def evaluate_members(settings: Params, device: Device = CPU) -> Metrics:
     check_members(evaluated)
     predictions, member_scores = predict_out_of_fold(evaluated, data, settings.neighbours, device)
     write_architectures(FOLDER / "architectures", evaluated)
-    return write_results(predictions, member_scores, settings.members(), data, settings.evaluate)
+    return write_results(predictions, member_scores, settings, data)
 
 
 def check_members(members: list[Member]) -> None:
@@ -79,8 +79,7 @@ def predict_out_of_fold(
 ) -> tuple[OutOfFoldPredictions, Scores]:
     """Predict each fold by the average of its members, refined with neighbours of other folds.
 
-    Neighbours count by their corrected labels, as networks train; scores are against the labels as
-    given.
+    Scores are against the labels as given, also where corrected ones were trained on.
 
     Returns:
         The predictions, and the scores of each member alone.
@@ -98,16 +97,12 @@ def predict_out_of_fold(
         member_scores[member] = score_member(
             own, data.labels[held_out], (of_others, data.labels[others])
         )
-    trained_on = data.to_train_on()
     averages, probabilities = np.zeros((2, len(data.labels), NUM_CLASSES))
     for fold, each in of_fold.items():
-        held_out, known = data.folds == fold, trained_on.folds != fold
+        held_out = data.folds == fold
         averages[held_out] = average_probabilities(each)
-        probabilities[held_out] = refine_with_neighbours(
-            averages[held_out],
-            data.images[held_out],
-            (trained_on.images[known], trained_on.labels[known]),
-            **settings.model_dump(),
+        probabilities[held_out] = refine_held_out(
+            averages[held_out], data, fold, **settings.model_dump()
         )
     rows = np.flatnonzero(np.isin(data.folds, list(of_fold)))
     predictions = OutOfFoldPredictions(
@@ -124,9 +119,8 @@ def predict_out_of_fold(
 def write_results(
     predictions: OutOfFoldPredictions,
     member_scores: Scores,
-    members: list[Member],
+    settings: Params,
     data: TrainingDigits,
-    settings: Evaluate,
 ) -> Metrics:
     """Write the predictions and everything that follows from them, ``metrics.json`` last.
 
@@ -134,18 +128,19 @@ def write_results(
     """
     path = FOLDER / "out_of_fold.npz"
     predictions.save(path)
+    members = settings.members()
     table = tabulate_members(members, member_scores)
     histories = {member.name: _read_history(member) for member in members}
     corrections = label_corrections.read(stages.LABEL_CORRECTIONS)
     found = results.evaluate(
-        predictions, sha256(path), data, table, histories, settings, corrections
+        predictions, sha256(path), data, table, histories, settings.evaluate, corrections
     )
     found.write_tables(FOLDER)
     digits = metrics.describe_digits(found.tables["per_digit"])
     write_text(FOLDER / "per_digit.md", _markdown(digits))
     report = metrics.report_classes(predictions.predicted, predictions.labels)
     write_text(FOLDER / "classification_report.txt", report)
-    evaluation.draw(FOLDER, found, data.images, settings)
+    evaluation.draw(FOLDER, found, data.images, settings.evaluate)
     write_json(
         FOLDER / "run.json",
         {
@@ -156,7 +151,7 @@ def write_results(
             "tensorflow": tf.__version__,
         },
     )
-    refined_with = list(params.load().neighbours.model_dump().items())
+    refined_with = list(settings.neighbours.model_dump().items())
     write_json(FOLDER / "metrics.json", asdict(found.metrics) | {"neighbours": refined_with})
     return found.metrics
 

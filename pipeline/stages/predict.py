@@ -4,6 +4,7 @@ The members are the exported ones, which need no TensorFlow; the export stage co
 with those of the trained ones. Low-confidence predictions are refined with nearest neighbours.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from pipeline.errors import ArtifactError
 from pipeline.evaluation.label_shift import compare_counts
 from pipeline.files import atomic_path, missing_artifact, sha256, write_json
 from pipeline.networks.record import read_record
+from pipeline.params import Neighbours
 from pipeline.plots import bars, tiles
 from pipeline.submissions import file as submission
 from pipeline.submissions.file import SubmissionRecord
@@ -32,8 +34,24 @@ from pipeline.submissions.file import SubmissionRecord
 GRID_IMAGES = 60
 
 
+@dataclass(frozen=True)
+class Used:
+    """What a submission was made with.
+
+    Attributes:
+        params_sha256: of params.yaml as it was read.
+        neighbours: its section.
+        models: SHA-256 of each member's model, by the member's name.
+    """
+
+    params_sha256: str
+    neighbours: Neighbours
+    models: dict[str, str]
+
+
 def main() -> None:
     """Entry point of the stage."""
+    params_sha256 = sha256(params.FILE)
     settings = params.load()
     test = dataset.load_test(stages.TEST)
     names = [member.name for member in settings.members()]
@@ -48,7 +66,8 @@ def main() -> None:
     )
     training_counts = np.bincount(train.labels, minlength=NUM_CLASSES)
     write_report(stages.TEST_REPORT, test, averages, probabilities, training_counts)
-    write_submission(stages.SUBMISSION, hashes, test.provenance, probabilities)
+    used = Used(params_sha256, settings.neighbours, hashes)
+    write_submission(stages.SUBMISSION, used, test.provenance, probabilities)
     print(f"{stages.SUBMISSION}: {len(probabilities):,} rows, checked")
 
 
@@ -116,7 +135,7 @@ def load_exported(names: list[str]) -> ExportedEnsemble:
 
 def write_submission(
     path: Path,
-    hashes: dict[str, str],
+    used: Used,
     provenance: Provenance,
     probabilities: Probabilities,
 ) -> None:
@@ -124,7 +143,7 @@ def write_submission(
 
     Args:
         path: of the CSV.
-        hashes: of each member's model, by the member's name.
+        used: what it is made with.
         provenance: of the test images.
         probabilities: of their digits, ``(n, 10)``.
     """
@@ -138,11 +157,11 @@ def write_submission(
             sha256=sha256(path),
             rows=len(probabilities),
             provenance=provenance,
-            members=hashes,
-            params_sha256=sha256(Path("params.yaml")),
+            members=used.models,
+            params_sha256=used.params_sha256,
             commit=git.describe_commit(),
             label_corrections=corrections.summarize() if corrections else None,
-            neighbours=params.load().neighbours.model_dump(),
+            neighbours=used.neighbours.model_dump(),
         ),
     )
 

@@ -75,7 +75,8 @@ def check(run: KaggleRun, folder: Path, provenance: Path) -> SubmissionRecord:
 
 
 def _short(text: str | None) -> str:
-    return text.replace(text[:40], text[:8]) if text else "none"
+    digest, plus, dirty = (text or "none").partition("+")
+    return digest[:8] + plus + dirty
 
 
 def _foreign(run: KaggleRun, problem: str) -> SubmissionError:

@@ -112,10 +112,7 @@ class Sweep:
 
     def _in_force(self, settings: Params) -> Params:
         """On the sample, fewer epochs, as in `params.load`."""
-        if not self._data.provenance.sample:
-            return settings
-        train = settings.train.shorten(settings.source.sample_epochs)
-        return settings.model_copy(update={"train": train})
+        return settings.for_sample() if self._data.provenance.sample else settings
 
     def _request(self, settings: Params, folds: Sequence[int], desk: Desk) -> dict[Member, Job]:
         jobs = {

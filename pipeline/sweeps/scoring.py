@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.dataset import Labels, Probabilities, TrainingDigits
 from pipeline.ensemble.averaging import average_probabilities
-from pipeline.ensemble.neighbours import refine_with_neighbours
+from pipeline.ensemble.neighbours import refine_held_out
 from pipeline.evaluation.scores.log_loss import log_loss
 from pipeline.params import Member, Params
 from pipeline.sweeps.predictions import MemberPredictions
@@ -56,21 +56,14 @@ def score(
         data: every row of ``train.csv``, with its label as given there.
         settings: of the trial.
     """
-    trained_on = data.to_train_on()
     labels: list[Labels] = []
     predicted: list[Probabilities] = []
     for fold in sorted({member.fold for member in members if member.fold != "all"}):
         each = [found.probabilities for member, found in members.items() if member.fold == fold]
-        held_out, known = data.folds == fold, trained_on.folds != fold
-        predicted.append(
-            refine_with_neighbours(
-                average_probabilities(each),
-                data.images[held_out],
-                (trained_on.images[known], trained_on.labels[known]),
-                **settings.neighbours.model_dump(),
-            )
-        )
-        labels.append(data.labels[held_out])
+        averages = average_probabilities(each)
+        refined = refine_held_out(averages, data, fold, **settings.neighbours.model_dump())
+        predicted.append(refined)
+        labels.append(data.labels[data.folds == fold])
     probabilities = np.concatenate(predicted)
     true = np.concatenate(labels)
     correct = np.asarray(probabilities.argmax(axis=1) == true)

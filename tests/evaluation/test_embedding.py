@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from sklearn.metrics import pairwise_distances
+from threadpoolctl import threadpool_limits
 
 from pipeline.evaluation.embedding import choose_images, embed, round_probabilities
 from pipeline.evaluation.predictions import OutOfFoldPredictions
@@ -36,6 +37,16 @@ def test_seed_decides_every_bit() -> None:
     features, _ = draw_clusters()
     first, second = (embed(features, num_neighbours=3, seed=4).points for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+def test_number_of_threads_decides_no_bit() -> None:
+    features = np.random.default_rng(0).normal(size=(1_500, 128)).astype(np.float32)
+    maps = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            maps.append(embed(features, num_neighbours=3, seed=0))
+    np.testing.assert_array_equal(maps[0].points, maps[1].points)
+    np.testing.assert_array_equal(maps[0].neighbours, maps[1].neighbours)
 
 
 def test_trustworthiness_tells_a_good_map_from_chance() -> None:

@@ -142,6 +142,16 @@ def test_digit_is_worse_than_the_others_only_where_the_intervals_part() -> None:
     assert worse.tolist() == [False] * 9 + [True]
 
 
+def test_some_digit_is_marked_by_chance_in_about_seven_of_a_hundred_tables() -> None:
+    generator = np.random.default_rng(0)
+    marked = 0
+    for errors in generator.binomial(840, 0.02, (2_000, 10)):
+        confusions = np.diag(840 - errors)
+        confusions[range(10), [*range(1, 10), 0]] = errors
+        marked += metrics.tabulate_digits(confusions)["worse_than_others"].any()
+    assert 0.055 < marked / 2_000 < 0.09
+
+
 def test_digit_without_images_is_not_worse() -> None:
     confusions = np.diag([0] + [100] * 9)
     assert not metrics.tabulate_digits(confusions)["worse_than_others"].any()

@@ -5,13 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import stages
+from pipeline import params, stages
 from pipeline.architectures import build
 from pipeline.data import dataset, label_corrections
 from pipeline.data.dataset import LEFT_OUT, Provenance, TrainingDigits, UnlabelledDigits
 from pipeline.data.label_corrections import CorrectionSummary, LabelCorrections, LabelVerdict
 from pipeline.ensemble.averaging import average_probabilities, predict_probabilities
 from pipeline.ensemble.neighbours import refine_with_neighbours
+from pipeline.ensemble.onnx import ExportedEnsemble
 from pipeline.errors import ArtifactError
 from pipeline.files import read_json, sha256, write_json
 from pipeline.networks.backend import keras
@@ -100,6 +101,26 @@ def test_low_confidence_is_refined_with_training_images(
     written = submission.read(stages.SUBMISSION, expected_rows=20)
     np.testing.assert_array_equal(written, expected.argmax(axis=1))
     assert (written != probabilities.argmax(axis=1)).any()
+
+
+def test_what_was_used_is_recorded_though_params_change_meanwhile(
+    member: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = sha256(params.FILE)
+    load_exported = predict.load_exported
+
+    def edit(names: list[str]) -> ExportedEnsemble:
+        set_params(Path.cwd(), ("power: 4", "power: 7"))
+        return load_exported(names)
+
+    monkeypatch.setattr(predict, "load_exported", edit)
+    predict.main()
+    record = submission.read_record(stages.SUBMISSION)
+    assert record is not None
+    assert (record.neighbours, record.params_sha256) == (
+        {"confidence_threshold": 0.98, "power": 4},
+        used,
+    )
 
 
 def test_neighbours_count_by_their_corrected_labels_and_the_submission_says_so(
