@@ -40,7 +40,7 @@ def test_seed_decides_every_bit() -> None:
 
 
 def test_number_of_threads_decides_no_bit() -> None:
-    features = np.random.default_rng(0).normal(size=(1_500, 128)).astype(np.float32)
+    features = np.random.default_rng(0).normal(size=(300, 1_000)).astype(np.float32)
     maps = []
     for threads in (1, 2):
         with threadpool_limits(threads):
