@@ -108,8 +108,14 @@ def check_folders() -> None:
     Called in the project's folder, before DVC runs anything.
 
     Raises:
-        ProjectError: a folder for outputs is a symbolic link, and the project is in Git.
+        ProjectError: the project's path has a brace in it; or a folder for outputs is a symbolic
+            link, and the project is in Git.
     """
+    if braces := re.search(r"[{}]", str(Path.cwd())):
+        raise ProjectError(
+            f"The path {Path.cwd()} contains {braces[0]}. In such a folder DVC fails, after it has "
+            "deleted old outputs. Nothing was run. Move the project to a path without braces."
+        )
     if not _uses_git():
         return
     for folder in map(Path, OUTPUT_FOLDERS):

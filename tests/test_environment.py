@@ -179,6 +179,16 @@ def test_path_that_experiments_in_copies_cannot_use_is_told(
     assert f"contains {character}. In such a folder, DVC fails at" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["{{name}}", "a}"])
+def test_path_in_which_dvc_fails_is_refused(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    with pytest.raises(ProjectError, match=r"contains [{}]\. In such a folder DVC fails"):
+        environment.check_folders()
+
+
 def test_path_with_other_characters_is_fine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

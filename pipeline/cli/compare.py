@@ -78,7 +78,7 @@ def compare(
         raise typer.BadParameter("--json writes no page to open: name one with --output.")
     names = complete(revisions or ["HEAD"])
     if page is not None:
-        _check_folder(page.with_suffix(""))
+        _check_page(page)
     found = evaluated_runs.find(names, with_images=page is not None)
     compared = comparison.compare(found.runs, found.code, found.notes)
     if page is not None:
@@ -112,9 +112,15 @@ def describe(compared: Comparison) -> dict[str, Any]:
     return compared.summarize() | {name: as_rows(table) for name, table in tables.items()}
 
 
-def _check_folder(folder: Path) -> None:
-    """Refuse a folder that holds anything but the numbers of an earlier comparison."""
+def _check_page(page: Path) -> None:
+    """Refuse to replace anything but an earlier comparison, the page and the folder next to it."""
+    folder = page.with_suffix("")
     ours = folder.is_dir() and {path.name for path in folder.iterdir()} <= FILES
+    if page != _PAGE and page.exists() and not folder.exists():
+        raise typer.BadParameter(
+            f"{page} is there already, and is no earlier comparison. Give the page another name "
+            "with --output."
+        )
     if folder.exists() and not ours:
         raise typer.BadParameter(
             f"the numbers would go into {folder}, which holds something else. Give the page "

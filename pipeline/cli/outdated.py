@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +85,21 @@ def _abridge(names: list[str]) -> list[str]:
         return names
     others = [name for name in names if name not in networks]
     return [f"train@… ({len(networks)} networks)", *others]
+
+
+def _find_conflict() -> str | None:
+    """That Git left its marks in a file that DVC reads, or nothing at all; None if it did not."""
+    for name in ("dvc.lock", "dvc.yaml"):
+        with suppress(OSError):
+            content = (FOLDER / name).read_bytes()
+            if not content.strip():
+                return f"{name} is empty. Bring it back with: git checkout {name}"
+            if re.search(rb"^(?:<{7}|>{7}) ", content, re.MULTILINE):
+                return (
+                    f"{name} holds both sides of a conflict. Take one, and run what is out of "
+                    f"date: git checkout --ours {name} && dvc repro"
+                )
+    return None
 
 
 def find_running() -> str:
@@ -198,10 +215,20 @@ def readable_dvc_errors() -> Iterator[None]:
             f"DVC's own database cannot be used: {error}. Look whether the disk is full, or lets "
             "no one write, then run the command again."
         ) from None
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise DvcError(f"DVC may not write {error.filename or 'into this project'}") from None
     except (DvcException, SCMError, ValueError) as error:
-        fault = git.find_fault(FOLDER)
+        fault = _find_conflict() or git.find_fault(FOLDER)
         if fault is None and isinstance(error, ValueError):
             raise
-        raise DvcError(fault or " ".join(str(error).split())) from None
+        reason = " ".join(str(error).split())
+        if reason.endswith("is not a git repository"):
+            reason = (
+                "this folder is in no Git repository, which DVC expects. Run make, which tells DVC "
+                "so, or put the project under Git: git init"
+            )
+        raise DvcError(fault or reason) from None
     finally:
         logger.setLevel(level)

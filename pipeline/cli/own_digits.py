@@ -112,8 +112,10 @@ def _print_notes(items: Sequence[Item], ignored: Sequence[Path], names: Sequence
 
     if ignored:
         example = display_name(ignored[0])
-        of_other_kinds = counted(len(ignored), "file of another kind", "files of other kinds")
-        print_line(f"Not read: {of_other_kinds} ({example})", to=stderr)
+        files = counted(len(ignored), "file")
+        print_line(
+            f"Not read: {files}, no pictures or not in the folder's table ({example})", to=stderr
+        )
     rows = [item for item in items if isinstance(item.source, Glyph)]
     labelled = [item for item in rows if item.label is not None]
     if len(labelled) < len(rows):

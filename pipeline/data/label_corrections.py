@@ -123,7 +123,8 @@ def check(
         provenance: of the data.
 
     Raises:
-        TableError: they are of other data, or of a row or a label that ``train.csv`` does not have.
+        TableError: they are of other data, of a row or a label that ``train.csv`` does not have, or
+            leave a digit without rows to train on.
     """
     name = name_data(provenance)
     if corrections.data not in (None, name):
@@ -142,6 +143,15 @@ def check(
                 "its rows are not counted from 0.",
                 REMEDY,
             )
+    corrected = apply(corrections, labels)
+    lost = set(labels.tolist()) - set([] if corrected is None else corrected.tolist())
+    if corrected is not None and lost:
+        raise TableError(
+            f"{path} leaves no row of the {'digits' if len(lost) > 1 else 'digit'} "
+            f"{', '.join(map(str, sorted(lost)))} to train on: expected rows of each digit, found "
+            f"{corrections.summarize()}.",
+            REMEDY,
+        )
 
 
 def apply(corrections: LabelCorrections | None, labels: Labels) -> Labels | None:

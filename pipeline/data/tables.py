@@ -36,6 +36,7 @@ SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ":": "colons", " ": 
 LFS_REMEDY = "Fetch the file itself with: git lfs pull; then run: dvc repro"
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_GZIP = b"\x1f\x8b"
 _EVERY_OTHER = ([True, False] * 2, [False, True] * 2)
 
 
@@ -123,6 +124,8 @@ def recognize(beginning: bytes) -> str | None:
     """What a file seems to be, told by its first bytes, if it is neither a CSV nor an archive."""
     if is_lfs_pointer(beginning):
         return "it is a Git LFS pointer, which stands for the file"
+    if beginning.startswith(_GZIP):
+        return "it is compressed with gzip, which gunzip unpacks"
     marked = beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if marked or [byte == 0 for byte in beginning[:4]] in _EVERY_OTHER:
         return "it is text in UTF-16, as spreadsheets save it, where UTF-8 belongs"

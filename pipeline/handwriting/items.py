@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.data import tables
 from pipeline.data.dataset import Images
-from pipeline.errors import PictureError, TableError
+from pipeline.errors import PictureError, TableError, printable
 from pipeline.handwriting import pictures
 from pipeline.handwriting.find_digit import Glyph, Problem
 from pipeline.handwriting.pictures import display_name
@@ -44,8 +44,8 @@ def gather(arguments: Sequence[str], stdin: Callable[[], bytes]) -> tuple[list[I
         PictureError: ``-`` is there twice.
 
     Returns:
-        What to read, in the order of the arguments; and the files in folders that are no pictures,
-        neither by their names nor by their content.
+        What to read, in the order of the arguments; and the files in folders that are not read: no
+        pictures, by their names and by their content, or not listed in the folder's table.
     """
     items: list[Item] = []
     ignored: list[Path] = []
@@ -91,12 +91,8 @@ def _list_folder(folder: Path) -> Iterator[Item | Path]:
     """The pictures in a folder and its subfolders; hidden ones are left out.
 
     A file with the name of a picture is one, even if it turns out to be unreadable. Other files are
-    pictures if their content is.
+    pictures if their content is. Where a table labels the pictures, those that it lists are read.
     """
-    for name in LABEL_FILES:
-        if (folder / name).is_file():
-            yield from _list_labelled(folder, folder / name)
-            return
     files = [
         path
         for path in sorted(folder.rglob("*"))
@@ -104,6 +100,15 @@ def _list_folder(folder: Path) -> Iterator[Item | Path]:
         and not path.is_dir()
     ]
     suffixes = pictures.SUFFIXES | pictures.UNREADABLE_SUFFIXES
+    for name in LABEL_FILES:
+        if (folder / name).is_file():
+            listed = _list_labelled(folder, folder / name)
+            yield from listed
+            known = {item.source for item in listed}
+            yield from (
+                path for path in files if path not in known and path.suffix.lower() in suffixes
+            )
+            return
     found = {path for path in files if path.suffix.lower() in suffixes or pictures.is_picture(path)}
     if not found:
         others = (
@@ -131,12 +136,13 @@ def _list_labelled(folder: Path, table: Path) -> list[Item]:
         ) from None
     with io.StringIO(text, newline="") as file:
         rows = csv.DictReader(file, skipinitialspace=True)
-        if not {"path", "label"} <= set(rows.fieldnames or ()):
+        names = list(rows.fieldnames or ())
+        if not names.count("path") == names.count("label") == 1:
             raise PictureError(
                 f"{display_name(table)} does not label the pictures in its folder: expected the "
-                f"columns path and label, found {', '.join(rows.fieldnames or ()) or 'nothing'}."
+                f"columns path and label once each, found {', '.join(names) or 'nothing'}."
             )
-        labelled = []
+        labelled: dict[str, Item] = {}
         for row in rows:
             label = (row["label"] or "").strip()
             if not (len(label) == 1 and label in "0123456789"):
@@ -144,12 +150,18 @@ def _list_labelled(folder: Path, table: Path) -> list[Item]:
                     f"{display_name(table)}, line {rows.line_num}: expected a label from 0 to 9, "
                     f"found {label!r}."
                 )
-            labelled.append(_picture(folder / str(row["path"]), int(label)))
+            path = str(row["path"])
+            if path in labelled:
+                raise PictureError(
+                    f"{display_name(table)}, line {rows.line_num}: {printable(path)} is listed "
+                    "twice: expected a row for each picture."
+                )
+            labelled[path] = _picture(folder / path, int(label))
         if not labelled:
             raise PictureError(
                 f"{display_name(table)} lists no picture: expected a row for each below its header."
             )
-        return labelled
+        return list(labelled.values())
 
 
 def _list_table(path: Path) -> Iterator[Item]:

@@ -7,6 +7,7 @@ What was decided once stays decided while nothing better is at hand: a missing a
 does not turn a run on the competition's data into one on the sample.
 """
 
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,6 +50,12 @@ def main(attached: Path = search.ATTACHED) -> None:
     print(f"data source: {printable(describe(source))}{epochs}")
     if corrections:
         print(f"{stages.LABELS}: {corrections.summarize()}")
+    if second := find_second_labels():
+        print(
+            f"warning: {second} is not used: labels are corrected by {stages.LABELS} alone. If it "
+            "is a newer download, give it that name.",
+            file=sys.stderr,
+        )
     if former := describe_former_models():
         print(former)
     if on_sample:
@@ -112,6 +119,15 @@ def find_labels() -> Path | None:
     if stages.workspace() != FOLDER:
         candidates.append(stages.workspace() / stages.LABELS)
     return next((path for path in candidates if path.exists() or path.is_symlink()), None)
+
+
+def find_second_labels() -> Path | None:
+    """What a browser may have made of a second ``labels.csv``: ``labels (1).csv``."""
+    folder = stages.workspace() / stages.LABELS.parent
+    alike = re.compile(r"labels\W*\d*\W*\.csv", re.IGNORECASE)
+    found = [path.name for path in folder.iterdir() if alike.fullmatch(path.name)]
+    second = min((name for name in found if name != stages.LABELS.name), default=None)
+    return stages.LABELS.with_name(second) if second else None
 
 
 def read_label_corrections(source: DataSource) -> LabelCorrections | None:

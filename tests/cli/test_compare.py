@@ -299,6 +299,14 @@ def test_earlier_numbers_are_replaced_and_no_other_file(own: Path, output: Outpu
     assert (own / "out/page/mine.csv").read_text() == "mine"
 
 
+def test_page_that_is_no_comparison_stays(own: Path, output: Output) -> None:
+    (own / "out").mkdir()
+    (own / "out/page.html").write_text("mine")
+    said = output("compare", "main", "--output", str(own / "out/page.html"), status=2)
+    assert "is there already" in said
+    assert (own / "out/page.html").read_text() == "mine"
+
+
 def test_page_opens_or_its_address_is_told(
     here: Path, output: Output, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

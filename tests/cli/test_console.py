@@ -83,6 +83,10 @@ def test_terminal_too_narrow_for_a_table_gets_lists() -> None:
     assert "accuracy 99.31 – 99.55 %\nparameters 1,010,826\n" in output
 
 
+def test_terminal_without_a_width_gets_text() -> None:
+    assert in_pipe(COLUMNS="0") == in_pipe(COLUMNS="80")
+
+
 def test_colours_follow_the_terminal_and_the_variables() -> None:
     green = "\x1b[32m"
     assert green in in_terminal(80)

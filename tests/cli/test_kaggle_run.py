@@ -241,7 +241,10 @@ def test_missing_output_is_named(
         ({"commit": "b" * 40}, "expected commit {commit}, found bbbbbbbb"),
         ({"commit": None}, "expected commit {commit}, found none"),
         ({"params_sha256": "c" * 64}, ", found cccccccc. It is not"),
-        ({"label_corrections": CorrectionSummary("e" * 64, 1, 2, 3)}, "labels.csv none, found eeeeeeee. It"),
+        (
+            {"label_corrections": CorrectionSummary("e" * 64, 1, 2, 3)},
+            "labels.csv none, found eeeeeeee. It",
+        ),
         ({"sha256": "d" * 64}, "is of another CSV"),
         ({"provenance": replace(PROVENANCE, sample=True)}, "made from the embedded sample"),
     ],

@@ -225,7 +225,7 @@ def test_each_picture_of_a_folder_is_read_or_explained(project: Path, predict: P
     assert "error: 3 could not be read:" in errors
     assert "in/7/x.HEIC is HEIC" in errors and "in/7/y.pdf is a PDF" in errors
     assert "in/7/z.mov is a film" in errors
-    assert "Not read: 2 files of other kinds (in/7/Thumbs.db)" in errors
+    assert "Not read: 2 files, no pictures or not in the folder's table (in/7/Thumbs.db)" in errors
     assert "hidden" not in output + errors
 
 

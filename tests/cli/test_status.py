@@ -1,5 +1,6 @@
 """What ``digits`` says of projects in different states; DVC and Git are the real ones."""
 
+import errno
 import json
 import os
 import re
@@ -294,6 +295,48 @@ def test_damaged_lock_file_of_dvc_is_told(
     found = status(monkeypatch, capsys)
     assert "dvc.lock" in found["dvc_error"]
     assert found["next"]["command"] == "dvc status"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "dvc.lock is empty. Bring it back with: git checkout dvc.lock"),
+        (
+            b"<<<<<<< HEAD\nschema: '2.0'\n=======\n>>>>>>> main\n",
+            "dvc.lock holds both sides of a conflict. Take one, and run what is out of date: git "
+            "checkout --ours dvc.lock && dvc repro",
+        ),
+    ],
+)
+def test_lock_file_that_git_left_has_a_cure(
+    content: bytes,
+    told: str,
+    in_project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (in_project / "dvc.lock").write_bytes(content)
+    assert status(monkeypatch, capsys)["dvc_error"] == told
+
+
+def test_project_that_nobody_may_write_into_has_a_score(
+    in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(repo: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", ".dvc/tmp/lock")
+
+    monkeypatch.setattr("dvc.repo.lock_repo", refuse)
+    found = status(monkeypatch, capsys)
+    assert found["dvc_error"] == "DVC may not write .dvc/tmp/lock"
+    assert found["score"]["errors"] == 2
+
+
+def test_project_without_git_has_a_cure(
+    in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(in_project / ".git")
+    told = status(monkeypatch, capsys)["dvc_error"]
+    assert told.startswith("this folder is in no Git repository, which DVC expects. Run make,")
 
 
 def test_it_works_in_a_subfolder_and_names_files_from_there(recorded_project: Path) -> None:

@@ -75,6 +75,22 @@ def test_rows_and_labels_must_be_those_of_the_data(
             check(training_digits, LabelCorrections("e" * 64, data, (*VERDICTS[:1], wrong)))
 
 
+def test_digits_without_rows_to_train_on_are_refused(training_digits: TrainingDigits) -> None:
+    def leave_out(digits: set[int]) -> LabelCorrections:
+        given = enumerate(training_digits.labels.tolist())
+        verdicts = [
+            LabelVerdict(row + 2, row, digit, "unreadable", None)
+            for row, digit in given
+            if digit in digits
+        ]
+        return LabelCorrections("e" * 64, None, tuple(verdicts))
+
+    with pytest.raises(TableError, match="leaves no row of the digits 3, 8 to train on: expected"):
+        check(training_digits, leave_out({3, 8}))
+    with pytest.raises(TableError, match="0, 1, 2, 3, 4, 5, 6, 7, 8, 9 .*, 60 rows left out"):
+        check(training_digits, leave_out(set(range(10))))
+
+
 @pytest.mark.parametrize("corrections", [CORRECTIONS, None])
 def test_record_comes_back(corrections: LabelCorrections | None, tmp_path: Path) -> None:
     path = tmp_path / "label_corrections.json"

@@ -252,6 +252,7 @@ def test_swapped_test_file_is_described(train: Path) -> None:
         (b"\x89PNG\r\n\x1a\n", "which is no line of a CSV"),
         (b"\0" * 3_000, "which is no line of a CSV"),
         (b"x" * 200_000, "which is no line of a CSV"),
+        (b"\x1f\x8b\x08\0label", "it is compressed with gzip, which gunzip unpacks"),
         ("label,pixel0\n".encode("utf-16"), "it is text in UTF-16, as spreadsheets save it"),
         ("label,pixel0\n".encode("utf-16-le"), "it is text in UTF-16, as spreadsheets save it"),
         ("label,pixel0\n".encode("utf-16-be"), "it is text in UTF-16, as spreadsheets save it"),

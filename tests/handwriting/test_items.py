@@ -64,15 +64,23 @@ def test_folders_named_by_digit_give_labels() -> None:
 def test_table_in_a_folder_gives_labels(name: str) -> None:
     write("in/x.png")
     write(f"in/{name}", content=b"path,label,writer\nx.png,2,ann\ngone.png, 3,bob\n")
-    found = [(item.source, item.label) for item in items("in")]
+    write("in/unlisted.png")
+    read, ignored = gather(["in"], bytes)
+    found = [(item.source, item.label) for item in read]
     assert found == [(Path("in/x.png"), 2), (Path("in/gone.png"), 3)]
+    assert ignored == [Path("in/unlisted.png")]
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("path,label\n", "index.csv lists no picture"),
-        ("file,digit\nx.png,2\n", "expected the columns path and label, found file, digit"),
+        (
+            "file,digit\nx.png,2\n",
+            "expected the columns path and label once each, found file, digit",
+        ),
+        ("path,label,label\nx.png,2,3\n", "once each, found path, label, label"),
+        ("path,label\nx.png,2\nx.png,3\n", "index.csv, line 3: x.png is listed twice"),
         ("path,label\nx.png,two\n", "index.csv, line 2: expected a label from 0 to 9, found 'two'"),
         (
             "path,label\ncaf\xe9.png,2\n",

@@ -496,6 +496,13 @@ def test_labels_are_noted_where_dvc_sees_them_change(capsys: pytest.CaptureFixtu
     assert read_corrections() is None
 
 
+@pytest.mark.parametrize("name", ["labels (1).csv", "Labels.csv"])
+def test_second_labels_are_told(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (stages.LABELS.parent / name).write_text("row,label,verdict,correction\n")
+    source.main()
+    assert f"warning: data/{name} is not used: labels are" in capsys.readouterr().err
+
+
 def test_wrong_labels_stop_before_anything_is_touched() -> None:
     stages.LABELS.write_text(GOOD)
     source.main()

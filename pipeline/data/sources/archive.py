@@ -185,7 +185,7 @@ def _choose_member(archive: zipfile.ZipFile, name: str, place: Path) -> zipfile.
                 f"archive: it is not the competition's, and nothing was unpacked. {_GET_IT}"
             )
     for wanted in (name, f"{name}.zip", ARCHIVE_NAME):
-        named = [member for member in members if PurePosixPath(member.filename).name == wanted]
+        named = [member for member in members if _name(member) == wanted]
         if len(named) > 1:
             raise SourceError(
                 f"{place} is not the competition's archive: it holds {len(named)} files named "
@@ -199,6 +199,11 @@ def _choose_member(archive: zipfile.ZipFile, name: str, place: Path) -> zipfile.
         f"{place} is not the competition's archive: expected {' and '.join(TABLES)} in it, but "
         f"{name} is not there; found {names or 'nothing'}. {_GET_IT}"
     )
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    """Without folders; some programs for Windows divide them by backslashes."""
+    return PurePosixPath(member.filename.replace("\\", "/")).name
 
 
 def _is_leftover(member: zipfile.ZipInfo) -> bool:

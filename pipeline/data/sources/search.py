@@ -63,9 +63,11 @@ def find(folders: list[Path], remedy: str | None = None) -> Found | None:
                 f"If it is whole, give it its proper name ({ARCHIVE_NAME}, train.csv or "
                 "test.csv); else move it away. Then run: dvc repro"
             )
+            unpack_it = "Unpack it with gunzip, then run: dvc repro"
             raise SourceError(
                 f"{folder / ARCHIVE_NAME} was expected, but found {near_misses[0]}: a second or "
-                f"unfinished download? {remedy or rename_it}"
+                "unfinished download? "
+                f"{remedy or (unpack_it if near_misses[0].suffix == '.gz' else rename_it)}"
             )
     return None
 

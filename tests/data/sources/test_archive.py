@@ -176,6 +176,8 @@ def rezip(kind: str, csvs: dict[str, bytes]) -> dict[str, bytes]:
     match kind:
         case "folder":
             return {f"digit-recognizer/{name}": content for name, content in csvs.items()}
+        case "folder of Windows":
+            return {f"digit-recognizer\\{name}": content for name, content in csvs.items()}
         case "folder of macOS":
             leftovers = {f"__MACOSX/digits/._{name}": b"\0\5\x16\7" for name in csvs}
             leftovers |= {f"__MACOSX/digits/{name}": b"" for name in csvs}
@@ -197,6 +199,7 @@ def rezip(kind: str, csvs: dict[str, bytes]) -> dict[str, bytes]:
     "kind",
     [
         "folder",
+        "folder of Windows",
         "folder of macOS",
         "entries for folders",
         "zipped tables",

@@ -126,6 +126,12 @@ def test_near_miss_is_an_error(data: Path, name: str) -> None:
         search.find([data])
 
 
+def test_compressed_table_is_to_be_unpacked(data: Path) -> None:
+    touch(data, "train.csv.gz")
+    with pytest.raises(SourceError, match="Unpack it with gunzip, then run: dvc repro"):
+        search.find([data])
+
+
 def test_folder_named_like_the_archive_is_told(data: Path) -> None:
     (data / ARCHIVE_NAME).mkdir()
     with pytest.raises(SourceError, match=f"{ARCHIVE_NAME} is a folder: expected .* archive"):
