@@ -218,7 +218,10 @@ def readable_dvc_errors() -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
-        raise DvcError(f"DVC may not write {error.filename or 'into this project'}") from None
+        raise DvcError(
+            f"DVC cannot use {error.filename or 'this project'}: {error.strerror}. It needs a "
+            "project that it may write into, such as a copy of your own."
+        ) from None
     except (DvcException, SCMError, ValueError) as error:
         fault = _find_conflict() or git.find_fault(FOLDER)
         if fault is None and isinstance(error, ValueError):

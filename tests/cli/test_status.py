@@ -327,7 +327,7 @@ def test_project_that_nobody_may_write_into_has_a_score(
 
     monkeypatch.setattr("dvc.repo.lock_repo", refuse)
     found = status(monkeypatch, capsys)
-    assert found["dvc_error"] == "DVC may not write .dvc/tmp/lock"
+    assert found["dvc_error"].startswith("DVC cannot use .dvc/tmp/lock: Permission denied. It ")
     assert found["score"]["errors"] == 2
 
 
