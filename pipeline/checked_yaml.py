@@ -69,7 +69,7 @@ def load(path: Path) -> dict[str, Any]:
         raise ParamsError(f"{path} is not valid YAML: {_describe_syntax(error)}") from None
     if not isinstance(content, dict):
         raise ParamsError(
-            f"{path} is not usable: expected sections like 'train:', found "
+            f"{path} is not usable: expected sections, NAME: and its values, found "
             f"{describe_value(content)}. Nothing was run."
         )
     return content

@@ -177,8 +177,12 @@ def read_bytes(path: Path) -> bytes:
         return file.read()
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, *, again: str = "dvc repro") -> Any:
     """Read a JSON file that a stage wrote.
+
+    Args:
+        path: of the file.
+        again: the command that writes it again.
 
     Raises:
         ArtifactError: the file is missing or not JSON.
@@ -189,7 +193,7 @@ def read_json(path: Path) -> Any:
         raise missing_artifact(path) from None
     except (ValueError, RecursionError) as error:
         raise ArtifactError(
-            f"{path} is damaged: expected JSON, but {error}. Delete it and run: dvc repro"
+            f"{path} is damaged: expected JSON, but {error}. Delete it and run: {again}"
         ) from None
 
 

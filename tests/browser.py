@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from docs import chromium
 
-WIDE, NARROW = 1440, 390
+WIDE, NARROW = 1440, 320
 """Widths in pixels of a desk's screen and a phone's."""
 
 

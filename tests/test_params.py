@@ -370,7 +370,9 @@ def test_tabs_come_with_advice(tmp_path: Path) -> None:
 )
 def test_file_without_sections_is_described(tmp_path: Path, content: str, found: str) -> None:
     (tmp_path / "params.yaml").write_text(content)
-    assert_refused(tmp_path, f"expected sections like 'train:', found {found}. Nothing was run.")
+    assert_refused(
+        tmp_path, f"expected sections, NAME: and its values, found {found}. Nothing was run."
+    )
 
 
 def test_missing_file_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,7 +156,8 @@ def export(
     from pipeline import params
     from pipeline.files import missing_artifact
 
-    if to.resolve() in (stages.MODELS.resolve(), stages.EXPORTED.resolve()):
+    written = (stages.MODELS, stages.EXPORTED, FOLDER / "data", FOLDER / "reports")
+    if any(to.resolve().is_relative_to(each.resolve()) for each in written):
         raise typer.BadParameter(f"{to} is what stages write: name another folder.")
     members = [stages.MODELS / member.name for member in params.load().members()]
     for member in members:

@@ -190,6 +190,9 @@ def _read_key() -> Credentials | None:
 
 
 def _make_key(place: str, username: object, key: object) -> Key:
+    for name, value in (("username", username), ("key", key)):
+        if value is None:
+            raise UnusableError(place, f"found no {name}")
     return Key(place, pasted.check_word(place, username), pasted.check_word(place, key))
 
 

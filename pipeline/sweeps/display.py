@@ -15,6 +15,7 @@ from pipeline.sweeps.desk import Desk
 from pipeline.sweeps.dimension import label
 from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.space import Space
+from pipeline.wording import counted
 
 _console = Console()
 
@@ -59,7 +60,8 @@ class SweepDisplay(LiveDisplay):
         left = f"; {self._left()}" if self._left() else ""
         if row["outcome"] == "complete":
             log_loss = f"log loss {row['log_loss']:.5f}"
-            said = f"{log_loss}, {row['errors']:,} errors in {row['images']:,} images"
+            errors = counted(row["errors"], "error")
+            said = f"{log_loss}, {errors} in {row['images']:,} images"
         else:
             said = f"{row['outcome']}: {row['reason']}"
         self._print(f"trial {row['trial']}: {said}{left}")

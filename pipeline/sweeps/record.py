@@ -172,7 +172,7 @@ def read_summary(name: str) -> dict[str, Any]:
         raise ArtifactError(
             f"{path} is missing: it is written when a sweep has ended. Run: digits sweep {name}"
         )
-    summary = read_json(path)
+    summary = read_json(path, again=f"digits sweep {name}")
     if not isinstance(summary, dict) or not {"keys", "verdict", "winner"} <= summary.keys():
         raise ArtifactError(
             f"{path} is damaged: expected what a sweep found. Delete it, then run: digits sweep "

@@ -191,3 +191,6 @@ def test_export_replaces_no_folder_of_others(
         assert digits(monkeypatch, "export", "saved-model", "--to", to) == 2
         assert said in " ".join(capsys.readouterr().err.split())
         assert Path(to, MEMBER, "mine.txt").read_text() == "mine"
+    for to in ("exported/phone", f"models/{MEMBER}", "data/raw/x", "reports"):
+        assert digits(monkeypatch, "export", "onnx", "--to", to) == 2
+        assert f"{to} is what stages write" in " ".join(capsys.readouterr().err.split())

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from dvc.repo import Repo
 
+from pipeline.cli import revisions
 from pipeline.cli.revisions import collect
 from tests.cli.recorded import record, write_metrics
 from tests.cli.running import digits
@@ -84,6 +85,17 @@ def test_runs_are_listed_with_what_changed(
     assert not any(run["other_data"] or run["other_code"] for run in found)
     assert found[-1]["accuracy_low"] < found[-1]["accuracy"] < found[-1]["accuracy_high"]
     assert found[-1]["training_seconds"] == 90
+
+
+def test_experiment_that_failed_has_no_score_of_another(
+    in_history: tuple[Path, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, _, _ = in_history
+    with Repo(str(project)) as repo:
+        workspace, *_ = repo.experiments.show()
+    assert revisions._read(workspace, "experiment", None).errors == 1
+    failed = revisions._read(workspace, "experiment", None, "failed")
+    assert (failed.state, failed.errors, failed.training_seconds) == ("failed", None, None)
 
 
 def test_table_fits_80_columns(

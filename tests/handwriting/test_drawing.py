@@ -330,6 +330,33 @@ def test_undo_brings_back_what_a_picture_and_clear_replaced(browser: Browser, po
             wait_for(page, digit)
 
 
+def test_picture_keeps_its_proportions(browser: Browser, port: int) -> None:
+    content = BytesIO()
+    Image.new("L", (100, 400)).save(content, "PNG")
+    with opened(browser, port) as page:
+        drop(page, "tall.png", content.getvalue())
+        expect(page.locator("#remark")).not_to_have_text("Nothing is drawn yet.")
+        levels = page.evaluate(
+            """[0.1, 0.3, 0.5, 0.7, 0.9].map((share) => {
+                const canvas = document.getElementById("canvas");
+                const [x, y] = [canvas.width * share, canvas.height / 2];
+                return canvas.getContext("2d").getImageData(x, y, 1, 1).data[0];
+            })"""
+        )
+    assert levels == [255, 255, 0, 255, 255]
+
+
+def test_keys_of_the_browser_are_left_to_it(browser: Browser, port: int) -> None:
+    with opened(browser, port) as page:
+        draw_seven(page)
+        wait_for(page, "7")
+        page.keyboard.press("Control+u")
+        wait_for(page, "7")
+        page.locator("#width").focus()
+        page.keyboard.press("Shift+C")
+        wait_for(page, "?")
+
+
 def looks(page: Page) -> str:
     """The canvas as a PNG in text."""
     return str(page.evaluate("document.getElementById('canvas').toDataURL()"))

@@ -184,6 +184,11 @@ UNUSABLE: dict[str, tuple[Files, Variables, str]] = {
         {},
         "~/.kaggle/kaggle.json",
     ),
+    "key file without a key": (
+        {".kaggle/kaggle.json": json.dumps({"username": USERNAME})},
+        {},
+        "~/.kaggle/kaggle.json",
+    ),
     "key that is empty": (
         {".kaggle/kaggle.json": json.dumps({"username": USERNAME, "key": ""})},
         {},

@@ -170,6 +170,9 @@ def test_sweep_that_has_not_ended_is_not_applied(folder: Path) -> None:
     (folder / "sweeps/small.json").write_text("[]")
     with pytest.raises(ArtifactError, match=r"small.json is damaged"):
         sweep("small", apply=True)
+    (folder / "sweeps/small.json").write_text("{")
+    with pytest.raises(ArtifactError, match=r"damaged: expected JSON.* run: digits sweep small"):
+        sweep("small", apply=True)
     assert (folder / "params.yaml").read_bytes() == before
 
 

@@ -48,8 +48,9 @@ function redraw() {
   pen.fillStyle = "#fff";
   pen.fillRect(0, 0, canvas.width, canvas.height);
   if (picture) {
-    const scale = Math.min(canvas.width / picture.image.width, canvas.height / picture.image.height);
-    const [width, height] = [picture.image.width * scale, picture.image.height * scale];
+    const { naturalWidth = picture.image.width, naturalHeight = picture.image.height } = picture.image;
+    const scale = Math.min(canvas.width / naturalWidth, canvas.height / naturalHeight);
+    const [width, height] = [naturalWidth * scale, naturalHeight * scale];
     pen.drawImage(picture.image, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
   }
   pen.lineCap = pen.lineJoin = "round";
@@ -148,9 +149,11 @@ function showCursor() {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.target instanceof HTMLInputElement) return;
-  const undoing = event.key === "u" || ((event.ctrlKey || event.metaKey) && event.key === "z");
-  if (event.key === "c" && !event.ctrlKey && !event.metaKey && !$("clear").disabled) clear();
+  if (event.target instanceof HTMLInputElement && event.target.type !== "range") return;
+  const key = event.key.toLowerCase();
+  const command = event.ctrlKey || event.metaKey;
+  const undoing = key === (command ? "z" : "u");
+  if (key === "c" && !command && !$("clear").disabled) clear();
   else if (undoing && !$("undo").disabled) { event.preventDefault(); undo(); }
 });
 
