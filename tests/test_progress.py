@@ -1,6 +1,8 @@
 """What a training shows, in a pipe and in a real terminal."""
 
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Sequence
 
@@ -85,3 +87,15 @@ with EpochDisplay("0-0-small", 36, 0) as display:
     lines = [line for line in plain.splitlines() if "val_acc" in line]
     assert len(lines) == 2
     assert all(len(line) <= 80 for line in lines)
+
+
+def test_terminal_without_a_width_gets_lines() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from pipeline.progress import print_line; print_line('a line')"],
+        cwd=ROOT,
+        env=os.environ | {"COLUMNS": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "a line\n"

@@ -6,7 +6,6 @@ than it has. A pipe gets plain text and whole lines. ``NO_COLOR`` and ``FORCE_CO
 """
 
 import json
-import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from io import StringIO
@@ -19,9 +18,6 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.errors import printable
-
-if not os.environ.get("COLUMNS", "1").strip("0"):
-    del os.environ["COLUMNS"]  # as of a terminal without a size; rich would print nothing
 
 console = Console(highlight=False, markup=False, emoji=False)
 stderr = Console(stderr=True, highlight=False, markup=False, emoji=False)
