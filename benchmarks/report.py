@@ -100,7 +100,8 @@ def write_results(fraction: float) -> None:
     from tests.results import write_evaluation, write_member
 
     data, test = dataset.load_labelled(stages.TRAIN), dataset.load_test(stages.TEST)
-    members = params.load().members()
+    settings = params.load()
+    members = settings.members()
     for place, member in enumerate(members):
         write_member(member, data, seed=place)
     probabilities = predict_badly(data.labels, fraction)
@@ -109,7 +110,7 @@ def write_results(fraction: float) -> None:
     counts = np.bincount(data.labels, minlength=NUM_CLASSES)
     predict.write_report(stages.TEST_REPORT, test, labelled, labelled, counts)
     hashes = predict.hash_models([stages.MODELS / member.name for member in members])
-    used = predict.Used(sha256(params.FILE), params.load().neighbours, hashes)
+    used = predict.Used(sha256(params.FILE), settings.neighbours, hashes)
     predict.write_submission(stages.SUBMISSION, used, test.provenance, labelled)
 
 

@@ -111,9 +111,10 @@ def check_folders() -> None:
         ProjectError: the project's path has a brace in it; or a folder for outputs is a symbolic
             link, and the project is in Git.
     """
-    if braces := re.search(r"[{}]", str(Path.cwd())):
+    place = str(Path.cwd())
+    if braces := re.search(r"[{}]", place):
         raise ProjectError(
-            f"The path {Path.cwd()} contains {braces[0]}. In such a folder DVC fails, after it has "
+            f"The path {place} contains {braces[0]}. In such a folder DVC fails, after it has "
             "deleted old outputs. Nothing was run. Move the project to a path without braces."
         )
     if not _uses_git():
@@ -126,7 +127,6 @@ def check_folders() -> None:
                 f"run. Replace the link by a folder. To store {folder} elsewhere, move the whole "
                 "project, or only DVC's cache: dvc cache dir --local PATH"
             )
-    place = str(Path.cwd())
     unusable = sorted(set(re.findall(r"[^ -~]|[#?]", place)))
     if unusable and ".dvc/tmp/exps" not in place:
         print(

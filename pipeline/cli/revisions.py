@@ -160,15 +160,15 @@ def _read(
         "commit": f"{state.rev[:7]} {title}",
         "experiment": state.name or state.rev[:7],
     }[kind]
-    ended = executor_state in (None, "success")
-    metrics = _metrics(state) if ended else {}  # else those of the commit it began with
+    unfinished = None if executor_state == "success" else executor_state
+    metrics = {} if unfinished else _metrics(state)  # it has those of the commit it began with
     scored = "done" if metrics else "no score"
     time = state.data.timestamp if state.data else None
     return Run(
         name=name.strip(),
         kind=kind,
         revision=None if kind == "workspace" else state.rev,
-        state=scored if ended or executor_state is None else executor_state,
+        state=unfinished or scored,
         time=time.isoformat(timespec="seconds") if time else None,
         changed=_compare(_params(state), _params(earlier)) if earlier else {},
         other_data=bool(earlier) and _differ(_outputs(state), _outputs(earlier)),

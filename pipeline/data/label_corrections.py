@@ -144,8 +144,8 @@ def check(
                 REMEDY,
             )
     corrected = apply(corrections, labels)
-    lost = set(labels.tolist()) - set([] if corrected is None else corrected.tolist())
-    if corrected is not None and lost:
+    lost = set() if corrected is None else set(labels.tolist()) - set(corrected.tolist())
+    if lost:
         raise TableError(
             f"{path} leaves no row of the {'digits' if len(lost) > 1 else 'digit'} "
             f"{', '.join(map(str, sorted(lost)))} to train on: expected rows of each digit, found "

@@ -100,16 +100,14 @@ def _list_folder(folder: Path) -> Iterator[Item | Path]:
         and not path.is_dir()
     ]
     suffixes = pictures.SUFFIXES | pictures.UNREADABLE_SUFFIXES
+    named = {path for path in files if path.suffix.lower() in suffixes}
     for name in LABEL_FILES:
         if (folder / name).is_file():
             listed = _list_labelled(folder, folder / name)
             yield from listed
-            known = {item.source for item in listed}
-            yield from (
-                path for path in files if path not in known and path.suffix.lower() in suffixes
-            )
+            yield from sorted(named - {item.source for item in listed})
             return
-    found = {path for path in files if path.suffix.lower() in suffixes or pictures.is_picture(path)}
+    found = {path for path in files if path in named or pictures.is_picture(path)}
     if not found:
         others = (
             f"{len(files)} of other kinds, such as {display_name(files[0])}" if files else "none"

@@ -87,9 +87,7 @@ def test_runs_are_listed_with_what_changed(
     assert found[-1]["training_seconds"] == 90
 
 
-def test_experiment_that_failed_has_no_score_of_another(
-    in_history: tuple[Path, str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_experiment_that_failed_has_no_score_of_another(in_history: tuple[Path, str, str]) -> None:
     project, _, _ = in_history
     with Repo(str(project)) as repo:
         workspace, *_ = repo.experiments.show()
