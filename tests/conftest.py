@@ -18,6 +18,9 @@ from pipeline.data.dataset import Provenance, TrainingDigits, UnlabelledDigits
 
 pytest_plugins = ["tests.browser", "tests.handdrawn", "tests.kaggle_fixtures"]
 
+# nbformat's validator would compile every rule of this grammar of addresses, for two seconds.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+
 # Otherwise each process under test compiles the package again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
@@ -127,7 +130,8 @@ def test_digits(training_digits: TrainingDigits) -> UnlabelledDigits:
 
 
 def make_project(folder: Path, *, git: bool = True) -> Path:
-    """Copy the project as a fresh clone, its training cut down to few epochs of one network."""
+    """Copy the project as a fresh clone, cut down to few epochs of one network, and to few images
+    that are refined with neighbours."""
     for name in PROJECT_FILES:
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -142,6 +146,7 @@ def make_project(folder: Path, *, git: bool = True) -> Path:
         ("max_epochs: 36", "max_epochs: 8"),
         ("decay_epochs: 8", "decay_epochs: 7"),
         ("learning_rate: 0.001", "learning_rate: 0.003"),
+        ("confidence_threshold: 0.98", "confidence_threshold: 0.6"),
     )
     if git:
         run(folder, "git", "init", "--quiet", "--initial-branch=main")

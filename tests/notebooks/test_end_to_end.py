@@ -23,7 +23,7 @@ from benchmarks.kaggle_notebook import LEFT, write_tables
 from notebooks import build
 from pipeline import profiles
 from pipeline.submissions import file as submission
-from tests.conftest import PROJECT_FILES, ROOT
+from tests.conftest import PROJECT_FILES, ROOT, set_params
 
 TRAIN_ROWS, TEST_ROWS = 1437, 360
 """Instead of the competition's numbers, to be quick."""
@@ -41,6 +41,7 @@ def put_project(folder: Path) -> Path:
         else:
             shutil.copy(source, target)
     profiles.apply("quick", folder / "params.yaml")
+    set_params(folder, ("confidence_threshold: 0.98", "confidence_threshold: 0.6"))
     table = folder / "pipeline/data/tables.py"
     text = table.read_text().replace("42_000", str(TRAIN_ROWS)).replace("28_000", str(TEST_ROWS))
     table.write_text(text)

@@ -1,3 +1,5 @@
+import shutil
+from contextlib import chdir
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -19,26 +21,43 @@ from pipeline.networks.backend import keras
 from pipeline.networks.trained import load_network, save_model
 from pipeline.stages import export, predict
 from pipeline.submissions import file as submission
-from tests.conftest import SMALL_NETWORK, modules_after, set_params
+from tests.conftest import ROOT, SMALL_NETWORK, modules_after, set_params
 from tests.members import write_record
 
 NO_NEIGHBOURS = "confidence_threshold: 0.98", "confidence_threshold: 0"
 
 
-@pytest.fixture
-def member(in_folder: Path, training_digits: TrainingDigits, test_digits: UnlabelledDigits) -> Path:
+MEMBER = stages.MODELS / "0-0-small"
+
+
+@pytest.fixture(scope="module")
+def exported(
+    training_digits: TrainingDigits,
+    test_digits: UnlabelledDigits,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """A folder with params, digits and one untrained, exported member that belongs to them."""
-    set_params(in_folder, SMALL_NETWORK)
-    dataset.save(stages.TRAIN, training_digits)
-    dataset.save(stages.TEST, test_digits)
-    label_corrections.write(stages.LABEL_CORRECTIONS, None)
-    keras.utils.set_random_seed(0)
-    folder = stages.MODELS / "0-0-small"
-    save_model(build("pooled_cnn"), folder / "model.keras")
-    write_record(folder, provenance=test_digits.provenance)
-    write_json(stages.DATA_REPORT / "summary.json", {"training_images_by_digit": [6] * 10})
-    export.main()
+    folder = tmp_path_factory.mktemp("exported")
+    shutil.copy(ROOT / "params.yaml", folder)
+    set_params(folder, SMALL_NETWORK)
+    with chdir(folder):
+        dataset.save(stages.TRAIN, training_digits)
+        dataset.save(stages.TEST, test_digits)
+        label_corrections.write(stages.LABEL_CORRECTIONS, None)
+        keras.utils.set_random_seed(0)
+        save_model(build("pooled_cnn"), MEMBER / "model.keras")
+        write_record(MEMBER, provenance=test_digits.provenance)
+        write_json(stages.DATA_REPORT / "summary.json", {"training_images_by_digit": [6] * 10})
+        export.main()
     return folder
+
+
+@pytest.fixture
+def member(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The member, in a copy of its folder, which is the current one."""
+    shutil.copytree(exported, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return MEMBER
 
 
 def test_submission_holds_the_most_probable_digits_and_where_they_come_from(
@@ -148,8 +167,8 @@ def test_neighbours_count_by_their_corrected_labels_and_the_submission_says_so(
     assert counts["training"].tolist() == [6] * 10, "labels as given"
 
 
-def test_members_are_averaged(in_folder: Path, member: Path, test_digits: UnlabelledDigits) -> None:
-    set_params(in_folder, NO_NEIGHBOURS)
+def test_members_are_averaged(member: Path, test_digits: UnlabelledDigits) -> None:
+    set_params(Path.cwd(), NO_NEIGHBOURS)
     text = Path("params.yaml").read_text().replace("seeds: [0]", "seeds: [0, 1]")
     Path("params.yaml").write_text(text)
     other = stages.MODELS / "0-1-small"

@@ -8,9 +8,12 @@ import psutil
 import pytest
 
 from pipeline import stages
+from pipeline.data import dataset
 from pipeline.data.dataset import Probabilities
 from pipeline.errors import PipelineError
+from pipeline.networks.devices import CPU
 from pipeline.sweeps import local, predictions
+from pipeline.sweeps.fitting import fit_member
 from pipeline.sweeps.jobs import Epoch, Event, Finished, Job
 from pipeline.sweeps.local import LocalWorkers
 
@@ -18,15 +21,10 @@ from pipeline.sweeps.local import LocalWorkers
 @pytest.fixture
 def workers(job: Job, tmp_path: Path) -> Iterator[LocalWorkers]:
     """One process, to which the job was submitted."""
-    with begin(job, tmp_path / "sweep") as started:
+    (tmp_path / "sweep").mkdir()
+    with LocalWorkers(tmp_path / "sweep", 1, 1, 1) as started:
+        started.submit(job)
         yield started
-
-
-def begin(job: Job, folder: Path) -> LocalWorkers:
-    folder.mkdir()
-    workers = LocalWorkers(folder, 1, 1, 1)
-    workers.submit(job)
-    return workers
 
 
 def follow(workers: LocalWorkers) -> Iterator[Event]:
@@ -34,10 +32,9 @@ def follow(workers: LocalWorkers) -> Iterator[Event]:
         yield from workers.wait()
 
 
-def predict_finished(workers: LocalWorkers, path: Path) -> Probabilities:
-    """What the member says once it is trained."""
-    finished = next(event for event in follow(workers) if isinstance(event, Finished))
-    return predictions.store(path, finished.content).probabilities
+def predict(folder: Path, content: bytes) -> Probabilities:
+    """What a trained member says."""
+    return predictions.store(folder / "member.npz", content).probabilities
 
 
 def kill_at_next_epoch(workers: LocalWorkers) -> None:
@@ -51,10 +48,10 @@ def test_member_whose_process_is_killed_goes_on_and_ends_the_same(
     job: Job, workers: LocalWorkers, tmp_path: Path
 ) -> None:
     kill_at_next_epoch(workers)
-    again = predict_finished(workers, tmp_path / "again.npz")
-    with begin(job, tmp_path / "undisturbed") as others:
-        expected = predict_finished(others, tmp_path / "undisturbed.npz")
-    np.testing.assert_array_equal(again, expected)
+    again = next(event for event in follow(workers) if isinstance(event, Finished))
+    data = dataset.load_labelled(stages.TRAIN)
+    undisturbed = fit_member(job, data, tmp_path / "states", CPU, "here", lambda _: None)
+    np.testing.assert_array_equal(predict(tmp_path, again.content), predict(tmp_path, undisturbed))
 
 
 def test_member_whose_process_is_killed_each_time_is_given_up(
