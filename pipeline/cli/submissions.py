@@ -129,7 +129,10 @@ def scores() -> None:
     paths = _paths()
     entries = submission_log.read(paths.log)
     if not entries and credentials.find() is None:
-        print_line("Nothing was uploaded from here yet.")
+        print_line(
+            "Nothing was uploaded from here yet. Without credentials Kaggle is not asked about "
+            "uploads from elsewhere."
+        )
         return
     try:
         entries = submitting.refresh(paths, Client())
