@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 
 from pipeline.data.dataset import Provenance, TrainingDigits, UnlabelledDigits
+from tests.dvc_calls import run_dvc
 
 pytest_plugins = ["tests.browser", "tests.handdrawn", "tests.kaggle_fixtures"]
 
@@ -220,6 +221,10 @@ def environment(folder: Path) -> dict[str, str]:
 
 def run(folder: Path, *command: str, status: int = 0) -> str:
     """Run a command in ``folder``, expect an exit status, and give what it printed."""
+    if command[0] == "dvc":
+        ended, printed = run_dvc(folder, command[1:], environment(folder))
+        assert ended == status, printed
+        return printed
     done = subprocess.run(
         command,
         cwd=folder,
