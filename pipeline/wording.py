@@ -15,3 +15,8 @@ def counted(number: int, noun: str, many: str = "") -> str:
 def points(fraction: float) -> str:
     """A difference of accuracies in percentage points, with its sign: ``+0.12`` of 0.0012."""
     return f"{100 * fraction:+.2f}".replace("-", "−")
+
+
+def p_value(p: float) -> str:
+    """A p-value as tables have it: ``0.042``, ``< 0.001``."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -13,7 +13,7 @@ from pipeline.cli import browser
 from pipeline.cli.console import print_json, print_line, print_table, stderr
 from pipeline.cli.repository import WORKSPACE
 from pipeline.project import FOLDER
-from pipeline.wording import points
+from pipeline.wording import p_value, points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -186,7 +186,7 @@ def _describe_runs(
             "95 % interval": f"{points(each.low)} to {points(each.high)}",
             "corrected": f"{each.corrected:,}",
             "new errors": f"{each.new_errors:,}",
-            "p": "< 0.001" if each.p_value < 0.001 else f"{each.p_value:.3f}",
+            "p": p_value(each.p_value),
         }
 
 

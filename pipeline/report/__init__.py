@@ -19,6 +19,7 @@ from PIL import Image
 from pipeline.data.dataset import IMAGE_SIZE, Images
 from pipeline.errors import ArtifactError
 from pipeline.files import write_text
+from pipeline.wording import p_value, points
 
 _SPRITE_COLUMNS = 40
 
@@ -37,14 +38,14 @@ _FORMATS: dict[str, Callable[[float], str]] = {
     "percent": percent,
     "seconds": "{:,.0f} s".format,
     "change": lambda value: f"{value:+,.0f}".replace("-", "−") if value else "0",
-    "points": lambda value: f"{_FORMATS['points_alone'](value)} points",
-    "points_alone": lambda value: f"{100 * value:+.2f}".replace("-", "−"),
+    "points": lambda value: f"{points(value)} points",
+    "points_alone": points,
     "minutes": lambda seconds: f"{seconds / 60:.1f} min",
     "signed": lambda value: f"{value:+.1f}".replace("-", "−"),
     "two": "{:.2f}".format,
     "four": "{:.4f}".format,
     "five": "{:.5f}".format,
-    "p": lambda p: "< 0.001" if p < 0.001 else f"{p:.3f}",
+    "p": p_value,
 }
 
 _TEMPLATES = jinja2.Environment(
