@@ -75,37 +75,32 @@ def read(path: Path, *, expected_rows: int) -> Labels:
             f"{error.object[error.start]:#04x}."
         ) from None
     reader = csv.reader(io.StringIO(text, newline=""))
-    digits = np.zeros(expected_rows, dtype=np.uint8)
-    lines = np.zeros(expected_rows, dtype=np.intp)
+    digits, lines = [0] * expected_rows, [0] * expected_rows
     try:
         header = tuple(next(reader, ()))
         if header != COLUMNS:
             found = reprlib.repr(",".join(header)) if header else "nothing"
             raise SubmissionError(f"{path}, line 1: expected the header {_HEADER}, found {found}.")
         for cells in reader:
-            place = f"{path}, line {reader.line_num:,}"
             if len(cells) != len(COLUMNS):
                 found = f"{len(cells)}" if cells else "a blank line"
-                raise SubmissionError(
-                    f"{place}: expected 2 cells (ImageId and Label), found {found}."
-                )
-            row = _parse(place, "ImageId", cells[0], 1, expected_rows) - 1
+                raise ValueError(f"expected 2 cells (ImageId and Label), found {found}")
+            row = _parse("ImageId", cells[0], 1, expected_rows) - 1
             if lines[row]:
-                raise SubmissionError(
-                    f"{place}: ImageId {row + 1:,} was already given on line {lines[row]:,}; "
-                    "expected every id once."
+                raise ValueError(
+                    f"ImageId {row + 1:,} was already given on line {lines[row]:,}; expected every "
+                    "id once"
                 )
-            digits[row] = _parse(place, "Label", cells[1], 0, NUM_CLASSES - 1)
+            digits[row] = _parse("Label", cells[1], 0, NUM_CLASSES - 1)
             lines[row] = reader.line_num
-    except csv.Error as error:
+    except (csv.Error, ValueError) as error:
         raise SubmissionError(f"{path}, line {reader.line_num:,}: {error}.") from None
-    absent = np.flatnonzero(lines == 0)
-    if absent.size:
+    if absent := lines.count(0):
         raise SubmissionError(
-            f"{path} lacks {absent.size:,} of the {expected_rows:,} test images, ImageId "
-            f"{absent[0] + 1:,} first; expected every id from 1 to {expected_rows:,} once."
+            f"{path} lacks {absent:,} of the {expected_rows:,} test images, ImageId "
+            f"{lines.index(0) + 1:,} first; expected every id from 1 to {expected_rows:,} once."
         )
-    return digits
+    return np.array(digits, dtype=np.uint8)
 
 
 def check(path: Path) -> Labels:
@@ -148,13 +143,11 @@ def read_record(path: Path) -> SubmissionRecord | None:
     return record if record.sha256 == sha256(path) else None
 
 
-def _parse(place: str, column: str, cell: str, low: int, high: int) -> int:
+def _parse(column: str, cell: str, low: int, high: int) -> int:
     text = cell.strip()
     if text.isascii() and text.isdecimal():
-        number = text.lstrip("0") or "0"
-        if len(number) <= len(str(high)) and low <= int(number) <= high:
-            return int(number)
+        digits = text.lstrip("0") or "0"
+        if len(digits) <= len(str(high)) and low <= (number := int(digits)) <= high:
+            return number
     found = reprlib.repr(cell) if text else "nothing"
-    raise SubmissionError(
-        f"{place}: {column} must be an integer from {low} to {high}, found {found}."
-    )
+    raise ValueError(f"{column} must be an integer from {low} to {high}, found {found}")
