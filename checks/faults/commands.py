@@ -1,13 +1,16 @@
 """The commands that write: `digits submit`, `digits compare` and `digits predict`."""
 
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from PIL import Image
@@ -33,6 +36,13 @@ _EARLIER = Entry(
 )
 
 
+_KAGGLE = {
+    "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
+    "KAGGLE_USERNAME": USERNAME,
+    "KAGGLE_KEY": KEY,
+}
+
+
 def _digits(*arguments: str) -> None:
     sys.argv = ["digits", *arguments]
     cli.main()
@@ -56,13 +66,7 @@ class _Kaggle(Beside):
             server.submissions, server.uploads = self.submissions, self._uploads
             server.polls_until_scored = 0
             proxy = f"http://127.0.0.1:{server.port}"
-            yield {
-                "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
-                "KAGGLE_USERNAME": USERNAME,
-                "KAGGLE_KEY": KEY,
-                "HTTP_PROXY": proxy,
-                "http_proxy": proxy,
-            }
+            yield _KAGGLE | {"HTTP_PROXY": proxy, "http_proxy": proxy}
 
     def state(self) -> str:
         return repr([each["ref"] for each in self.submissions])
@@ -134,6 +138,8 @@ def make_steps(names: Collection[str], folder: Path, runs: Sequence[Path]) -> di
     steps = {}
     if "digits-submit" in names:
         make_certificates(folder)
+        with patch.dict(os.environ, _KAGGLE | {"KAGGLE_API_TOKEN": ""}):
+            import_module("kaggle")  # once for all children; it reads these variables
         steps["digits-submit"] = Step(
             _prepare_submission,
             partial(_digits, "submit", "--message", "a network"),
