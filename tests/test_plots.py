@@ -72,34 +72,39 @@ no.such.key: 1
 """
 
 
-def test_pictures_look_the_same_whatever_the_user_has_set(tmp_path: Path) -> None:
+def test_pictures_look_the_same_whatever_the_user_has_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Jupyter's backend without Jupyter, configuration files, a theme, no folder for caches."""
     theirs = tmp_path / "theirs"
     (theirs / ".config/matplotlib").mkdir(parents=True)
     (theirs / ".config/matplotlib/matplotlibrc").write_text(MATPLOTLIBRC)
     (theirs / "matplotlibrc").write_text(MATPLOTLIBRC)
-    hostile = {
+    variables = {
         "HOME": str(theirs),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "MATPLOTLIBRC": str(theirs / ".config/matplotlib"),
         "MPLCONFIGDIR": "/dev/null/matplotlib",
     }
-    drawn = {}
-    for name, folder, variables in (("plain", tmp_path, {}), ("hostile", theirs, hostile)):
-        (tmp_path / name).mkdir()
-        command = [sys.executable, "-c", DRAW, str(tmp_path / name), *variables]
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT)} | variables,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        drawn[name] = {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
-    assert len(drawn["plain"]) == 6
-    assert drawn["hostile"] == drawn["plain"]
+    plain, hostile = tmp_path / "plain", tmp_path / "hostile"
+    for folder in (plain, hostile):
+        folder.mkdir()
+    monkeypatch.setattr(sys, "argv", ["draw", str(plain)])
+    exec(DRAW, {})
+    done = subprocess.run(
+        [sys.executable, "-c", DRAW, str(hostile), "theme"],
+        cwd=theirs,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    drawn = [
+        {path.name: path.read_bytes() for path in folder.iterdir()} for folder in (plain, hostile)
+    ]
+    assert len(drawn[0]) == 6
+    assert drawn[0] == drawn[1]
 
 
 def height(path: Path) -> int:
