@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +34,7 @@ FILES = (
     "pyproject.toml",
 )
 CUDA_SYSTEM = ("linux", "x86_64")
+BASE: str = sys.__dict__["_base_executable"]  # no stub has it
 WHERE = "import pipeline, sys; print(pipeline.__file__, sys.prefix)"
 
 
@@ -81,6 +82,7 @@ def write_project(folder: Path, wheels: Path) -> Path:
 
 
 Make = Callable[..., subprocess.CompletedProcess[str]]
+ShellPython = Callable[[str], Path]
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +97,14 @@ def make(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
     (foreign / "setuptools/__init__.py").write_text("raise RuntimeError('not this one')")
 
     def run(
-        folder: Path, *arguments: str, status: int = 0, **variables: str
+        folder: Path,
+        *arguments: str,
+        python: str = sys.executable,
+        status: int = 0,
+        **variables: str,
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            ["make", *(arguments or ["runtime"]), f"PYTHON={sys.executable}"],
+            ["make", *(arguments or ["runtime"]), f"PYTHON={python}"],
             cwd=folder,
             env={name: each for name, each in os.environ.items() if not name.startswith("MAKE")}
             | {
@@ -134,6 +140,55 @@ def copied(original: Path, tmp_path: Path) -> Path:
     """The same project after ``cp -r``."""
     shutil.copytree(original, tmp_path / "copy", symlinks=True)
     return tmp_path / "copy"
+
+
+@pytest.fixture
+def shell_python(tmp_path: Path) -> ShellPython:
+    """Writes a program that is this Python but for what ``code`` does to it first."""
+
+    def write(code: str) -> Path:
+        path = tmp_path / "python"
+        (tmp_path / "changed").mkdir(exist_ok=True)
+        (tmp_path / "changed/sitecustomize.py").write_text(code)
+        start = f"import sys; sys.path.insert(0, {str(tmp_path / 'changed')!r}); "
+        start += "import sitecustomize, runpy; "
+        path.write_text(
+            "#!/bin/sh\n"
+            'if [ "$1" = -I ]; then script=$2; shift 2\n'
+            f"  exec {sys.executable} -I -c \"{start} runpy.run_path('$script', "
+            "run_name='__main__')\" "
+            '"$@"\n'
+            f'else exec {sys.executable} -c "{start} exec(sys.argv[1])" "$2"; fi\n'
+        )
+        path.chmod(0o755)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def quick_python(original: Path, shell_python: ShellPython, tmp_path: Path) -> str:
+    """A Python that copies pip into a new environment, where ``ensurepip`` takes seconds."""
+    program = tmp_path / "venv"
+    program.write_text(f"#!{BASE}\nMADE = {str(original / '.venv')!r}\n{VENV}")
+    program.chmod(0o755)
+    return str(shell_python(f"import sys; sys._base_executable = {str(program)!r}"))
+
+
+VENV = """
+import sys
+import venv
+from pathlib import Path
+from shutil import copy, copytree
+
+def copy_pip(builder, context):
+    for found in [*Path(MADE).glob("lib/*/site-packages/pip*"), *Path(MADE).glob("bin/pip*")]:
+        target = Path(context.env_dir, found.relative_to(MADE))
+        (copytree if found.is_dir() else copy)(found, target)
+
+venv.EnvBuilder._setup_pip = copy_pip
+venv.main(sys.argv[3:])
+"""
 
 
 def run_in(folder: Path, *command: str) -> str:
@@ -179,7 +234,9 @@ def test_copied_and_renamed_folder_repairs_itself(copied: Path, original: Path, 
 
 
 @pytest.mark.parametrize("fault", ["no pip", "no python", "python was replaced"])
-def test_environment_that_does_not_work_is_made_again(copied: Path, make: Make, fault: str) -> None:
+def test_environment_that_does_not_work_is_made_again(
+    copied: Path, make: Make, quick_python: str, fault: str
+) -> None:
     (packages,) = (copied / ".venv/lib").glob("python*/site-packages")
     if fault == "no pip":  # as Debian leaves it where python3-venv is missing
         shutil.rmtree(packages / "pip")
@@ -188,7 +245,8 @@ def test_environment_that_does_not_work_is_made_again(copied: Path, make: Make, 
         (copied / ".venv/bin/python").symlink_to("/absent/bin/python3")
     else:
         packages.parent.rename(packages.parent.with_name("python3.10"))
-    assert "does not work" in make(copied).stdout
+    python = sys.executable if fault == "no pip" else quick_python
+    assert "does not work" in make(copied, python=python).stdout
     assert_works(copied)
 
 
@@ -240,10 +298,10 @@ def test_newer_version_of_what_a_package_needs_with_an_extra_is_not_looked_at(
 
 
 def test_failed_and_interrupted_make_say_what_to_do_and_go_on(
-    wheels: Path, make: Make, tmp_path: Path
+    wheels: Path, make: Make, quick_python: str, tmp_path: Path
 ) -> None:
     folder = write_project(tmp_path / "project", wheels)
-    shown = make(folder, status=2, PIP_FIND_LINKS="/absent").stderr
+    shown = make(folder, python=quick_python, status=2, PIP_FIND_LINKS="/absent").stderr
     assert "No matching distribution found for setuptools" in shown
     assert (
         "error: pip could not install the packages (its message is above). Check the net" in shown
@@ -267,12 +325,18 @@ def test_failed_and_interrupted_make_say_what_to_do_and_go_on(
     assert_works(folder)
 
 
-def start(folder: Path, *arguments: str, status: int = 0, **variables: str) -> str:
+def start(
+    folder: Path,
+    *arguments: str,
+    python: str = sys.executable,
+    status: int = 0,
+    **variables: str,
+) -> str:
     """Run bootstrap.py without any index; what it prints."""
     kept = {name: each for name, each in os.environ.items() if not name.startswith("PIP_")}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
-        [sys.executable, "-I", "bootstrap.py", *arguments],
+        [python, "-I", "bootstrap.py", *arguments],
         cwd=folder,
         env=kept | {"UV_OFFLINE": "1", "PIP_NO_INDEX": "1", "PATH": path} | variables,
         stdout=subprocess.PIPE,
@@ -297,10 +361,18 @@ def collected(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("tool", [[], ["--uv"]], ids=["pip", "uv"])
 def test_collected_packages_are_enough(
-    tool: list[str], wheels: Path, collected: Path, tmp_path: Path
+    tool: list[str], wheels: Path, collected: Path, quick_python: str, tmp_path: Path
 ) -> None:
     folder = write_project(tmp_path / "project", wheels)
-    start(folder, *tool, "--wheels", str(collected), UV_SYSTEM_PYTHON="1", UV_CONSTRAINT="/absent")
+    start(
+        folder,
+        *tool,
+        "--wheels",
+        str(collected),
+        python=sys.executable if tool else quick_python,
+        UV_SYSTEM_PYTHON="1",
+        UV_CONSTRAINT="/absent",
+    )
     assert f"{folder}/pipeline/cli/__init__.py" in run_in(folder, "digits")
     has_pip = "pip" in run_in(folder, "python", "-c", "import pip; print(pip.__name__)")[:4]
     assert has_pip is not bool(tool)
@@ -370,29 +442,6 @@ def test_extra_for_gpus_is_refused_where_tensorflow_has_no_build(system: tuple[s
     bootstrap.check_system(*CUDA_SYSTEM)
 
 
-@pytest.fixture
-def shell_python(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Writes a program that is this Python but for what ``code`` does to it first."""
-
-    def write(code: str) -> Path:
-        path = tmp_path / "python"
-        (tmp_path / "changed").mkdir(exist_ok=True)
-        (tmp_path / "changed/sitecustomize.py").write_text(code)
-        start = f"import sys; sys.path.insert(0, {str(tmp_path / 'changed')!r}); "
-        start += "import sitecustomize, runpy; "
-        path.write_text(
-            "#!/bin/sh\n"
-            'if [ "$1" = -I ]; then script=$2\n'
-            f"  exec {sys.executable} -I -c \"{start} runpy.run_path('$script', "
-            "run_name='__main__')\"\n"
-            f'else exec {sys.executable} -c "{start} exec(sys.argv[1])" "$2"; fi\n'
-        )
-        path.chmod(0o755)
-        return path
-
-    yield write
-
-
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
@@ -408,7 +457,7 @@ def shell_python(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     ],
 )
 def test_python_that_tensorflow_does_not_know_is_explained(
-    wheels: Path, tmp_path: Path, shell_python: Callable[[str], Path], code: str, expected: str
+    wheels: Path, tmp_path: Path, shell_python: ShellPython, code: str, expected: str
 ) -> None:
     folder = write_project(tmp_path / "project", wheels)
     done = subprocess.run(
@@ -456,6 +505,7 @@ def unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (project / ".dvc").mkdir(parents=True)
         (project / "dvc.yaml").write_text("stages: {}\n")
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     return folder
 
 
@@ -486,6 +536,7 @@ def test_dvc_works_without_git_and_keeps_own_settings(unpacked: Path) -> None:
 
 
 def test_project_in_a_larger_repository_uses_it_if_it_is_tracked(unpacked: Path) -> None:
+    shutil.rmtree("comparison")
     subprocess.run(["git", "init", "--quiet", unpacked.parent], check=True)
     bootstrap.tell_dvc_about_git(DVC)
     assert "no_scm = true" in read_config(unpacked)
