@@ -78,7 +78,7 @@ def commands(page: Path) -> Iterator[tuple[str, list[str]]]:
 
 def _is_name(words: list[str]) -> bool:
     """Whether they name a command of ``digits``, and nothing that it is given."""
-    command: Any = typer.main.get_command(app)
+    command = _digits()
     if words[0] != "digits":
         return False
     for word in words[1:]:
@@ -125,8 +125,13 @@ def check(words: list[str]) -> None:
             raise LookupError(f"{command} is not known to the test")
 
 
+@cache
+def _digits() -> Any:
+    return typer.main.get_command(app)
+
+
 def _check_digits(arguments: list[str]) -> None:
-    group: Any = typer.main.get_command(app)
+    group = _digits()
     if not arguments or arguments[0] == "--version":
         return
     context = group.make_context("digits", list(arguments), resilient_parsing=False)
@@ -159,15 +164,20 @@ def _check_dvc(arguments: list[str]) -> None:
             _check_stage(ROOT / parsed.cd, target)
 
 
+@cache
+def _read_yaml(path: Path) -> Any:
+    return YAML(typ="safe").load(path)
+
+
 def _check_setting(keys: list[str], value: str) -> None:
-    settings = YAML(typ="safe").load(ROOT / "params.yaml")
+    settings = _read_yaml(ROOT / "params.yaml")
     for key in keys:
         settings = settings[key]
     YAML(typ="safe").load(value)
 
 
 def _check_stage(folder: Path, target: str) -> None:
-    stages = YAML(typ="safe").load(folder / "dvc.yaml")["stages"]
+    stages = _read_yaml(folder / "dvc.yaml")["stages"]
     if target.partition("@")[0] not in stages:
         raise LookupError(f"{folder.name}/dvc.yaml has no stage {target}")
 
