@@ -33,17 +33,18 @@ MakeReport = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Folders with results by what they were made from, so that each is made once."""
-    return {"": tmp_path_factory.mktemp("results")}
+def made() -> dict[str, tuple[Path, Page]]:
+    """Folders with results and pages by what they were made from, so that each is made once."""
+    return {}
 
 
 @pytest.fixture
 def make_report(
     in_folder: Path,
-    written: dict[str, Path],
+    made: dict[str, tuple[Path, Page]],
     training_digits: TrainingDigits,
     test_digits: UnlabelledDigits,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> MakeReport:
     """Makes the page from chosen predictions; params.yaml and the data may be changed first."""
     set_params(in_folder, SMALL_NETWORK)
@@ -57,15 +58,18 @@ def make_report(
     ) -> Page:
         set_params(in_folder, *changes)
         key = repr((changes, data, wrong, alone, corrections))
-        if key not in written:
-            test = replace(test_digits, provenance=data.provenance)
-            averages = None if alone is None else predict_with(data.labels, alone)
-            write_results(data, test, predict_with(data.labels, wrong), averages, corrections)
-            written[key] = written[""] / str(len(written))
-            shutil.copytree(in_folder, written[key])
-        shutil.copytree(written[key], in_folder, dirs_exist_ok=True)
+        if key in made:
+            folder, page = made[key]
+            shutil.copytree(folder, in_folder, dirs_exist_ok=True)
+            return page
+        test = replace(test_digits, provenance=data.provenance)
+        averages = None if alone is None else predict_with(data.labels, alone)
+        write_results(data, test, predict_with(data.labels, wrong), averages, corrections)
         report.main()
-        return Page(stages.REPORT.read_text())
+        page = Page(stages.REPORT.read_text())
+        folder = tmp_path_factory.mktemp("made") / "report"
+        made[key] = shutil.copytree(in_folder, folder), page
+        return page
 
     return make
 
