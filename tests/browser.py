@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 from urllib.parse import urldefrag
@@ -56,6 +57,66 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
+@dataclass(frozen=True)
+class Visit:
+    """A page, with what it asked for and what its console said since it was lent."""
+
+    page: Page
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+_idle: dict[tuple[Browser, int, str, bool], list[Visit]] = {}
+"""Pages that were given back: a new one takes Chromium longer than to load what is tested."""
+
+
+@contextmanager
+def lent(
+    browser: Browser,
+    *,
+    width: int = WIDE,
+    color_scheme: Literal["light", "dark"] = "light",
+    offline: bool = True,
+    script: str | None = None,
+) -> Iterator[Visit]:
+    """An empty page, on which earlier visits left nothing; a narrow one is touched.
+
+    Args:
+        browser: that has it.
+        width: of the window.
+        color_scheme: that pages are asked for.
+        offline: whether the network is off.
+        script: runs before those of pages.
+    """
+    idle = _idle.setdefault((browser, width, color_scheme, offline), [])
+    visit = idle.pop() if idle and script is None else None
+    if visit is None:
+        context = browser.new_context(
+            offline=offline,
+            viewport={"width": width, "height": 900},
+            color_scheme=color_scheme,
+            has_touch=width == NARROW,
+        )
+        visit = Visit(context.new_page())
+        visit.page.set_default_timeout(60_000)
+        visit.page.on("request", lambda request: visit.requests.append(request.url))
+        visit.page.on("console", lambda message: visit.complaints.append(message.text))
+        visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+        if script is not None:
+            visit.page.add_init_script(script)
+    try:
+        yield visit
+        if script is None:
+            visit.page.evaluate("localStorage.clear()")
+            visit.page.goto("about:blank")
+            visit.requests.clear()
+            visit.complaints.clear()
+            idle.append(visit)
+    finally:
+        if visit not in idle:
+            visit.page.context.close()
+
+
 @contextmanager
 def opened(
     browser: Browser,
@@ -63,36 +124,32 @@ def opened(
     *,
     width: int = WIDE,
     color_scheme: Literal["light", "dark"] = "light",
+    script: str | None = None,
 ) -> Iterator[Page]:
-    """A page opened from disk with the network off.
+    """A page opened from disk with the network off; other arguments are those of `lent`.
 
     Fails when the page complains, asks for anything but itself, or is wider than the window.
     """
     address = path.resolve().as_uri()
-    requests: list[str] = []
-    complaints: list[str] = []
-    context = browser.new_context(
-        offline=True, viewport={"width": width, "height": 900}, color_scheme=color_scheme
-    )
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    page.on("request", lambda request: requests.append(urldefrag(request.url).url))
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    try:
-        page.goto(address)
-        yield page
-        assert complaints == []
+    with lent(browser, width=width, color_scheme=color_scheme, script=script) as visit:
+        visit.page.goto(address)
+        yield visit.page
+        assert visit.complaints == []
         # What the page carries within itself is no request.
-        assert {url for url in requests if not url.startswith(("data:", "blob:"))} == {address}
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-    finally:
-        context.close()
+        asked = {urldefrag(url).url for url in visit.requests}
+        assert {url for url in asked if not url.startswith(("data:", "blob:"))} == {address}
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def accessibility_findings(page: Page) -> list[str]:
-    """What axe-core holds against a page and calls serious or critical, one line per rule."""
-    violations: list[dict[str, Any]] = Axe().run(page).response["violations"]
+def accessibility_findings(page: Page, *within: str) -> list[str]:
+    """What axe-core holds against a page and calls serious or critical, one line per rule.
+
+    Args:
+        page: as it is shown.
+        within: selectors of the parts to look at; without any, the whole page.
+    """
+    parts = [[selector] for selector in within] or None
+    violations: list[dict[str, Any]] = Axe().run(page, parts).response["violations"]
     return [
         f"{rule['id']}: {rule['help']}: {[node['html'] for node in rule['nodes'][:3]]}"
         for rule in violations

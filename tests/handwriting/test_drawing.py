@@ -22,7 +22,7 @@ from pipeline.errors import PipelineError
 from pipeline.handwriting import drawing, pictures
 from pipeline.handwriting.drawing import MAX_UPLOAD_BYTES, connections
 from pipeline.handwriting.reader import Reader
-from tests.browser import NARROW, WIDE, accessibility_findings
+from tests.browser import NARROW, WIDE, accessibility_findings, lent
 from tests.handdrawn import draw_ink, paint
 from tests.handwriting.test_pictures import PNG, SVG, png
 
@@ -223,29 +223,12 @@ def opened(
     The browser itself notes a ``refused`` picture in its console.
     """
     own = f"http://127.0.0.1:{port}/"
-    foreign: list[str] = []
-    complaints: list[str] = []
-    context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=width == NARROW
-    )
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    page.on(
-        "request",
-        lambda request: (
-            None if request.url.startswith((own, "data:", "blob:")) else foreign.append(request.url)
-        ),
-    )
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    try:
-        page.goto(own)
-        yield page
-        assert foreign == []
-        assert [each for each in complaints if not (refused and "422" in each)] == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-    finally:
-        context.close()
+    with lent(browser, width=width, color_scheme=scheme, offline=False) as visit:
+        visit.page.goto(own)
+        yield visit.page
+        assert [url for url in visit.requests if not url.startswith((own, "data:", "blob:"))] == []
+        assert [each for each in visit.complaints if not (refused and "422" in each)] == []
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def draw_seven(page: Page) -> None:
