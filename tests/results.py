@@ -1,6 +1,6 @@
 """The files of a finished run, made from given predictions by the code of the stages."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -21,7 +21,7 @@ from pipeline.evaluation.predictions import OutOfFoldPredictions
 from pipeline.evaluation.results import score_member
 from pipeline.files import sha256, write_json
 from pipeline.params import Member
-from pipeline.plots import evaluation
+from pipeline.plots import bars, evaluation, tiles
 from pipeline.stages import embed, evaluate, explain, predict
 from tests.members import write_record
 
@@ -30,8 +30,8 @@ PREVIEW = stages.DATA_REPORT / "augmentation_preview.png"
 Errors = Mapping[int, tuple[int, float]]
 """By row: the digit that is predicted, with its probability."""
 
-_drawn: dict[str, bytes] = {}
-"""The pictures of the process's first results, by their path."""
+_drawn: dict[str, dict[str, bytes]] = {}
+"""The pictures of the process's first results, by what drew them and their path."""
 
 
 def predict_with(labels: Labels, errors: Errors, confidence: float = 0.95) -> NDArray[np.float64]:
@@ -91,7 +91,11 @@ def write_results(
     write_evaluation(data, probabilities, averages)
     of_test = slice(len(test.images))
     labelled = probabilities[of_test]
-    predict.write_report(stages.TEST_REPORT, test, averages[of_test], labelled, counts)
+    with (
+        patch.object(bars, "predicted_counts", _draw_counts),
+        patch.object(tiles, "low_confidence", _draw_tiles),
+    ):
+        predict.write_report(stages.TEST_REPORT, test, averages[of_test], labelled, counts)
     hashes = predict.hash_models([stages.MODELS / member.name for member in members])
     used = predict.Used(sha256(params.FILE), settings.neighbours, hashes)
     predict.write_submission(stages.SUBMISSION, used, test.provenance, labelled)
@@ -135,23 +139,33 @@ def write_evaluation(
         member: score_member(averages[own], data.labels[own], (averages[~own], data.labels[~own]))
         for member, own in of_fold.items()
     }
-    with patch.object(evaluation, "draw", _draw_once):
+    with patch.object(evaluation, "draw", _draw_evaluation):
         evaluate.write_results(found, scores, settings, data)
 
 
-_draw = evaluation.draw
-
-
-def _draw_once(folder: Path, *arguments: Any) -> None:
+def _draw_once(draw: Callable[..., None]) -> Callable[..., None]:
     """Draw the first results; take the same pictures for later ones, which look much alike."""
-    if not _drawn:
-        _draw(folder, *arguments)
-        pictures = [*folder.glob("*.png"), *folder.glob("figures/*")]
-        _drawn.update({str(path.relative_to(folder)): path.read_bytes() for path in pictures})
-    for name, content in _drawn.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+
+    def draw_or_copy(place: Path, *arguments: Any) -> None:
+        if draw.__name__ not in _drawn:
+            draw(place, *arguments)
+            pictures = (
+                [place] if place.is_file() else [*place.glob("*.png"), *place.glob("figures/*")]
+            )
+            _drawn[draw.__name__] = {
+                str(path.relative_to(place)): path.read_bytes() for path in pictures
+            }
+        for name, content in _drawn[draw.__name__].items():
+            path = place / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+    return draw_or_copy
+
+
+_draw_evaluation = _draw_once(evaluation.draw)
+_draw_counts = _draw_once(bars.predicted_counts)
+_draw_tiles = _draw_once(tiles.low_confidence)
 
 
 def write_member(member: Member, data: TrainingDigits, *, seed: int) -> None:
