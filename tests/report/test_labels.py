@@ -140,13 +140,14 @@ def test_verdicts_are_kept_for_this_data_alone(
     assert said(page) == "0 of 5 decided", "what is damaged is not used"
 
 
-def test_browser_that_keeps_nothing_is_told_and_the_page_works(page: Page, tmp_path: Path) -> None:
-    page.add_init_script(WITHOUT_STORE)
-    page.reload()
-    expect(page.locator("#labels-lost")).to_be_visible()
-    page.click(control(4, "label is right"))
-    assert said(page) == "1 of 5 decided: 1 right"
-    assert save(page, tmp_path).read_text().endswith(f"\n4,4,right,,{DATA}\n")
+def test_browser_that_keeps_nothing_is_told_and_the_page_works(
+    path: Path, browser: Browser, tmp_path: Path
+) -> None:
+    with opened(browser, path, script=WITHOUT_STORE) as page:
+        expect(page.locator("#labels-lost")).to_be_visible()
+        page.click(control(4, "label is right"))
+        assert said(page) == "1 of 5 decided: 1 right"
+        assert save(page, tmp_path).read_text().endswith(f"\n4,4,right,,{DATA}\n")
 
 
 def test_keys_decide_on_the_image_that_has_the_focus(page: Page) -> None:
@@ -237,12 +238,16 @@ def test_table_of_earlier_verdicts_is_gone_on_with(page: Page, tmp_path: Path) -
 
 
 def test_page_reads_what_the_pipeline_reads(page: Page) -> None:
-    expected = "3 of 5 decided: 1 right, 1 should be another digit, 1 cannot be read"
+    others = "row,label,verdict,correction\n4,4,right,\n14,4,unreadable,\n5,5,right,\n"
+    read = "3 verdicts read from labels.csv"
+    assert open_table(page, GOOD) == f"{read}."
     for name, content in UNUSUAL.items():
-        page.evaluate("localStorage.clear()")
-        page.reload()
-        assert open_table(page, content) == "3 verdicts read from labels.csv.", name
-        assert said(page) == expected
+        open_table(page, others)
+        assert said(page) == "3 of 5 decided: 2 right, 1 cannot be read"
+        assert open_table(page, content) == f"{read}; 3 of them replaced another.", name
+        assert said(page) == (
+            "3 of 5 decided: 1 right, 1 should be another digit, 1 cannot be read"
+        ), name
 
 
 def test_page_refuses_what_the_pipeline_refuses(page: Page) -> None:
@@ -289,10 +294,11 @@ def test_page_begins_with_labels_csv_which_wins_where_it_changed(
 
 @each_look
 def test_verdicts_are_accessible(look: Look, path: Path, browser: Browser) -> None:
+    """The rest of the page is looked at in tests/report/test_page.py."""
     with opened(browser, path, **look) as page:
         page.click(control(4, "should be 9"))
         choose(page, 5, 0)
         open_table(page, "no table")
-        assert accessibility_findings(page) == []
+        assert accessibility_findings(page, "#labels") == []
         page.click("#suspected .tile >> nth=0")
-        assert accessibility_findings(page) == []
+        assert accessibility_findings(page, "#closer") == []

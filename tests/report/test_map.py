@@ -138,14 +138,10 @@ def test_neighbour_opens_its_own_neighbours(page: Page, points: pd.DataFrame) ->
 
 
 def test_map_is_drawn_in_colour_with_frames_around_errors(page: Page) -> None:
-    def colours() -> list[list[int]]:
+    def colours() -> list[tuple[int, ...]]:
         with Image.open(BytesIO(page.locator("#map").screenshot())) as picture:
-            pixels = np.asarray(picture.convert("RGB"), dtype=np.int64)
-        packed = np.unique(pixels @ np.array([1 << 16, 1 << 8, 1]))
-        found: list[list[int]] = np.stack(
-            [packed >> 16, packed >> 8 & 255, packed & 255], 1
-        ).tolist()
-        return found
+            found: Any = picture.convert("RGB").getcolors(picture.width * picture.height)
+        return [colour for _, colour in found]
 
     error = tuple(map(int, re.findall(r"\d+", page.evaluate("look.error"))))
     inks = page.evaluate(
