@@ -190,7 +190,11 @@ def add_networks(**networks: str) -> tuple[str, str]:
 
 def set_params(folder: Path, *changes: tuple[str, str]) -> None:
     """Replace text in ``params.yaml``; each must be there."""
-    path = folder / "params.yaml"
+    replace_text(folder / "params.yaml", *changes)
+
+
+def replace_text(path: Path, *changes: tuple[str, str]) -> None:
+    """Replace text in a file; each must be there."""
     text = path.read_text()
     for old, new in changes:
         assert old in text

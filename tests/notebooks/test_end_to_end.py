@@ -23,7 +23,7 @@ from benchmarks.kaggle_notebook import LEFT, write_tables
 from notebooks import build
 from pipeline import profiles
 from pipeline.submissions import file as submission
-from tests.conftest import PROJECT_FILES, ROOT, set_params
+from tests.conftest import PROJECT_FILES, ROOT, replace_text
 
 TRAIN_ROWS, TEST_ROWS = 1437, 360
 """Instead of the competition's numbers, to be quick."""
@@ -32,7 +32,7 @@ SENT = (*PROJECT_FILES, "bootstrap.py", "digits_command.py", "pyproject.toml", "
 
 
 def put_project(folder: Path) -> Path:
-    """A project that settles for one small network, its packages installed."""
+    """A project of one small network and few neighbours, its packages installed."""
     for name in SENT:
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -41,10 +41,10 @@ def put_project(folder: Path) -> Path:
         else:
             shutil.copy(source, target)
     profiles.apply("quick", folder / "params.yaml")
-    set_params(folder, ("confidence_threshold: 0.98", "confidence_threshold: 0.6"))
-    table = folder / "pipeline/data/tables.py"
-    text = table.read_text().replace("42_000", str(TRAIN_ROWS)).replace("28_000", str(TEST_ROWS))
-    table.write_text(text)
+    for name in ("params.yaml", "pipeline/profiles/quick.yaml"):
+        replace_text(folder / name, ("confidence_threshold: 0.98", "confidence_threshold: 0.6"))
+    rows = ("42_000", str(TRAIN_ROWS)), ("28_000", str(TEST_ROWS))
+    replace_text(folder / "pipeline/data/tables.py", *rows)
     environment = folder / ".venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     (packages,) = environment.glob("lib/python*/site-packages")
