@@ -147,7 +147,7 @@ def make_project(folder: Path, *, git: bool = True) -> Path:
         ("max_epochs: 36", "max_epochs: 8"),
         ("decay_epochs: 8", "decay_epochs: 7"),
         ("learning_rate: 0.001", "learning_rate: 0.003"),
-        ("confidence_threshold: 0.98", "confidence_threshold: 0.6"),
+        FEW_NEIGHBOURS,
     )
     if git:
         run(folder, "git", "init", "--quiet", "--initial-branch=main")
@@ -177,6 +177,9 @@ def list_networks(**networks: str) -> str:
         text = f"  {name}: {{architecture: {architecture}, preprocessing: {views}}}\n{text}"
     return text
 
+
+FEW_NEIGHBOURS = "confidence_threshold: 0.98", "confidence_threshold: 0.6"
+"""What has few predictions refined with neighbours, which takes long, for `set_params`."""
 
 SMALL = {"small": "pooled_cnn, [[]]"}
 SMALL_NETWORK = LISTED_NETWORK, list_networks(**SMALL)

@@ -21,7 +21,7 @@ from tests.conftest import ROOT, environment, make_project, run
 FILES = ("*.*", ".dvcignore", ".dvc/config", ".dvc/.gitignore")
 WITHOUT_GIT = ".dvc/config.local"
 FINISHED_EPOCH = re.compile(r"^(dense_baseline-\S+)  epoch +(\d+)/", re.MULTILINE)
-KILLS = 3
+KILLS = 2
 
 
 def add_comparison(project: Path) -> Path:

@@ -23,7 +23,7 @@ from benchmarks.kaggle_notebook import LEFT, write_tables
 from notebooks import build
 from pipeline import profiles
 from pipeline.submissions import file as submission
-from tests.conftest import PROJECT_FILES, ROOT, replace_text
+from tests.conftest import FEW_NEIGHBOURS, PROJECT_FILES, ROOT, replace_text
 
 TRAIN_ROWS, TEST_ROWS = 1437, 360
 """Instead of the competition's numbers, to be quick."""
@@ -42,7 +42,7 @@ def put_project(folder: Path) -> Path:
             shutil.copy(source, target)
     profiles.apply("quick", folder / "params.yaml")
     for name in ("params.yaml", "pipeline/profiles/quick.yaml"):
-        replace_text(folder / name, ("confidence_threshold: 0.98", "confidence_threshold: 0.6"))
+        replace_text(folder / name, FEW_NEIGHBOURS)
     rows = ("42_000", str(TRAIN_ROWS)), ("28_000", str(TEST_ROWS))
     replace_text(folder / "pipeline/data/tables.py", *rows)
     environment = folder / ".venv"

@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline import stages
 from pipeline.data import dataset
 from pipeline.data.dataset import TrainingDigits
-from tests.conftest import LISTED_NETWORK, ROOT, list_networks, set_params
+from tests.conftest import FEW_NEIGHBOURS, LISTED_NETWORK, ROOT, list_networks, set_params
 
 MARKS = "dvc.yaml", "params.yaml"
 """Files by which a project's folder is known."""
@@ -39,7 +39,7 @@ def write_space(folder: Path, *changes: tuple[str, str], name: str = "small") ->
 
 def make_folder(folder: Path, digits: TrainingDigits) -> Path:
     """A project of sixty images in three folds, prepared; its network is the one soonest compiled,
-    and trains for three epochs."""
+    trains for three epochs, and asks neighbours about few images."""
     dataset.save(folder / stages.TRAIN, digits)
     for name in MARKS:
         shutil.copy(ROOT / name, folder)
@@ -52,5 +52,6 @@ def make_folder(folder: Path, digits: TrainingDigits) -> Path:
         ("max_epochs: 36", "max_epochs: 3"),
         ("decay_epochs: 8", "decay_epochs: 1"),
         ("validation_fraction: 0.03", "validation_fraction: 0.25"),
+        FEW_NEIGHBOURS,
     )
     return folder
