@@ -1,6 +1,7 @@
 """The authors' recipes: in plain Keras, on two libraries, continued after a kill."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from pipeline.data.dataset import TrainingDigits
 from pipeline.networks.backend import keras
 from pipeline.training.fast_layers import FusedBatchNormalization
 from pipeline.training.state import TrainingState
-from tests.conftest import ROOT
+from tests.conftest import ROOT, replace_text
 
 STOPS = Run("deep_cnn", "author", 0.5, 0, 0)
 """By an author who stops early, warps, normalises and drops out."""
@@ -132,9 +133,11 @@ assert "tensorflow" not in sys.modules
 def test_recipe_runs_on_jax_where_there_is_no_tensorflow(
     digits: TrainingDigits, in_folder: Path
 ) -> None:
+    (in_folder / "comparison").mkdir()
     for name in ("params.yaml", "speeds.csv"):
-        (in_folder / "comparison").mkdir(exist_ok=True)
-        (in_folder / "comparison" / name).write_text((ROOT / "comparison" / name).read_text())
+        shutil.copy(ROOT / "comparison" / name, in_folder / "comparison")
+    fractions = "fractions: [0.25, 0.5, 1]", "fractions: [1]"
+    replace_text(in_folder / "comparison/params.yaml", fractions)
     dataset.save(in_folder / "data/prepared/train.npz", digits)
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_TENSORFLOW],
@@ -145,5 +148,5 @@ def test_recipe_runs_on_jax_where_there_is_no_tensorflow(
     )
     assert done.returncode == 0, done.stderr
     rows = (in_folder / "comparison/runs.csv").read_text().splitlines()
-    assert len(rows) == 4  # three fractions
-    assert all('"jax ' in row and ",float32," in row for row in rows[1:])
+    assert len(rows) == 2
+    assert '"jax ' in rows[1] and ",float32," in rows[1]
