@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.data import dataset
 from pipeline.data.dataset import TrainingDigits
-from tests.conftest import ROOT, environment, make_project, run
+from tests.conftest import ROOT, environment, make_project, replace_text, run
 
 FILES = ("*.*", ".dvcignore", ".dvc/config", ".dvc/.gitignore")
 WITHOUT_GIT = ".dvc/config.local"
@@ -40,12 +40,8 @@ def add_comparison(project: Path) -> Path:
 def comparison(training_digits: TrainingDigits, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The comparison of a small network, next to prepared data, in a folder without Git."""
     project = make_project(tmp_path_factory.mktemp("second") / "project", git=False)
-    profile = project / "pipeline/profiles/default.yaml"
-    text = profile.read_text()
-    for old, new in (("max_epochs: 36", "max_epochs: 9"), ("decay_epochs: 8", "decay_epochs: 2")):
-        assert old in text
-        text = text.replace(old, new)
-    profile.write_text(text)
+    epochs = ("max_epochs: 36", "max_epochs: 9"), ("decay_epochs: 8", "decay_epochs: 2")
+    replace_text(project / "pipeline/profiles/default.yaml", *epochs)
     folder = add_comparison(project)
     shutil.copy(project / WITHOUT_GIT, folder / WITHOUT_GIT)
     (folder / "params.yaml").write_text(

@@ -21,7 +21,7 @@ from pipeline.report import Findings
 from pipeline.stages import report
 from pipeline.submissions import log as submission_log
 from pipeline.submissions.log import Entry
-from tests.conftest import SMALL_NETWORK, set_params
+from tests.conftest import SMALL_NETWORK, replace_text, set_params
 from tests.pages import Page, as_number
 from tests.results import Errors, predict_with, write_evaluation, write_results
 
@@ -537,9 +537,7 @@ def test_file_of_another_form_is_damage(
 ) -> None:
     make_report()
     path = report.FILES[name]
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
+    replace_text(path, (old, new))
     with pytest.raises(ArtifactError, match=rf"^{path} is damaged: .* run: dvc repro$"):
         report.main()
 

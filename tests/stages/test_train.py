@@ -24,15 +24,20 @@ from pipeline.stages import train
 from pipeline.training import loop, network
 from pipeline.training.state import TrainingState
 from pipeline.training.task import Task, derive_seed
-from tests.conftest import LISTED_NETWORK, ROOT, SMALL_NETWORK, list_networks, set_params
+from tests.conftest import (
+    LISTED_NETWORK,
+    ROOT,
+    SMALL_NETWORK,
+    list_networks,
+    replace_text,
+    set_params,
+)
 from tests.devices import LIKE_GPU
 
 DEEP = list_networks(deep="deep_cnn, [[]]")
 
 
 def load_params(*changes: tuple[str, str]) -> Params:
-    path = Path("params.yaml")
-    text = path.read_text()
     shrunk = (
         (LISTED_NETWORK, DEEP),
         ("max_epochs: 36", "max_epochs: 2"),
@@ -41,11 +46,9 @@ def load_params(*changes: tuple[str, str]) -> Params:
         ("folds: 5", "folds: 3"),
         ("validation_fraction: 0.03", "validation_fraction: 0.25"),
     )
-    for old, new in (*shrunk, *changes):
-        assert old in text
-        text = text.replace(old, new)
     changed = Path("changed.yaml")
-    changed.write_text(text)
+    shutil.copy("params.yaml", changed)
+    replace_text(changed, *shrunk, *changes)
     return params.load(changed)
 
 

@@ -6,7 +6,14 @@ from pathlib import Path
 from pipeline import stages
 from pipeline.data import dataset
 from pipeline.data.dataset import TrainingDigits
-from tests.conftest import FEW_NEIGHBOURS, LISTED_NETWORK, ROOT, list_networks, set_params
+from tests.conftest import (
+    FEW_NEIGHBOURS,
+    LISTED_NETWORK,
+    ROOT,
+    list_networks,
+    replace_text,
+    set_params,
+)
 
 MARKS = "dvc.yaml", "params.yaml"
 """Files by which a project's folder is known."""
@@ -27,13 +34,10 @@ space:
 
 def write_space(folder: Path, *changes: tuple[str, str], name: str = "small") -> Path:
     """A space file with some of its text replaced; each must be there."""
-    text = SPACE
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
     path = folder / "sweeps" / f"{name}.yaml"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
+    path.write_text(SPACE)
+    replace_text(path, *changes)
     return path
 
 
