@@ -147,9 +147,12 @@ def open_file(path: Path) -> BufferedReader:
     """Open a file for reading.
 
     Raises:
-        ArtifactError: it is a pipe or a device, which may never end, or a folder.
+        ArtifactError: the name is empty, or that of a folder, or of a pipe or a device, which may
+            never end.
         OSError: it is missing or cannot be read.
     """
+    if path == Path():
+        raise ArtifactError("The name is empty, or that of this folder: expected a file's.")
     if path.exists() and not path.is_file():
         found = "a folder" if path.is_dir() else "a pipe, a socket or a device"
         raise ArtifactError(f"{path} is {found}: expected a file. Move it away, or name another.")

@@ -339,6 +339,8 @@ def test_what_may_never_end_is_not_read(tmp_path: Path) -> None:
                 read(tmp_path / name)
     with pytest.raises(ArtifactError, match="is a folder: expected a file"):
         sha256(tmp_path)
+    with pytest.raises(ArtifactError, match="name is empty"):
+        sha256(Path())
 
 
 def test_sha256_of_known_bytes(tmp_path: Path) -> None:
