@@ -24,15 +24,24 @@ def test_check_accepts_a_whole_submission(
     assert "mine.csv: 28,000 rows, in the form that Kaggle accepts" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", [".", "/", "..", ""])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("/", "/ is a folder: expected a file"),
+        ("..", ".. is a folder: expected a file"),
+        (".", "The name is empty, or that of this folder"),
+        ("", "The name is empty, or that of this folder"),
+    ],
+)
 def test_folder_is_no_submission(
     name: str,
+    told: str,
     in_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert digits(monkeypatch, "check", name) == 1
-    assert "is a folder: expected a file" in capsys.readouterr().err
+    assert told in capsys.readouterr().err
 
 
 def test_check_explains_what_is_wrong(
