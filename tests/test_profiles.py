@@ -6,6 +6,7 @@ import pytest
 
 from pipeline import params, profiles
 from pipeline.errors import ParamsError
+from tests.conftest import set_params
 
 WHOLE_SECTIONS = {"prepare", "networks", "ensemble", "augmentation", "neighbours", "train"}
 
@@ -40,8 +41,7 @@ def test_only_the_profile_that_the_file_holds_differs_in_nothing(
 ) -> None:
     profiles.apply(name)
     assert [other for other in profiles.names() if not profiles.compare(other)] == [name]
-    text = Path("params.yaml").read_text()
-    Path("params.yaml").write_text(text.replace("patience_epochs: ", "patience_epochs: 1"))
+    set_params(in_folder, ("patience_epochs: ", "patience_epochs: 1"))
     assert profiles.compare(name) == ["train.patience_epochs"]
 
 
@@ -53,7 +53,7 @@ def test_networks_of_a_profile_are_counted() -> None:
 def test_networks_of_the_user_stay_and_those_of_another_profile_go(in_folder: Path) -> None:
     path = Path("params.yaml")
     mine = "  mine: {architecture: deep_cnn, preprocessing: [[deskew]]}\n"
-    path.write_text(path.read_text().replace("\nensemble:", f"{mine}\nensemble:"))
+    set_params(in_folder, ("\nensemble:", f"{mine}\nensemble:"))
     before = path.read_text()
     profiles.apply("record")
     assert mine in path.read_text()
@@ -112,7 +112,7 @@ def test_comments_stay_where_git_does_not_know_the_file(in_folder: Path) -> None
 
 def test_difference_names_what_changed_and_nothing_else_changes(in_folder: Path) -> None:
     path = Path("params.yaml")
-    path.write_text(path.read_text().replace("kind: auto", "kind: sample"))
+    set_params(in_folder, ("kind: auto", "kind: sample"))
     changes = profiles.apply("record")
     after = path.read_text()
     assert "kind: sample" in after
@@ -145,7 +145,7 @@ def test_unknown_profile_is_named_and_nothing_is_written(in_folder: Path) -> Non
 
 def test_unusable_file_is_left_alone(in_folder: Path) -> None:
     path = Path("params.yaml")
-    path.write_text(path.read_text().replace("batch_size: ", "batch_siz: "))
+    set_params(in_folder, ("batch_size: ", "batch_siz: "))
     before = path.read_bytes()
     with pytest.raises(ParamsError, match="batch_siz: no such key"):
         profiles.apply("record")

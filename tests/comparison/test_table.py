@@ -14,7 +14,7 @@ from comparison.settings import MOVED, RUNS
 from comparison.table import Movement
 from pipeline.errors import ArtifactError
 from tests.comparison.rows_of_runs import ROW
-from tests.conftest import ROOT
+from tests.conftest import ROOT, replace_text
 
 MOVEMENT = Movement("dense_baseline", 0, 0, "shift", 2.0, 0.75)
 
@@ -72,11 +72,6 @@ def test_processes_add_rows_at_the_same_time_and_none_is_lost() -> None:
     assert [run.seed for run in table.read()] == list(range(40))
 
 
-def row_text() -> str:
-    table.add([ROW])
-    return RUNS.read_text()
-
-
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -88,9 +83,8 @@ def row_text() -> str:
     ],
 )
 def test_damaged_row_is_named(old: str, new: str, message: str) -> None:
-    text = row_text()
-    assert old in text
-    RUNS.write_text(text.replace(old, new))
+    table.add([ROW])
+    replace_text(RUNS, (old, new))
     with pytest.raises(ArtifactError, match=message):
         table.read()
 
@@ -102,7 +96,8 @@ def test_file_that_is_no_text_is_refused() -> None:
 
 
 def test_run_with_two_rows_is_named() -> None:
-    text = row_text()
+    table.add([ROW])
+    text = RUNS.read_text()
     RUNS.write_text(text + text.splitlines(keepends=True)[1])
     with pytest.raises(ArtifactError, match="line 3: .* a second row of dense_baseline-author-1"):
         table.read()

@@ -168,9 +168,7 @@ def test_neighbours_count_by_their_corrected_labels_and_the_submission_says_so(
 
 
 def test_members_are_averaged(member: Path, test_digits: UnlabelledDigits) -> None:
-    set_params(Path.cwd(), NO_NEIGHBOURS)
-    text = Path("params.yaml").read_text().replace("seeds: [0]", "seeds: [0, 1]")
-    Path("params.yaml").write_text(text)
+    set_params(Path.cwd(), NO_NEIGHBOURS, ("seeds: [0]", "seeds: [0, 1]"))
     other = stages.MODELS / "0-1-small"
     keras.utils.set_random_seed(1)
     save_model(build("pooled_cnn"), other / "model.keras")

@@ -544,7 +544,6 @@ def test_file_of_another_form_is_damage(
 
 def test_score_that_the_page_lacks_is_told(make_report: MakeReport) -> None:
     make_report()
-    path = report.FILES["metrics.json"]
-    path.write_text(path.read_text().replace('"log_loss"', '"loss"'))
+    replace_text(report.FILES["metrics.json"], ('"log_loss"', '"loss"'))
     with pytest.raises(ArtifactError, match="cannot be written: metrics.json has no log_loss"):
         report.main()
