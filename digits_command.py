@@ -49,7 +49,13 @@ def main() -> None:
 
 def _find_project() -> Path | None:
     """The nearest folder, at or above the current one, that holds a project's code."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        sys.exit(
+            "error: The current folder was deleted or replaced, as dvc repro does with reports. "
+            'Enter it again: cd "$PWD"'
+        )
     for folder in (here, *here.parents):
         if all((folder / mark).exists() for mark in _MARKS):
             return folder

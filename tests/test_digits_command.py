@@ -52,6 +52,21 @@ def test_copy_runs_its_own_code(tmp_path: Path) -> None:
         assert digits(tmp_path / place) == ("of the copy\n", "")
 
 
+def test_folder_that_was_deleted_is_told(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'rmdir "$PWD" && exec "{DIGITS}"'],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error: The current folder was deleted or replaced, as dvc repro does with reports. Enter "
+        'it again: cd "$PWD"\n'
+    )
+
+
 @pytest.mark.parametrize("place", [".", "tests", "/"])
 def test_the_usual_is_silent(place: str) -> None:
     shown, told = digits(ROOT / place)

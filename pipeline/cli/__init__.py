@@ -4,7 +4,8 @@ Each command imports what it needs when it is called, so that none waits for ano
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -67,15 +68,26 @@ def without_type(name: str) -> str:
     return name.partition(" <")[0]
 
 
+@contextmanager
+def _told_interruption() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        sys.exit(report_interruption(interruption))
+
+
 class _Grouped(TyperGroup):
     """Its help lists the commands group by group, and Ctrl-C is told."""
 
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Read what was typed; typer alone would end without a word after Ctrl-C."""
+        with _told_interruption():
+            return super().make_context(*arguments, **options)
+
     def invoke(self, ctx: Any) -> Any:
-        """Run a command; typer alone would end without a word after Ctrl-C."""
-        try:
+        """Run a command."""
+        with _told_interruption():
             return super().invoke(ctx)
-        except KeyboardInterrupt as interruption:
-            sys.exit(report_interruption(interruption))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         widest = max(map(len, self.commands))

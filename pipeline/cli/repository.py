@@ -26,11 +26,30 @@ _CHANGES = {"A": "added", "D": "deleted"}
 
 
 def resolve(names: Sequence[str]) -> dict[str, str | None]:
-    """The commit of each name; None of the workspace."""
+    """The commit of each name; None of the workspace.
+
+    Raises:
+        ArtifactError: Git knows no such name, or the current folder is in no project.
+    """
+    check_project()
     if set(names) == {WORKSPACE}:
         return {WORKSPACE: None}
     with _repository() as repository:
         return {name: None if name == WORKSPACE else _find(name, repository) for name in names}
+
+
+def check_project() -> None:
+    """Refuse a folder outside the project: what is advised about Git would be about another one.
+
+    Raises:
+        ArtifactError: naming the folder.
+    """
+    from pipeline.params import FILE
+
+    if not FILE.exists():
+        raise ArtifactError(
+            f"There is no {FILE} in {Path.cwd()}. Run the command in the project's folder."
+        )
 
 
 @contextmanager

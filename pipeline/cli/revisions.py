@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import git
 from pipeline.cli.outdated import decides_score, find_outdated, readable_dvc_errors
+from pipeline.cli.repository import check_project
 from pipeline.errors import DvcBusyError, DvcError
 from pipeline.project import FOLDER
 
@@ -66,8 +67,10 @@ def collect(number: int) -> list[Run]:
         number: of commits, at most.
 
     Raises:
+        ArtifactError: the current folder is in no project.
         DvcError: DVC or Git does not work here.
     """
+    check_project()
     titles = _list_commits(number)
     with readable_dvc_errors():
         from dvc.repo import Repo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -48,6 +49,7 @@ class Score:
         accuracy_high: where it ends.
         errors: how many images are misclassified.
         images: how many were evaluated.
+        sample: whether they are the embedded sample's, also where other data was chosen since.
     """
 
     accuracy: float
@@ -55,6 +57,7 @@ class Score:
     accuracy_high: float
     errors: int
     images: int
+    sample: bool
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class Status:
         score: None where there is none of these networks.
         no_score_because: why there is none; empty if there is one.
         submission_sha256: of ``submissions/submission.csv``; None if it is not there.
+        submission_of_sample: whether it was made from the embedded sample.
         submission_uploaded: whether that very file was sent to Kaggle.
         last_upload: the last line of ``submissions/log.csv``.
         outdated: for each stage that `dvc repro` would run first, what changed; None if DVC could
@@ -95,6 +99,7 @@ class Status:
     score: Score | None
     no_score_because: str
     submission_sha256: str | None
+    submission_of_sample: bool
     submission_uploaded: bool
     last_upload: Entry | None
     outdated: dict[str, list[str]] | None
@@ -111,6 +116,7 @@ def collect(settings: Params) -> Status:
     from pipeline.cli.outdated import find_outdated
     from pipeline.errors import DvcBusyError, DvcError
     from pipeline.files import sha256
+    from pipeline.submissions import file as submission_file
     from pipeline.submissions import log as submission_log
 
     data = _read_data()
@@ -118,6 +124,7 @@ def collect(settings: Params) -> Status:
     trained = [name for name in names if (stages.MODELS / name / "model.keras").exists()]
     score, no_score_because = read_score(settings)
     digest = sha256(stages.SUBMISSION) if stages.SUBMISSION.exists() else None
+    submitted = submission_file.read_record(stages.SUBMISSION)
     uploads = submission_log.read(stages.SUBMISSION.with_name("log.csv"))
     outdated, dvc_error, busy = None, "", False
     try:
@@ -132,6 +139,7 @@ def collect(settings: Params) -> Status:
         score=score,
         no_score_because=no_score_because,
         submission_sha256=digest,
+        submission_of_sample=submitted is not None and submitted.provenance.sample,
         submission_uploaded=uploaded is not None,
         last_upload=uploads[-1] if uploads else None,
         outdated=outdated,
@@ -199,11 +207,9 @@ def read_score(settings: Params) -> tuple[Score | None, str]:
         content = _read_mapping(path)
         evaluated = dict(content.get("members") or {})  # pairs; before version 1.1 a mapping
         predictions_sha256 = dict(content.get("predictions") or {}).get("out_of_fold.npz")
-        score = Score(
-            **{key: float(content[key]) for key in ("accuracy", "accuracy_low", "accuracy_high")},
-            errors=int(content["errors"]),
-            images=int(content["n"]),
-        )
+        names = "accuracy", "accuracy_low", "accuracy_high"
+        accuracies = {name: float(content[name]) for name in names}
+        errors, images = int(content["errors"]), int(content["n"])
     models = {
         member.name: stages.MODELS / member.name / "model.keras"
         for member in settings.evaluated_members()
@@ -218,7 +224,16 @@ def read_score(settings: Params) -> tuple[Score | None, str]:
     predictions = stages.EVALUATION / "out_of_fold.npz"
     if predictions_sha256 and predictions.exists() and sha256(predictions) != predictions_sha256:
         return None, f"{path} is of other predictions than {predictions}"
-    return score, ""
+    sample = any(_is_of_sample(model.parent) for model in models.values())
+    return Score(**accuracies, errors=errors, images=images, sample=sample), ""
+
+
+def _is_of_sample(member: Path) -> bool:
+    from pipeline.networks.record import read_record
+
+    with suppress(ArtifactError):  # the train stage tells of it
+        return read_record(member).provenance.sample
+    return False
 
 
 def find_changed(evaluated: Mapping[str, str]) -> list[str]:
@@ -260,7 +275,8 @@ def _decide_next(
     from pipeline.submissions import log as submission_log
 
     if busy:
-        return Next("digits", "when DVC is done")
+        lock = FOLDER / ".dvc/tmp/rwlock"
+        return Next("digits", f"when DVC is done; if no DVC runs any more: rm {lock}")
     if outdated is None:
         return Next("dvc status", "DVC says what hinders it")
     if data is None:

@@ -22,10 +22,10 @@ def status(
 
     Keys of --json: data (source, sample, training_images, test_images, label_corrections: sha256,
     right, corrected, left_out), trained and untrained
-    (names of networks), score (accuracy, accuracy_low, accuracy_high, errors, images),
-    no_score_because, submission_sha256, submission_uploaded, last_upload (a line of
-    submissions/log.csv), outdated (stage: what changed), dvc_error, next (command, reason). What
-    is not known is null.
+    (names of networks), score (accuracy, accuracy_low, accuracy_high, errors, images,
+    sample), no_score_because, submission_sha256, submission_of_sample, submission_uploaded,
+    last_upload (a line of submissions/log.csv), outdated (stage: what changed), dvc_error, next
+    (command, reason). What is not known is null.
     """
     from pipeline import params
 
@@ -87,7 +87,7 @@ def _describe_submission(found: Status) -> str:
     said = [] if found.submission_sha256 is None else [str(stages.SUBMISSION)]
     if found.submission_sha256 is None:
         said.append("not written yet")
-    elif found.data and found.data.sample:
+    elif found.submission_of_sample:
         said.append("of the sample, not for Kaggle")
     elif not found.submission_uploaded:
         said.append("not uploaded")
@@ -106,7 +106,7 @@ def _show_score(found: Status) -> None:
     if score is None:
         print_line(f"No score: {found.no_score_because}.", "yellow")
     else:
-        on = "the embedded sample" if found.data and found.data.sample else "held-out images"
+        on = "the embedded sample" if score.sample else "held-out images"
         print_line(f"{score.accuracy:.2%} accuracy on {on}", "bold green")
         print_line(
             f"95 % interval {score.accuracy_low:.2%} – {score.accuracy_high:.2%}; "

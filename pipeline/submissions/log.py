@@ -18,6 +18,7 @@ from pipeline.kaggle.submission import Submission
 
 ATTEMPTED, PENDING, COMPLETE, ERROR = "attempted", "pending", "complete", "error"
 
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _TAG = re.compile(r"\[sha256 ([0-9a-f]{8})\]$")
 
 
@@ -65,7 +66,7 @@ def describe(message: str, sha256: str) -> str:
 def timestamp(moment: datetime) -> str:
     """A moment as the log writes it; one without a time zone is UTC."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return aware.astimezone(UTC).strftime(_TIME)
 
 
 def read(path: Path) -> list[Entry]:
@@ -89,7 +90,16 @@ def read(path: Path) -> list[Entry]:
     for number, row in enumerate(rows, start=2):
         if len(row) != len(_COLUMNS):
             raise _damaged(path, f"entry {number - 1} has {len(row)} cells, not {len(_COLUMNS)}")
-    return [Entry(*row) for row in rows]
+    entries = [Entry(*row) for row in rows]
+    for number, entry in enumerate(entries, start=1):
+        try:
+            datetime.strptime(entry.time, _TIME)
+        except ValueError:
+            raise _damaged(
+                path,
+                f"entry {number} has the time {entry.time!r}, not one such as 2026-01-31T14:30:00Z",
+            ) from None
+    return entries
 
 
 def write(path: Path, entries: list[Entry]) -> None:

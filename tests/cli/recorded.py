@@ -13,6 +13,7 @@ from pipeline.networks.definition import describe_network
 from pipeline.submissions.log import Entry
 from pipeline.submissions.log import write as write_log
 from tests.conftest import make_project, run
+from tests.members import write_record as write_member
 from tests.submission_files import PROVENANCE, place_submission
 
 METRICS = Path("reports/evaluation/metrics.json")
@@ -29,6 +30,7 @@ def make_recorded_project(folder: Path) -> Path:
     write_json(project / "reports/data/summary.json", counts)
     (project / "models" / MEMBER).mkdir(parents=True)
     (project / "models" / MEMBER / "model.keras").write_text("the weights")
+    write_member(project / "models" / MEMBER)
     place_submission(project, provenance=replace(PROVENANCE, sample=True))
     write_metrics(project, errors=2)
     record(project)
@@ -78,11 +80,19 @@ def write_uploads(project: Path, *entries: Entry) -> None:
     write_log(project / "submissions/log.csv", list(entries))
 
 
-def use_competition_data(project: Path) -> None:
-    """Make the data in use that of an archive, which is there no more."""
+def choose_archive(project: Path) -> None:
+    """Make an archive, which is there no more, what the source stage decided for."""
     decision = {"kind": "archive", "path": "data/digit-recognizer.zip", "sha256": {}}
     write_json(project / "data/source.json", decision)
     describe_networks(project)
+
+
+def use_competition_data(project: Path) -> None:
+    """Make everything the outcome of a run on an archive, which is there no more."""
+    choose_archive(project)
+    place_submission(project, members={MEMBER: sha256(project / "models" / MEMBER / "model.keras")})
+    write_metrics(project, errors=2)
+    write_member(project / "models" / MEMBER, provenance=PROVENANCE)
     counts = read_json(project / "reports/data/summary.json")
     write_json(
         project / "reports/data/summary.json",

@@ -73,6 +73,17 @@ def test_mistyped_command_shows_usage_and_a_hint(
     assert hint in said
 
 
+def test_interruption_is_told_while_the_command_line_is_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("typer.core.TyperGroup.parse_args", interrupt)
+    assert digits(monkeypatch, "runs") == 130
+    assert capsys.readouterr().err == "interrupted: nothing is half-written\n"
+
+
 def test_start_imports_none_of_the_large_libraries() -> None:
     large = {"cv2", "dvc", "keras", "kaggle", "matplotlib", "numpy", "onnxruntime", "pandas"}
     assert not modules_after("import pipeline.cli") & (large | {"pydantic", "ruamel.yaml"})

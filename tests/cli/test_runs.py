@@ -161,6 +161,20 @@ def test_runs_need_a_repository_of_git_with_a_commit(
     assert "git init && git add . && git commit" in said
 
 
+@pytest.mark.parametrize("command", ["runs", "compare", "errors --against HEAD"])
+def test_folder_outside_the_project_is_not_advised_about_git(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert digits(monkeypatch, *command.split()) == 1
+    said = capsys.readouterr().err
+    assert "Run the command in the project's folder." in said
+    assert "git" not in said
+
+
 def test_metrics_of_other_parameters_are_no_score_of_the_workspace(
     in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

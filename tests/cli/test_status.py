@@ -19,6 +19,7 @@ from pipeline.submissions.log import Entry
 from tests.cli.recorded import (
     MEMBER,
     METRICS,
+    choose_archive,
     record,
     use_competition_data,
     write_metrics,
@@ -152,6 +153,20 @@ def test_archive_that_was_not_read_yet_is_seen(
     assert found["next"]["command"] == "dvc repro"
 
 
+def test_results_of_the_sample_stay_so_after_the_archive_is_chosen(
+    in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    choose_archive(in_project)
+    assert digits(monkeypatch) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("99.31% accuracy on the embedded sample\n")
+    assert "data         data/digit-recognizer.zip, not read yet\n" in output
+    assert "submissions/submission.csv, of the sample, not for Kaggle\n" in output
+    found = status(monkeypatch, capsys)
+    assert (found["data"]["sample"], found["score"]["sample"]) == (False, True)
+    assert found["submission_of_sample"]
+
+
 def test_submission_is_followed_until_it_has_a_score(
     in_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -188,7 +203,8 @@ def test_busy_dvc_is_not_waited_for(
     assert digits(monkeypatch) == 0
     output = capsys.readouterr().out
     assert f"unknown: DVC is running: dvc repro (process {os.getpid()})" in output
-    assert "next: digits\n      when DVC is done\n" in output
+    when = "when DVC is done; if no DVC runs any more: rm .dvc/tmp/rwlock"
+    assert f"next: digits\n      {when}\n" in output
     assert "99.31% accuracy" in output
 
 

@@ -36,6 +36,7 @@ def test_absent_log_is_empty(tmp_path: Path) -> None:
         (b"\xff\xfe", "byte 0 is not text"),
         (b"LOG2026,7\n", "entry 2 has 2 cells, not 12"),
         (b"LOG2026," + b"7" * 131_073, "field larger than field limit"),
+        (b"LOG26/11/2026 04:46" + b"," * 11, "entry 2 has the time '26/11/2026 04:46', not one"),
     ],
 )
 def test_damaged_log_is_named_and_kept(content: bytes, problem: str, tmp_path: Path) -> None:
