@@ -54,7 +54,10 @@ def _check_submission() -> None:
 
 
 def _write_log(number: int) -> None:
-    entries = [Entry(time=f"2026-01-0{each}", reference=str(each)) for each in range(1, number + 1)]
+    entries = [
+        Entry(time=f"2026-01-0{each}T00:00:00Z", reference=str(each))
+        for each in range(1, number + 1)
+    ]
     submission_log.write(_LOG, entries)
 
 
