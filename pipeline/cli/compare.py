@@ -115,13 +115,14 @@ def describe(compared: Comparison) -> dict[str, Any]:
 def _check_page(page: Path) -> None:
     """Refuse to replace anything but an earlier comparison, the page and the folder next to it."""
     folder = page.with_suffix("")
-    ours = folder.is_dir() and {path.name for path in folder.iterdir()} <= FILES
-    if page != _PAGE and page.exists() and not folder.exists():
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    ours = "comparison.json" in names and names <= FILES
+    if page != _PAGE and page.exists() and not names:
         raise typer.BadParameter(
             f"{page} is there already, and is no earlier comparison. Give the page another name "
             "with --output."
         )
-    if folder.exists() and not ours:
+    if folder.exists() and not ours and (names or not folder.is_dir()):
         raise typer.BadParameter(
             f"the numbers would go into {folder}, which holds something else. Give the page "
             "another name with --output."

@@ -148,7 +148,12 @@ def _list_labelled(folder: Path, table: Path) -> list[Item]:
                     f"{display_name(table)}, line {rows.line_num}: expected a label from 0 to 9, "
                     f"found {label!r}."
                 )
-            path = str(row["path"])
+            path = row["path"] or ""
+            if not path:
+                raise PictureError(
+                    f"{display_name(table)}, line {rows.line_num}: expected a path and a label, "
+                    "found no path."
+                )
             if path in labelled:
                 raise PictureError(
                     f"{display_name(table)}, line {rows.line_num}: {printable(path)} is listed "

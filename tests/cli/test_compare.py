@@ -299,12 +299,22 @@ def test_earlier_numbers_are_replaced_and_no_other_file(own: Path, output: Outpu
     assert (own / "out/page/mine.csv").read_text() == "mine"
 
 
-def test_page_that_is_no_comparison_stays(own: Path, output: Output) -> None:
+@pytest.mark.parametrize(
+    ("numbers", "why"),
+    [(None, "is there already"), ([], "is there already"), (["code.csv"], "something else")],
+)
+def test_page_that_is_no_comparison_stays(
+    numbers: list[str] | None, why: str, own: Path, output: Output
+) -> None:
     (own / "out").mkdir()
     (own / "out/page.html").write_text("mine")
+    if numbers is not None:
+        (own / "out/page").mkdir()
+        for name in numbers:
+            (own / "out/page" / name).write_text("mine")
     said = output("compare", "main", "--output", str(own / "out/page.html"), status=2)
-    assert "is there already" in said
-    assert (own / "out/page.html").read_text() == "mine"
+    assert why in said
+    assert {path.read_text() for path in (own / "out").rglob("*.*")} == {"mine"}
 
 
 def test_page_opens_or_its_address_is_told(

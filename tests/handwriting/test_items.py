@@ -81,6 +81,7 @@ def test_table_in_a_folder_gives_labels(name: str) -> None:
         ),
         ("path,label,label\nx.png,2,3\n", "once each, found path, label, label"),
         ("path,label\nx.png,2\nx.png,3\n", "index.csv, line 3: x.png is listed twice"),
+        ("label,path\n3\n", "index.csv, line 2: expected a path and a label, found no path"),
         ("path,label\nx.png,two\n", "index.csv, line 2: expected a label from 0 to 9, found 'two'"),
         (
             "path,label\ncaf\xe9.png,2\n",
