@@ -56,9 +56,7 @@ def load(path: Path) -> dict[str, Any]:
             raise too_deep
         content = YAML(typ="safe", pure=True).load(text)
     except FileNotFoundError:
-        raise ParamsError(
-            f"There is no {path} in {Path.cwd()}. Run the command in the project's folder."
-        ) from None
+        raise describe_absent(path) from None
     except UnicodeDecodeError as error:
         raise ParamsError(
             f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8. Nothing was run."
@@ -73,6 +71,13 @@ def load(path: Path) -> dict[str, Any]:
             f"{describe_value(content)}. Nothing was run."
         )
     return content
+
+
+def describe_absent(path: Path) -> ParamsError:
+    """What to raise where a file of settings is not: the folder is the wrong one."""
+    return ParamsError(
+        f"There is no {path} in {Path.cwd()}. Run the command in the project's folder."
+    )
 
 
 def _depth(text: bytes) -> int:

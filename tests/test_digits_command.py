@@ -12,17 +12,19 @@ from tests.conftest import ROOT
 DIGITS = Path(sys.executable).parent / "digits"
 
 
-def digits(folder: Path, option: str = "--version", **variables: str) -> tuple[str, str]:
-    """What ``digits`` prints to standard output and standard error."""
+def digits(
+    folder: Path, option: str = "--version", *, first: str = ":", status: int = 0, **variables: str
+) -> tuple[str, str]:
+    """What ``digits`` prints to standard output and standard error, after a shell's command."""
     done = subprocess.run(
-        [DIGITS, option],
+        ["sh", "-c", f'{first} && exec "$@"', "sh", DIGITS, option],
         cwd=folder,
         env=os.environ | variables,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == status, done.stderr
     return done.stdout, done.stderr
 
 
@@ -53,15 +55,9 @@ def test_copy_runs_its_own_code(tmp_path: Path) -> None:
 
 
 def test_folder_that_was_deleted_is_told(tmp_path: Path) -> None:
-    done = subprocess.run(
-        ["sh", "-c", f'rmdir "$PWD" && exec "{DIGITS}"'],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
+    shown, told = digits(tmp_path, first='rmdir "$PWD"', status=1)
+    assert shown == ""
+    assert told == (
         "error: The current folder was deleted or replaced, as dvc repro does with reports. Enter "
         'it again: cd "$PWD"\n'
     )

@@ -116,13 +116,14 @@ def _check_page(page: Path) -> None:
     """Refuse to replace anything but an earlier comparison, the page and the folder next to it."""
     folder = page.with_suffix("")
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    empty = folder.is_dir() and not names
     ours = "comparison.json" in names and names <= FILES
-    if page != _PAGE and page.exists() and not names:
+    if page != _PAGE and page.exists() and (empty or not folder.exists()):
         raise typer.BadParameter(
             f"{page} is there already, and is no earlier comparison. Give the page another name "
             "with --output."
         )
-    if folder.exists() and not ours and (names or not folder.is_dir()):
+    if folder.exists() and not (empty or ours):
         raise typer.BadParameter(
             f"the numbers would go into {folder}, which holds something else. Give the page "
             "another name with --output."

@@ -20,6 +20,9 @@ from pipeline.project import FOLDER
 if TYPE_CHECKING:
     from pipeline.params import Params
 
+LOCK = FOLDER / ".dvc/tmp/rwlock"
+"""In which DVC notes who reads and writes what; a killed one leaves it."""
+
 _SHOWN_CHANGES = 2
 _STATES = {"deleted": "is missing", "not in cache": "is not in DVC's cache"}
 """What to say of a file, by DVC's word for it; every other one is a change."""
@@ -105,7 +108,7 @@ def _find_conflict() -> str | None:
 def find_running() -> str:
     """The command of DVC that runs in this project, and its process; empty if none does."""
     try:
-        locks = json.loads((FOLDER / ".dvc/tmp/rwlock").read_text(encoding="utf-8"))
+        locks = json.loads(LOCK.read_text(encoding="utf-8"))
         holders = locks["write"].values()
         for pid, command in {holder["pid"]: holder["cmd"] for holder in holders}.items():
             if is_running(pid):
@@ -203,7 +206,7 @@ def readable_dvc_errors() -> Iterator[None]:
     except RWLockFileCorruptedError:
         raise DvcError(
             "DVC's list of locks is damaged, as after a full disk. If no DVC runs, delete it: rm "
-            ".dvc/tmp/rwlock"
+            f"{LOCK}"
         ) from None
     except RecursionError:
         raise DvcError(

@@ -29,7 +29,8 @@ def resolve(names: Sequence[str]) -> dict[str, str | None]:
     """The commit of each name; None of the workspace.
 
     Raises:
-        ArtifactError: Git knows no such name, or the current folder is in no project.
+        ArtifactError: Git knows no such name.
+        ParamsError: the current folder is in no project.
     """
     check_project()
     if set(names) == {WORKSPACE}:
@@ -42,14 +43,12 @@ def check_project() -> None:
     """Refuse a folder outside the project: what is advised about Git would be about another one.
 
     Raises:
-        ArtifactError: naming the folder.
+        ParamsError: naming the folder.
     """
-    from pipeline.params import FILE
+    from pipeline import checked_yaml, params
 
-    if not FILE.exists():
-        raise ArtifactError(
-            f"There is no {FILE} in {Path.cwd()}. Run the command in the project's folder."
-        )
+    if not params.FILE.exists():
+        raise checked_yaml.describe_absent(params.FILE)
 
 
 @contextmanager

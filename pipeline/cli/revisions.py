@@ -67,8 +67,8 @@ def collect(number: int) -> list[Run]:
         number: of commits, at most.
 
     Raises:
-        ArtifactError: the current folder is in no project.
         DvcError: DVC or Git does not work here.
+        ParamsError: the current folder is in no project.
     """
     check_project()
     titles = _list_commits(number)

@@ -272,11 +272,11 @@ def _decide_next(
     *,
     busy: bool,
 ) -> Next:
+    from pipeline.cli.outdated import LOCK
     from pipeline.submissions import log as submission_log
 
     if busy:
-        lock = FOLDER / ".dvc/tmp/rwlock"
-        return Next("digits", f"when DVC is done; if no DVC runs any more: rm {lock}")
+        return Next("digits", f"when DVC is done; if no DVC runs any more: rm {LOCK}")
     if outdated is None:
         return Next("dvc status", "DVC says what hinders it")
     if data is None:

@@ -148,7 +148,7 @@ def _list_labelled(folder: Path, table: Path) -> list[Item]:
                     f"{display_name(table)}, line {rows.line_num}: expected a label from 0 to 9, "
                     f"found {label!r}."
                 )
-            path = row["path"] or ""
+            path = row["path"]
             if not path:
                 raise PictureError(
                     f"{display_name(table)}, line {rows.line_num}: expected a path and a label, "

@@ -87,11 +87,11 @@ def read(path: Path) -> list[Entry]:
         raise _damaged(path, str(error)) from None
     if header != _COLUMNS:
         raise _damaged(path, f"line 1 is {','.join(header)!r}, not {','.join(_COLUMNS)!r}")
-    for number, row in enumerate(rows, start=2):
+    entries = []
+    for number, row in enumerate(rows, start=1):
         if len(row) != len(_COLUMNS):
-            raise _damaged(path, f"entry {number - 1} has {len(row)} cells, not {len(_COLUMNS)}")
-    entries = [Entry(*row) for row in rows]
-    for number, entry in enumerate(entries, start=1):
+            raise _damaged(path, f"entry {number} has {len(row)} cells, not {len(_COLUMNS)}")
+        entry = Entry(*row)
         try:
             datetime.strptime(entry.time, _TIME)
         except ValueError:
@@ -99,6 +99,7 @@ def read(path: Path) -> list[Entry]:
                 path,
                 f"entry {number} has the time {entry.time!r}, not one such as 2026-01-31T14:30:00Z",
             ) from None
+        entries.append(entry)
     return entries
 
 
