@@ -3,15 +3,12 @@
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
-from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from pipeline.errors import KaggleError
+from pipeline.kaggle import answers
 from pipeline.kaggle.credentials import COMPETITION, PAGE, SETTINGS
 from pipeline.kaggle.redaction import redact
 from pipeline.kaggle.session import DEFAULT_TIMEOUTS, AnswerLostError, Session, Timeouts
@@ -22,6 +19,10 @@ _SMALLEST_FULL_PAGE = 20
 """A page with fewer entries is the last, even where Kaggle grants less than it is asked for."""
 
 _MOST_PAGES = 50
+
+
+_OTHER_SIZE = "does not match expected size"
+"""In the client's words for a file of more bytes than were announced, which the caller finds."""
 
 
 class OutcomeUnknownError(KaggleError):
@@ -52,10 +53,9 @@ class Client:
         def fetch() -> None:
             try:
                 self._api.competition_download_files(COMPETITION, path=str(folder), quiet=quiet)
-            except (requests.RequestException, JSONDecodeError):
-                raise
-            except ValueError:
-                """More bytes came than were announced, which the caller finds."""
+            except ValueError as error:
+                if _OTHER_SIZE not in str(error):
+                    raise
 
         self._session.ask(fetch)
 
@@ -83,16 +83,20 @@ class Client:
         Raises:
             KaggleError: Kaggle does not tell, or the account has not joined the competition.
         """
-        limits = self._session.ask(
-            partial(self._api.competition_get_submission_limits, COMPETITION)
-        )
-        if not (limits.num_allowed_now or limits.num_today or limits.num_total):
+
+        def look() -> tuple[int, bool]:
+            limits = self._api.competition_get_submission_limits(COMPETITION)
+            made = limits.num_today or limits.num_total
+            return answers.read_integer(limits.num_allowed_now), bool(made)
+
+        left, has_submitted = self._session.ask(look)
+        if not (left or has_submitted):
             raise KaggleError(
                 "Kaggle allows no submission, though none was made: the account has not joined the "
                 f"competition. Join it and accept its rules at {PAGE}/rules; if Kaggle asks for "
                 f"it, verify your phone number at {SETTINGS}."
             )
-        return int(limits.num_allowed_now)
+        return left
 
     def submit(
         self, path: Path, description: str, earlier: set[int], *, before: Callable[[], object]
@@ -141,7 +145,8 @@ class Client:
                 problem = f"Kaggle's list could not be read: {error}"
                 break
             for submission in listed:
-                if submission.description == description and submission.reference not in earlier:
+                is_new = submission.reference not in earlier
+                if is_new and submission.description == answers.read_text(description):
                     return submission.reference
         raise OutcomeUnknownError(
             "The connection was lost while Kaggle was taking the submission. Whether it did is "
@@ -158,21 +163,12 @@ class Client:
 
 
 def _read(item: Any) -> Submission:
-    if not isinstance(item.date, datetime):
-        raise ValueError(f"expected a date, found {type(item.date).__name__}")
     return Submission(
         reference=int(item.ref),
-        time=item.date,
-        description=_read_text(item.description),
-        file_name=_read_text(item.file_name),
+        time=answers.read_time(item.date),
+        description=answers.read_text(item.description),
+        file_name=answers.read_text(item.file_name),
         status=item.status.name.lower(),
-        public_score=_read_text(item.public_score),
-        error=redact(_read_text(item.error_description)),
+        public_score=answers.read_text(item.public_score),
+        error=redact(answers.read_text(item.error_description)),
     )
-
-
-def _read_text(text: Any) -> str:
-    """Text that can be written as UTF-8."""
-    if not isinstance(text or "", str):
-        raise ValueError(f"expected text, found {type(text).__name__}")
-    return (text or "").encode(errors="replace").decode()

@@ -1,6 +1,7 @@
 """Why Kaggle's client failed, in one paragraph with the cure, and whether waiting may help."""
 
 import errno
+import importlib.util
 import os
 import ssl
 import time
@@ -8,11 +9,12 @@ import traceback
 from email.utils import parsedate_to_datetime
 from json import JSONDecodeError
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import requests
 from urllib3.exceptions import ReadTimeoutError
 
+from pipeline.kaggle import answers
 from pipeline.kaggle.credentials import (
     COMPETITION,
     NEW_TOKEN,
@@ -23,10 +25,14 @@ from pipeline.kaggle.credentials import (
     Login,
     find_alternative,
 )
-from pipeline.kaggle.redaction import redact
 
-_QUOTED_CHARACTERS = 300
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+_PASSING = (408, 425, 429)
+"""Refusals that a later request need not meet: it was too slow, too early, one too many."""
+
+_REFUSALS = (400, 401, 403, 404, 409, 413, 422, 429)
+"""Answers after which nothing was done for sure; others may come from a server in between."""
+
 _PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "http_proxy", "HTTP_PROXY")
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
@@ -43,8 +49,8 @@ def explain(error: BaseException, used: Credentials) -> str:
             return _explain_status(error.response, used)
         case OSError() if "certificate" in str(error).lower() or _is_of_tls(error):
             return _explain_certificates()
-        case requests.exceptions.InvalidSchema() | requests.exceptions.InvalidURL() if _proxy():
-            return _explain_proxy_address()
+        case requests.RequestException() | UnicodeError() if problem := _find_proxy_problem():
+            return problem
         case requests.exceptions.ProxyError():
             return (
                 "The proxy between this machine and Kaggle did not let the request through, or "
@@ -52,11 +58,9 @@ def explain(error: BaseException, used: Credentials) -> str:
                 "unset it, if none is needed) and the network, then try again."
             )
         case JSONDecodeError():
-            return (
-                "Something else than Kaggle answered: expected JSON, found another text, perhaps "
-                "the login page of a network or a proxy. Open https://www.kaggle.com in a browser, "
-                "log in where you are asked to, and try again."
-            )
+            return _explain_other_answer("JSON", "another text")
+        case requests.exceptions.InvalidSchema() | requests.exceptions.InvalidURL():
+            return _explain_other_answer("a link", "something that is none")
         case OSError() if _is_timeout(error):
             return (
                 "Kaggle does not answer: nothing came for too long. Try again later, or, if a "
@@ -78,29 +82,37 @@ def explain(error: BaseException, used: Credentials) -> str:
 def seconds_to_wait(error: BaseException | None) -> float | None:
     """How long Kaggle asks to wait before the next try: 0 if it does not say, None if never."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
-        if error.response.status_code != 429 and error.response.status_code < 500:
-            return None
-        return _retry_after(error.response)
+        return _retry_after(error.response) if may_pass(error.response) else None
     passing = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
     if isinstance(error, passing) and not isinstance(error, requests.exceptions.SSLError):
         return 0
     return None
 
 
+def may_pass(response: requests.Response) -> bool:
+    """Whether the same request may be answered well later."""
+    return response.status_code in _PASSING or response.status_code >= 500
+
+
 def is_refusal(error: BaseException) -> bool:
     """Whether Kaggle answered that it does not do what was asked."""
     response = error.response if isinstance(error, requests.HTTPError) else None
-    return response is not None and 400 <= response.status_code < 500
+    return response is not None and response.status_code in _REFUSALS
 
 
-def quote(response: requests.Response) -> str:
-    """Kaggle's own words, if there are any, without secrets."""
+def is_unknown_user(error: BaseException) -> bool:
+    """Whether Kaggle answered that it does not know who asks."""
+    response = error.response if isinstance(error, requests.HTTPError) else None
+    return response is not None and response.status_code == 401
+
+
+def describe(response: requests.Response) -> str:
+    """The status of an answer, and Kaggle's own words if there are any: ``403: not yours``."""
     try:
-        message = response.json()["message"]
-    except (ValueError, KeyError, TypeError):
-        return ""
-    words = redact(" ".join(str(message).split()))[:_QUOTED_CHARACTERS]
-    return f": {words.rstrip('.')}" if words else ""
+        words = answers.quote(response.json()["message"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        words = ""
+    return f"{response.status_code}{f': {words}' if words else ''}"
 
 
 def is_of_disk(error: OSError) -> bool:
@@ -110,8 +122,8 @@ def is_of_disk(error: OSError) -> bool:
 
 
 def _explain_status(response: requests.Response, used: Credentials) -> str:
-    answer = f"{response.status_code}{quote(response)}"
-    if 400 <= response.status_code < 429 and not _is_of_api(response):
+    answer = describe(response)
+    if response.status_code >= 400 and not (may_pass(response) or _is_of_api(response)):
         return (
             f"Kaggle's storage did not accept the link that Kaggle gave out ({answer}). Such a "
             "link is good for some minutes: try again. If it is refused again, look at this "
@@ -136,9 +148,12 @@ def _explain_status(response: requests.Response, used: Credentials) -> str:
             seconds = _retry_after(response)
             wait = f"for {seconds:.0f} seconds" if seconds else "for some minutes"
             return f"Kaggle received too many requests ({answer}). Wait {wait}, then try again."
-        case status if status >= 500:
+        case _ if may_pass(response):
             return f"Kaggle is out of order at the moment ({answer}). Try again later."
-    return f"Kaggle refused the request ({answer})."
+    return (
+        f"Kaggle refused the request ({answer}). Try again in some minutes; if it is refused "
+        "again, the client is probably too old: pip install --upgrade kaggle"
+    )
 
 
 def _explain_unknown_user(answer: str, used: Credentials) -> str:
@@ -178,6 +193,14 @@ def _is_of_tls(error: OSError) -> bool:
     return isinstance(error, requests.exceptions.SSLError | ssl.SSLError)
 
 
+def _explain_other_answer(expected: str, found: str) -> str:
+    return (
+        f"Something else than Kaggle answered: expected {expected}, found {found}, perhaps the "
+        "login page of a network or a proxy. Open https://www.kaggle.com in a browser, log in "
+        "where you are asked to, and try again."
+    )
+
+
 def _explain_certificates() -> str:
     """No trusted connection: a variable leads nowhere, or the certificate is not known."""
     name = next((name for name in _BUNDLES if os.environ.get(name)), None)
@@ -214,10 +237,14 @@ def _proxy() -> str:
     return next((name for name in _PROXIES if os.environ.get(name)), "")
 
 
-def _explain_proxy_address() -> str:
+def _find_proxy_problem() -> str | None:
+    """Why the proxy's variable cannot be used, and what to do about it; None if it can."""
     name = _proxy()
-    scheme, separator, _ = os.environ[name].partition("://")
+    address = os.environ.get(name, "")
+    scheme, separator, _ = address.partition("://")
     if separator and scheme.lower() in ("socks5", "socks5h", "socks4", "socks4a"):
+        if importlib.util.find_spec("socks"):
+            return None
         return (
             f"{name} names a SOCKS proxy ({scheme}://…), and Python lacks SOCKS support here. "
             "Install it with: pip install pysocks"
@@ -227,16 +254,28 @@ def _explain_proxy_address() -> str:
             f"{name} names a SOCKS proxy of an unknown version ({scheme}://…): expected socks5h:// "
             "or socks4a://. Write one of these, and install SOCKS support with: pip install pysocks"
         )
+    if not name or _is_proxy_address(address if separator else f"http://{address}"):
+        return None
     return (
         f"{name} is no address of a proxy: expected http://HOST:PORT or http://USER:PASSWORD@HOST:"
-        "PORT, with special characters in the password written as %40 and the like. Correct or "
-        "unset it, then try again."
+        "PORT, with special characters in the password written as %40 and the like, and none "
+        "beyond Latin-1. Correct or unset it, then try again."
     )
+
+
+def _is_proxy_address(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        unquote(f"{parts.username}{parts.password}").encode("latin-1")
+        is_place = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        return False
+    return bool(is_place) and address == address.strip()
 
 
 def _describe(error: BaseException) -> str:
     """Type, message and place of an unknown exception, in one line and without secrets."""
-    message = redact(" ".join(str(error).split()))[:_QUOTED_CHARACTERS]
+    message = answers.quote(error)
     frames = traceback.extract_tb(error.__traceback__)
     place = f", in {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{f' ({message})' if message else ''}{place}"

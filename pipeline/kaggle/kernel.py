@@ -88,12 +88,14 @@ class Output:
     log: list[LogLine]
 
 
-def read_log(text: str) -> list[LogLine]:
+def read_log(text: Any) -> list[LogLine]:
     """The lines of a finished run's log: JSON, or, where that is cut off or missing, plain text."""
+    if not isinstance(text, str):
+        return []
     try:
         events = json.loads(text)
-    except ValueError:
-        return [LogLine(redact(line)) for line in text.splitlines()]
+    except (ValueError, RecursionError):
+        return [LogLine(_clean(line)) for line in text.splitlines()]
     listed = events if isinstance(events, list) else [events]
     return [line for event in listed for line in read_event(event)]
 
@@ -104,4 +106,9 @@ def read_event(event: Any) -> Iterator[LogLine]:
         return
     for line in event["data"].removesuffix("\n").split("\n"):
         shown = line.rstrip("\r").rpartition("\r")[2]
-        yield LogLine(redact(shown), event.get("stream_name") == "stderr")
+        yield LogLine(_clean(shown), event.get("stream_name") == "stderr")
+
+
+def _clean(line: str) -> str:
+    """A line without secrets that can be written as UTF-8."""
+    return redact(line.encode(errors="replace").decode())

@@ -7,23 +7,26 @@ client's own methods do not pass a version on; its API takes one, as the label `
 import itertools
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 
 from pipeline.errors import KaggleError
-from pipeline.kaggle import error_messages, kernel_refusals
+from pipeline.kaggle import answers, error_messages, kernel_refusals
 from pipeline.kaggle.client import OutcomeUnknownError
 from pipeline.kaggle.kernel import LogLine, Output, RunStatus, Saved, Version, read_event, read_log
 from pipeline.kaggle.session import DEFAULT_TIMEOUTS, AnswerLostError, Session, Timeouts
 
-_CONFLICT = 409
+Result = TypeVar("Result")
+
 _ABSENT = (403, 404)
 """Kaggle's answers where a notebook does not exist: it does not tell that from a foreign one."""
 
 _LONGEST_LIST = 100
+_MOST_LISTS = 50
 _CHUNK_BYTES = 1 << 20
 _REQUESTS = {
     "get_kernel": "ApiGetKernelRequest",
@@ -50,13 +53,13 @@ class Kernels:
             KaggleError: Kaggle does not tell.
         """
         known = self._api.config_values.get(self._api.CONFIG_NAME_USER)
-        name = known or self._session.ask(self._introspect)
-        if not name:
+        name = str(known or self._session.ask(self._introspect))
+        if not re.fullmatch(r"[\w-]+", name):
             raise KaggleError(
                 "Kaggle does not tell whose account the credentials belong to. Name the notebook "
                 "with its owner: --id USER/SLUG"
             )
-        return str(name)
+        return name
 
     def read(self, kernel: str, number: int | None = None) -> Saved | None:
         """A version of a notebook, or the newest; None if the account has none there.
@@ -64,10 +67,12 @@ class Kernels:
         Raises:
             KaggleError: Kaggle does not tell.
         """
-        answer = self._ask_about("get_kernel", kernel, number)
-        if answer is None:
-            return None
-        return Saved(int(answer.metadata.current_version_number), answer.blob.source)
+
+        def read(answer: Any) -> Saved:
+            number = answers.read_integer(answer.metadata.current_version_number)
+            return Saved(number, str(answer.blob.source))
+
+        return self._ask_about("get_kernel", kernel, number, read)
 
     def push(self, folder: Path, kernel: str, mark: str, earlier: int) -> Version:
         """Send a notebook once, which starts its run.
@@ -85,24 +90,25 @@ class Kernels:
             OutcomeUnknownError: it may have been sent.
         """
 
-        def send() -> Any:
+        def send() -> Version | KaggleError | None:
             try:
-                return self._api.kernels_push(str(folder))
+                answer = self._api.kernels_push(str(folder))
             except requests.HTTPError as error:
-                if error.response is not None and error.response.status_code == _CONFLICT:
-                    return error_messages.quote(error.response)
+                if refusal := kernel_refusals.of_status(kernel, error):
+                    return refusal
                 raise
+            number = answers.read_integer(answer.version_number)
+            address = _find_address(answer.ref, answer.url) or kernel
+            found = Version(address, number) if number else None
+            return kernel_refusals.of_answer(kernel, answer) or found
 
         try:
             answer = self._session.ask(send, only_once="SaveKernel")
         except AnswerLostError:
-            return self._find_lost(kernel, mark, earlier)
-        if isinstance(answer, str):
-            raise kernel_refusals.title_taken(kernel, answer)
-        kernel_refusals.check(kernel, answer)
-        if not answer.version_number:
-            return self._find_lost(kernel, mark, earlier)
-        return Version(_find_address(answer.ref, answer.url) or kernel, answer.version_number)
+            answer = None
+        if isinstance(answer, KaggleError):
+            raise answer
+        return answer or self._find_lost(kernel, mark, earlier)
 
     def find(self, kernel: str, mark: str, earlier: int) -> Version | None:
         """The first version after ``earlier`` whose text holds ``mark``; None without one.
@@ -125,12 +131,14 @@ class Kernels:
         Raises:
             KaggleError: Kaggle does not tell.
         """
+
+        def read(answer: Any) -> RunStatus:
+            return RunStatus(answer.status.name.lower(), answers.quote(answer.failure_message))
+
         for delay in [0, *self._session.delays()]:  # Kaggle may need a moment to know a version
             time.sleep(delay)
-            answer = self._ask_about("get_kernel_session_status", *version)
-            if answer is not None:
-                message = kernel_refusals.shorten(answer.failure_message)
-                return RunStatus(answer.status.name.lower(), message)
+            if status := self._ask_about("get_kernel_session_status", *version, read):
+                return status
         raise kernel_refusals.not_found(version)
 
     def follow_log(self, version: Version) -> Iterator[LogLine]:
@@ -157,18 +165,35 @@ class Kernels:
             KaggleError: Kaggle does not tell.
         """
         files: dict[str, str] = {}
-        log, token = "", None
-        while True:
-            answer = self._ask_about(
-                "list_kernel_session_output", *version, page_size=_LONGEST_LIST, page_token=token
+        log: list[LogLine] = []
+        token = ""
+        asked = {token}
+
+        def read(answer: Any) -> tuple[Output, str]:
+            addresses = {
+                answers.read_text(file.file_name): answers.read_text(file.url)
+                for file in answer.files or []
+            }
+            next_token = answers.read_text(answer.next_page_token)
+            return Output(addresses, read_log(answer.log)), next_token
+
+        for _ in range(_MOST_LISTS):
+            found = self._ask_about(
+                "list_kernel_session_output",
+                *version,
+                read,
+                page_size=_LONGEST_LIST,
+                page_token=token or None,
             )
-            if answer is None:
+            if found is None:
                 raise kernel_refusals.not_found(version)
-            files |= {file.file_name: file.url for file in answer.files or []}
-            log = log or answer.log
-            if answer.next_page_token in ("", token):
-                return Output(files, read_log(log))
-            token = answer.next_page_token
+            listed, token = found
+            files |= listed.files
+            log = log or listed.log
+            if token in asked:
+                break
+            asked.add(token)
+        return Output(files, log)
 
     def download(self, address: str, path: Path) -> None:
         """Write what lies at a signed address to ``path``.
@@ -177,20 +202,21 @@ class Kernels:
             KaggleError: it did not arrive.
         """
 
-        def fetch() -> int | None:
+        def fetch() -> int:
             with requests.get(address, stream=True) as response:
-                if 400 <= response.status_code < 500:
-                    return response.status_code
-                response.raise_for_status()
-                with path.open("wb") as file:
-                    for chunk in response.iter_content(_CHUNK_BYTES):
-                        file.write(chunk)
-            return None
+                if error_messages.may_pass(response):
+                    response.raise_for_status()
+                if response.status_code == HTTPStatus.OK:
+                    with path.open("wb") as file:
+                        for chunk in response.iter_content(_CHUNK_BYTES):
+                            file.write(chunk)
+            return response.status_code
 
-        if refusal := self._session.ask(fetch):
+        status = self._session.ask(fetch)
+        if status != HTTPStatus.OK:
             raise KaggleError(
-                f"Kaggle's storage refused an output file ({refusal}); perhaps its address has "
-                "expired. Run the same command again."
+                f"Kaggle's storage did not give an output file ({status}): perhaps its address has "
+                "expired, or a proxy answered instead. Run the same command again."
             )
 
     def _find_lost(self, kernel: str, mark: str, earlier: int) -> Version:
@@ -208,10 +234,17 @@ class Kernels:
             "Kaggle before it sends anything."
         )
 
-    def _ask_about(self, method: str, kernel: str, number: int | None, **options: Any) -> Any:
-        """Kaggle's answer about a version, or the newest; None if it is not there."""
+    def _ask_about(
+        self,
+        method: str,
+        kernel: str,
+        number: int | None,
+        read: Callable[[Any], Result],
+        **options: Any,
+    ) -> Result | None:
+        """What ``read`` makes of Kaggle's answer about a version, or the newest; None: absent."""
 
-        def ask() -> Any:
+        def ask() -> Result | None:
             from kagglesdk.kernels.types import kernels_api_service
 
             request = getattr(kernels_api_service, _REQUESTS[method])()
@@ -221,11 +254,12 @@ class Kernels:
                 setattr(request, name, value)
             with self._api.build_kaggle_client() as kaggle:
                 try:
-                    return getattr(kaggle.kernels.kernels_api_client, method)(request)
+                    answer = getattr(kaggle.kernels.kernels_api_client, method)(request)
                 except requests.HTTPError as error:
                     if error.response is not None and error.response.status_code in _ABSENT:
                         return None
                     raise
+            return read(answer)
 
         return self._session.ask(ask)
 
@@ -235,7 +269,8 @@ class Kernels:
         request = IntrospectTokenRequest()
         request.token = self._api.config_values[self._api.CONFIG_NAME_TOKEN]
         with self._api.build_kaggle_client() as kaggle:
-            return str(kaggle.security.oauth_client.introspect_token(request).username)
+            answer = kaggle.security.oauth_client.introspect_token(request)
+        return answers.read_text(answer.username)
 
 
 def _find_address(*references: str) -> str | None:

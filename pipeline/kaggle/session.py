@@ -11,7 +11,7 @@ import logging
 import os
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,7 +21,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from pipeline.errors import KaggleError
 from pipeline.kaggle import credentials, error_messages
-from pipeline.kaggle.credentials import AccessToken, Key, Login
+from pipeline.kaggle.credentials import AccessToken, Credentials, Key, Login
 from pipeline.kaggle.redaction import remember
 
 Result = TypeVar("Result")
@@ -77,7 +77,7 @@ class Session:
         found = credentials.find()
         if found is None:
             raise KaggleError(credentials.NONE_FOUND)
-        self._credentials = found
+        self._credentials: Credentials = found
         self.api = self.ask(self._open)
 
     def ask(
@@ -110,8 +110,13 @@ class Session:
             result: Result = retrying(self._call, action, only_once, before)
         except (Exception, SystemExit) as error:
             failure = self._translate(error, only_once)
+            stale = self._find_stale(error)
         else:
             return result
+        if stale:
+            self._credentials = replace(stale, access_token="")
+            self.ask(partial(self._log_in, self.api))
+            return self.ask(action, only_once=only_once, before=before)
         raise failure
 
     def delays(self) -> Iterator[float]:
@@ -151,6 +156,13 @@ class Session:
     def _is_lost(self, error: BaseException, only_once: str | None) -> bool:
         return only_once in self._requested and not error_messages.is_refusal(error)
 
+    def _find_stale(self, error: BaseException) -> Login | None:
+        """The login whose stored access token Kaggle refused, where it was not asked for a new."""
+        match self._credentials:
+            case Login(access_token=str(token)) as login if token:
+                return login if error_messages.is_unknown_user(error) else None
+        return None
+
     def _translate(self, error: BaseException, only_once: str | None) -> Exception:
         if self._is_lost(error, only_once):
             return AnswerLostError()
@@ -163,6 +175,11 @@ class Session:
 
         api = KaggleApi()
         api.download_file = partial(api.download_file, max_retries=0)
+        self._log_in(api)
+        return api
+
+    def _log_in(self, api: Any) -> None:
+        """Hand the credentials to the client."""
         match self._credentials:
             case AccessToken(token=token):
                 api.config_values = {api.CONFIG_NAME_TOKEN: token}
@@ -171,7 +188,6 @@ class Session:
             case Login(access_token=token, refresh_token=refresh_token):
                 token = token or _ask_for_token(api, refresh_token)
                 api.config_values = {api.CONFIG_NAME_TOKEN: token}
-        return api
 
 
 def _release(error: BaseException | None) -> None:
@@ -207,6 +223,7 @@ def _contained(timeouts: Timeouts, note: Callable[[str], object]) -> Iterator[No
         adapter.max_retries = retries.new(
             total=min(int(retries.total or 0), timeouts.tries - 1),
             backoff_factor=timeouts.delay_seconds,
+            respect_retry_after_header=False,
         )
         return send(adapter, request, **options | {"timeout": timeouts.timeout_seconds})
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pipeline.data import dataset
 from pipeline.data.tables import TEST_ROWS
-from pipeline.errors import KaggleError, SubmissionError
-from pipeline.files import atomic_path
+from pipeline.errors import ArtifactError, KaggleError, SubmissionError
+from pipeline.files import atomic_path, read_json
 from pipeline.kaggle.kernels import Kernels
 from pipeline.submissions import file as submission
 from pipeline.submissions.file import SubmissionRecord
@@ -17,7 +17,7 @@ def fetch(run: KaggleRun, folder: Path, kernels: Kernels) -> KaggleRun:
     """Fetch what a run has left, each file once.
 
     Raises:
-        KaggleError: something is missing, or did not arrive.
+        KaggleError: something is missing, or did not arrive as the run left it.
     """
     if run.step == "fetched" and all((folder / name).exists() for name in NEEDED):
         return run
@@ -34,6 +34,16 @@ def fetch(run: KaggleRun, folder: Path, kernels: Kernels) -> KaggleRun:
         if name in files and not (folder / name).exists():
             with atomic_path(folder / name) as temporary:
                 kernels.download(files[name], temporary)
+    if problem := _find_problem(folder):
+        for name in (*NEEDED, *WELCOME):
+            (folder / name).unlink(missing_ok=True)
+        raise KaggleError(
+            f"What arrived as the output of {version} is not what a run leaves: {problem}. Nothing "
+            "was kept. Perhaps something else than Kaggle's storage answered, such as the login "
+            "page of a network: open https://www.kaggle.com in a browser, log in where you are "
+            "asked to, and run the same command again. If it fails again, start a new run: the "
+            f"same command with --again. {version.url}"
+        )
     return keep(folder / STATE, replace(run, step="fetched"))
 
 
@@ -72,6 +82,26 @@ def check(run: KaggleRun, folder: Path, provenance: Path) -> SubmissionRecord:
         if not in_use.sample and in_use != record.provenance:
             raise _foreign(run, f"expected {in_use}, as is in use here, found {record.provenance}")
     return record
+
+
+def _find_problem(folder: Path) -> str | None:
+    """Why what was fetched cannot be from a run; None if it can."""
+    for path in (folder / name for name in (*NEEDED, *WELCOME) if name.endswith(".json")):
+        if path.exists() and not _is_json(path):
+            return f"{path.name} is not JSON"
+    try:
+        record = submission.read_record(folder / NEEDED[0])
+    except ArtifactError:
+        return f"{NEEDED[1]} does not say what a submission came from"
+    return None if record else f"{NEEDED[1]} is of another CSV than {NEEDED[0]}"
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        read_json(path)
+    except ArtifactError:
+        return False
+    return True
 
 
 def _short(text: str | None) -> str:

@@ -137,7 +137,10 @@ def test_live_log_and_states_are_shown(run_digits: Digits, kaggle: Kaggle, tmp_p
     ("fault", "message"),
     [
         (Fault(400, "Invalid value for kernelType."), r"\(400: Invalid value for kernelType\)"),
-        (Fault(403, "Phone verification is needed."), "verify your phone number"),
+        (
+            Fault(403, "Phone verification is needed."),
+            r"needed\). Nothing .*verify your phone",
+        ),
         (Fault(401), "Kaggle refused the API key in KAGGLE_KEY"),
         (Fault(answer={"error": "Notebook not found"}), r"\(Notebook not found\). Nothing was"),
     ],
@@ -282,6 +285,22 @@ def test_rows_that_are_missing_are_told(
     monkeypatch.setattr("tests.sent_project.TEST_ROWS", 100)
     status, _, err = run_digits()
     assert status == 1 and "lacks 27,900 of the 28,000 test images" in err
+
+
+@pytest.mark.parametrize("fetched_before", [0, 1])
+def test_web_page_in_place_of_the_output_is_not_kept(
+    fetched_before: int, run_digits: Digits, kaggle: Kaggle
+) -> None:
+    if fetched_before:
+        kaggle.last_step = "output"
+        assert run_digits()[0] == 1
+        kaggle.last_step = None
+    kaggle.inject("output", Fault(html=True))
+    status, _, err = run_digits()
+    assert status == 1
+    assert "is not what a run leaves: submission.json is not JSON. Nothing was kept." in err
+    assert {path.name for path in fetched().glob("*.*")} == {"run.json", "log.txt"}
+    assert_ends_well(run_digits, kaggle)
 
 
 KILLED = {

@@ -43,6 +43,7 @@ FAULTS = {
     "403": ("DownloadDataFiles", Fault(403, RULES), f"(403: {RULES.rstrip('.')}). Join it and a"),
     "404": ("DownloadDataFiles", Fault(404), "expected the competition digit-recognizer. If http"),
     "400": ("DownloadDataFiles", Fault(400), "Kaggle refused the request (400: injected)."),
+    "408": ("DownloadDataFiles", Fault(408), "Kaggle is out of order at the moment (408: injecte"),
     "429": ("DownloadDataFiles", Fault(429), "too many requests (429: injected). Wait for some m"),
     "500": ("DownloadDataFiles", Fault(500), "Kaggle is out of order at the moment (500: injecte"),
     "503": ("DownloadDataFiles", Fault(503), "Kaggle is out of order at the moment (503: injecte"),
@@ -92,6 +93,7 @@ PASSING = {
     "no length": ("storage", Fault(length=False)),
     "no validators": ("storage", Fault(validators=False)),
     "429": ("DownloadDataFiles", Fault(429)),
+    "408": ("DownloadDataFiles", Fault(408)),
     "500": ("DownloadDataFiles", Fault(500)),
     "503": ("storage", Fault(503)),
     "connection lost": ("DownloadDataFiles", Fault(closes=True)),
@@ -314,6 +316,8 @@ def test_unusable_list_of_authorities_is_named(
         ),
         ("all_proxy", "socks5h://127.0.0.1:9", "Install it with: pip install pysocks"),
         ("ALL_PROXY", "socks4://127.0.0.1:9", "ALL_PROXY names a SOCKS proxy (socks4://…), and"),
+        ("HTTPS_PROXY", "http://u:5ecre7c0ffee€@127.0.0.1:9", "and none beyond Latin-1. Correct"),
+        ("HTTPS_PROXY", "http://u:5ecre7c0ffee%E2%82%AC@127.0.0.1:9", "beyond Latin-1. Correct"),
         ("ALL_PROXY", "socks://u:5ecre7c0ffee@127.0.0.1:9", "(socks://…): expected socks5h:// or"),
     ],
 )
@@ -333,6 +337,17 @@ def test_unusable_proxy_is_named_without_its_password(
     assert failed.status == 1
     assert problem in failed.stderr
     assert "5ecre7c0ffee" not in failed.stderr
+
+
+@pytest.mark.parametrize("address", ["captive:portal", "https://:443/portal"])
+def test_redirect_to_no_address_is_not_blamed_on_the_proxy(
+    address: str, kaggle: Kaggle, kaggle_project: Path, kaggle_outcome: Run
+) -> None:
+    kaggle.inject("DownloadDataFiles", Fault(302, headers={"Location": address}))
+    failed = kaggle_outcome(FETCH)
+    assert failed.status == 1
+    assert "expected a link, found something that is none, perhaps the login page" in failed.stderr
+    assert "HTTPS_PROXY" not in failed.stderr
 
 
 def test_ctrl_c_ends_with_130_and_the_next_run_continues(

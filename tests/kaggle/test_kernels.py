@@ -1,7 +1,9 @@
 """Notebooks at Kaggle through the real client: the very version is asked for, and nothing else."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from pipeline.kaggle.kernel import LogLine, RunStatus, Version, read_log
 from pipeline.kaggle.kernels import Kernels
 from tests.kaggle_fixtures import QUICK
 from tests.kaggle_kernels import Run
-from tests.kaggle_server import KEY, USERNAME, Fault, Kaggle
+from tests.kaggle_server import KEY, TOKEN, USERNAME, Fault, Kaggle
 
 KERNEL = f"{USERNAME}/my-digits"
 FIRST = Version(KERNEL, 1)
@@ -82,8 +84,10 @@ def test_title_of_another_address_is_refused(kernels: Kernels) -> None:
 
 
 def test_notebook_of_another_user_is_refused(kernels: Kernels) -> None:
-    with pytest.raises(KaggleError, match="403: Permission 'kernels.update' was denied"):
+    message = r"save the notebook other/my-digits \(403: Permission 'kernels.update' was denied\)"
+    with pytest.raises(KaggleError, match=message) as caught:
         kernels.push(make_folder(kernel="other/my-digits"), "other/my-digits", "mark 1", 0)
+    assert "competition" not in str(caught.value)
 
 
 def test_notebook_that_is_too_large_is_refused_in_kaggles_words(kernels: Kernels) -> None:
@@ -109,7 +113,14 @@ def test_what_kaggle_lacks_is_told(
 
 
 @pytest.mark.parametrize(
-    "fault", [Fault(loses_answer=True), Fault(answer={"ref": KERNEL}), Fault(answer=[])]
+    "fault",
+    [
+        Fault(loses_answer=True),
+        Fault(answer={"ref": KERNEL}),
+        Fault(answer=[]),
+        Fault(answer={"ref": KERNEL, "versionNumber": -1}),
+        Fault(answer={"ref": {"a": 1}, "versionNumber": 1}),
+    ],
 )
 def test_lost_answer_is_looked_up(fault: Fault, kernels: Kernels, kaggle: Kaggle) -> None:
     kaggle.inject("SaveKernel", fault)
@@ -117,7 +128,7 @@ def test_lost_answer_is_looked_up(fault: Fault, kernels: Kernels, kaggle: Kaggle
     assert kaggle.counts["SaveKernel"] == 1
 
 
-@pytest.mark.parametrize("fault", [Fault(closes=True), Fault(500), Fault(html=True)])
+@pytest.mark.parametrize("fault", [Fault(closes=True), Fault(500), Fault(408), Fault(html=True)])
 def test_unknown_outcome_is_told_and_not_repeated(
     fault: Fault, kernels: Kernels, kaggle: Kaggle
 ) -> None:
@@ -190,7 +201,72 @@ def test_log_that_cannot_be_followed_is_no_error(
     assert all("DOCTYPE" in line.text for line in kernels.follow_log(FIRST))
 
 
-@pytest.mark.parametrize("fault", [Fault(sent_share=0.5), Fault(closes=True), Fault(503)])
+def test_lists_of_the_output_end(kernels: Kernels, kaggle: Kaggle) -> None:
+    push(kernels)
+    same = {"files": [{"fileName": "a.csv", "url": "u"}], "nextPageToken": "7"}
+    kaggle.inject("ListKernelSessionOutput", Fault(answer=same))
+    assert kernels.output(FIRST).files == {"a.csv": "u"}
+    assert kaggle.counts["ListKernelSessionOutput"] == 2
+
+    answer = kaggle.kernels.answer
+
+    def list_without_end(method: str, request: dict[str, Any], origin: str) -> dict[str, Any]:
+        again = {"nextPageToken": f"{request.get('pageToken', '')}7"}
+        return answer(method, request, origin) | again
+
+    kaggle.heal()
+    kaggle.kernels.answer = list_without_end  # type: ignore[method-assign]
+    assert kernels.output(FIRST).files == {}
+    assert kaggle.counts["ListKernelSessionOutput"] == 2 + 50
+
+
+UNREADABLE: list[tuple[str, Any, Callable[[Kernels], object]]] = [
+    ("GetKernel", {"metadata": None, "blob": None}, lambda kernels: kernels.read(KERNEL)),
+    (
+        "GetKernel",
+        {"metadata": {"currentVersionNumber": -1}, "blob": {"source": ""}},
+        lambda kernels: kernels.read(KERNEL),
+    ),
+    ("GetKernelSessionStatus", {"status": 5}, lambda kernels: kernels.status(FIRST)),
+    ("ListKernelSessionOutput", {"files": [5]}, lambda kernels: kernels.output(FIRST)),
+    (
+        "ListKernelSessionOutput",
+        {"files": [{"fileName": ["a"], "url": "u"}]},
+        lambda kernels: kernels.output(FIRST),
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "answer", "ask"), UNREADABLE)
+def test_answer_of_another_form_is_one_paragraph(
+    method: str, answer: Any, ask: Callable[[Kernels], object], kernels: Kernels, kaggle: Kaggle
+) -> None:
+    push(kernels)
+    kaggle.inject(method, Fault(answer=answer))
+    with pytest.raises(KaggleError, match="Kaggle's client failed in an unknown way"):
+        ask(kernels)
+
+
+def test_reason_of_a_failure_may_be_of_any_type(kernels: Kernels, kaggle: Kaggle) -> None:
+    push(kernels)
+    answer = {"status": "ERROR", "failureMessage": {"text": f"no {KEY}"}}
+    kaggle.inject("GetKernelSessionStatus", Fault(answer=answer))
+    assert kernels.status(FIRST) == RunStatus("error", "{'text': 'no …'}")
+
+
+@pytest.mark.parametrize("name", [None, "", "../other", 5, ["a"]])
+def test_account_without_a_name_is_told(
+    name: Any, kaggle: Kaggle, kaggle_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
+    kaggle.inject("IntrospectToken", Fault(answer={"active": True, "username": name}))
+    with pytest.raises(KaggleError, match=r"--id USER/SLUG|unknown way: ValueError"):
+        Kernels(QUICK).username()
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault(sent_share=0.5), Fault(closes=True), Fault(503), Fault(429)]
+)
 def test_download_that_breaks_off_is_made_again(
     fault: Fault, kernels: Kernels, kaggle: Kaggle
 ) -> None:
@@ -204,13 +280,16 @@ def test_download_that_breaks_off_is_made_again(
     assert Path("a.csv").read_bytes() == content
 
 
-def test_address_that_has_expired_is_told_and_not_shown(kernels: Kernels, kaggle: Kaggle) -> None:
-    kaggle.inject("output", Fault(403))
+@pytest.mark.parametrize("status", [403, 204, 206, 304])
+def test_output_file_that_storage_does_not_give_is_told_without_its_address(
+    status: int, kernels: Kernels, kaggle: Kaggle
+) -> None:
+    kaggle.inject("output", Fault(status))
     kaggle.kernels.run = lambda source: Run([], {"a.csv": b""}, queued=0, running=0)
     push(kernels)
     kernels.status(FIRST)
     address = kernels.output(FIRST).files["a.csv"]
-    with pytest.raises(KaggleError, match=r"storage refused an output file \(403\)") as caught:
+    with pytest.raises(KaggleError, match=rf"not give an output file \({status}\)") as caught:
         kernels.download(address, Path("a.csv"))
     assert "Signature" not in str(caught.value) and not Path("a.csv").exists()
 
@@ -225,7 +304,11 @@ def test_address_that_has_expired_is_told_and_not_shown(kernels: Kernels, kaggle
         ('[{"data": "cut o', ['[{"data": "cut o']),
         ('{"data": "alone"}', ["alone"]),
         ("5", []),
+        (None, []),
+        ({"data": "a"}, []),
+        pytest.param("[" * 100_000, ["[" * 100_000], id="too deep"),
+        ('[{"data": "a\\ud800b"}]', ["a?b"]),
     ],
 )
-def test_logs_of_any_form_are_read(text: str, lines: list[str]) -> None:
+def test_logs_of_any_form_are_read(text: Any, lines: list[str]) -> None:
     assert [line.text for line in read_log(text)] == lines

@@ -1,6 +1,7 @@
 """Whatever the client raises becomes one paragraph, and nothing hangs on to it."""
 
 import errno
+import json
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 from pipeline.errors import KaggleError
 from pipeline.kaggle.client import Client
 from pipeline.kaggle.session import AnswerLostError, Session
-from tests.kaggle_fixtures import QUICK
-from tests.kaggle_server import KEY, TOKEN, Fault, Kaggle
+from tests.kaggle_fixtures import GOOD_KEY, QUICK
+from tests.kaggle_server import EXPIRED_TOKEN, KEY, REFRESH_TOKEN, TOKEN, Fault, Kaggle
 
 WHEN = "2026-11-26T12:00:00Z"
 LISTED: list[Any] = [
@@ -27,6 +28,7 @@ LISTED: list[Any] = [
     {"submissions": [{"ref": 1, "date": f"{TOKEN} o'clock"}]},
     {"submissions": [{"ref": 1, "date": None, "status": "COMPLETE"}]},
     {"submissions": [{"ref": 1, "date": WHEN, "status": "COMPLETE", "description": ["a"]}]},
+    {"submissions": [{"ref": 1, "date": "0001-01-01T00:00:00+14:00", "status": "COMPLETE"}]},
 ]
 
 
@@ -60,6 +62,41 @@ def test_text_that_is_no_utf8_is_replaced(
     listed = {"ref": 1, "date": WHEN, "status": "COMPLETE", "description": "a\ud800b"}
     kaggle.inject("ListSubmissions", Fault(answer={"submissions": [listed]}))
     assert Client(QUICK).submissions()[0].description == "a?b"
+
+
+@pytest.mark.parametrize("left", [-1, "many", [5]])
+def test_quota_of_another_form_is_one_paragraph(
+    left: Any, kaggle: Kaggle, kaggle_project: Path
+) -> None:
+    limits = {"numToday": 1, "numTotal": 1, "numAllowedNow": left}
+    kaggle.inject("GetSubmissionLimits", Fault(answer=limits))
+    with pytest.raises(KaggleError, match="unknown way: ValueError") as caught:
+        Client(QUICK).submissions_left()
+    assert_contained(caught.value)
+
+
+def test_login_whose_token_was_revoked_asks_for_a_new_one_once(
+    kaggle: Kaggle, kaggle_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in GOOD_KEY:
+        monkeypatch.delenv(name)
+    login = {
+        "refresh_token": REFRESH_TOKEN,
+        "access_token": EXPIRED_TOKEN,
+        "access_token_expiration": "2100-01-01T00:00:00Z",
+    }
+    folder = Path.home() / ".kaggle"
+    folder.mkdir()
+    (folder / "credentials.json").write_text(json.dumps(login))
+    client = Client(QUICK)
+    assert client.submissions_left() == kaggle.daily_quota
+    assert client.submissions() == []
+    assert kaggle.counts["GenerateAccessToken"] == 1
+
+    kaggle.inject("ListSubmissions", Fault(401))
+    with pytest.raises(KaggleError, match=r"no longer valid .*kaggle auth login"):
+        Client(QUICK).submissions()
+    assert kaggle.counts["GenerateAccessToken"] == 2
 
 
 def leak_in_a_chain() -> None:

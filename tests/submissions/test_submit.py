@@ -185,6 +185,14 @@ def test_refused_upload_that_the_client_calls_success_is_noticed(
     assert len(kaggle.submissions) == 1
 
 
+@pytest.mark.parametrize("status", [413, 429, 503])
+def test_wait_that_storage_asks_for_is_bounded(status: int, project: Path, kaggle: Kaggle) -> None:
+    kaggle.inject("upload", Fault(status, headers={"Retry-After": "3600"}))
+    with pytest.raises(KaggleError, match="did not take the bytes"):
+        send()
+    assert not kaggle.submissions
+
+
 def test_connection_lost_during_upload_is_noticed(project: Path, kaggle: Kaggle) -> None:
     kaggle.inject("upload", Fault(closes=True))
     with pytest.raises(KaggleError, match="did not take the bytes"):
@@ -229,7 +237,9 @@ def test_lost_answer_of_an_earlier_failed_upload_is_not_taken_for_the_new_one(
     assert sorted(entry.status for entry in log()) == ["complete", "error"]
 
 
-@pytest.mark.parametrize("fault", [Fault(closes=True), Fault(500), Fault(503), Fault(html=True)])
+@pytest.mark.parametrize(
+    "fault", [Fault(closes=True), Fault(408), Fault(499), Fault(500), Fault(503), Fault(html=True)]
+)
 def test_unknown_outcome_is_repeated_when_kaggle_had_time_to_list_it(
     fault: Fault, project: Path, kaggle: Kaggle
 ) -> None:
@@ -494,6 +504,21 @@ def test_upload_by_other_means_is_taken_over(project: Path, kaggle: Kaggle) -> N
     assert entries["by hand"].time == "2026-01-02T03:04:05Z"
     assert entries["tagged"].sha256 == digest[:8]
     assert entries["first"].sha256 == digest
+
+
+def test_text_of_any_form_leaves_the_log_readable(project: Path, kaggle: Kaggle) -> None:
+    listed = {
+        "ref": 7,
+        "date": "2026-01-02T03:04:05Z",
+        "status": "ERROR",
+        "description": "a\rb\0c [sha256 0123abcd]",
+        "errorDescription": "x" * 200_000,
+    }
+    kaggle.inject("ListSubmissions", Fault(answer={"submissions": [listed]}))
+    (entry,) = submitting.refresh(PLACES, Client(QUICK))
+    assert (entry.message, entry.sha256, entry.status) == ("a b c", "0123abcd", "error")
+    assert len(entry.error) == 100_000
+    assert log() == [entry]
 
 
 def test_all_pages_of_submissions_are_read(project: Path, kaggle: Kaggle) -> None:
