@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -57,15 +56,9 @@ def submit(
     paths = _paths()
     record = check_all(file, paths.provenance)
     client = Client()
-    entry = submitting.submit(file, record, _one_line(message), paths, client, again=again)
+    entry = submitting.submit(file, record, message, paths, client, again=again)
     _report_upload(file, entry)
     _report_score(entry, paths, client)
-
-
-def _one_line(message: str) -> str:
-    """A message without line ends, control characters and what is no UTF-8."""
-    line = " ".join(message.splitlines())
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+", " ", line).strip()
 
 
 def send_once(file: Path, record: SubmissionRecord, message: str, metrics: Path) -> None:
@@ -84,7 +77,7 @@ def send_once(file: Path, record: SubmissionRecord, message: str, metrics: Path)
     paths = replace(_paths(), metrics=metrics)
     client = Client()
     try:
-        entry = submitting.submit(file, record, _one_line(message), paths, client)
+        entry = submitting.submit(file, record, message, paths, client)
         _report_upload(file, entry)
     except AlreadySubmittedError as error:
         entry = error.entry

@@ -8,19 +8,18 @@ from pipeline.kaggle.redaction import redact
 
 _LONGEST_TEXT = 100_000
 _QUOTED_CHARACTERS = 300
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 def read_text(value: Any) -> str:
-    """Text in one line that can be written as UTF-8; empty for None.
+    """Text in one line, without control characters and what is no UTF-8; empty for None.
 
     Raises:
         ValueError: it is no text.
     """
     if not isinstance(value or "", str):
         raise ValueError(f"expected text, found {type(value).__name__}")
-    text = (value or "")[:_LONGEST_TEXT].encode(errors="replace").decode()
-    return _CONTROLS.sub(" ", text)
+    return _NO_TEXT.sub(" ", (value or "")[:_LONGEST_TEXT])
 
 
 def read_integer(value: Any) -> int:

@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from pipeline.errors import Interruption, KaggleError, SubmissionError
 from pipeline.files import atomic_path, sha256
+from pipeline.kaggle import answers
 from pipeline.kaggle.client import Client, OutcomeUnknownError
 from pipeline.kaggle.session import Timeouts
 from pipeline.kaggle.submission import Submission
@@ -57,7 +58,7 @@ def submit(
     Args:
         path: the CSV.
         record: what `checks.check` gave.
-        message: what to remember about it.
+        message: what to remember about it; control characters become blanks.
         paths: where the log and the accuracy lie.
         client: the login.
         again: whether to send it even if it was, or may have been, sent before.
@@ -67,6 +68,7 @@ def submit(
         KaggleError: Kaggle did not take it, or it is unknown whether it did.
         Interruption: with what became of it.
     """
+    message = answers.read_text(message).strip()
     with _alone(paths):
         earlier = submission_log.read(paths.log)
         try:

@@ -24,7 +24,7 @@ LISTED: list[Any] = [
     {"submissions": 5},
     {"submissions": [5]},
     {"submissions": [{"ref": 1, "status": TOKEN}]},
-    {"submissions": [{"ref": KEY, "status": "COMPLETE"}]},
+    {"submissions": [{"ref": TOKEN, "status": "COMPLETE"}]},
     {"submissions": [{"ref": 1, "date": f"{TOKEN} o'clock"}]},
     {"submissions": [{"ref": 1, "date": None, "status": "COMPLETE"}]},
     {"submissions": [{"ref": 1, "date": WHEN, "status": "COMPLETE", "description": ["a"]}]},
@@ -61,7 +61,7 @@ def test_text_that_is_no_utf8_is_replaced(
     monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
     listed = {"ref": 1, "date": WHEN, "status": "COMPLETE", "description": "a\ud800b"}
     kaggle.inject("ListSubmissions", Fault(answer={"submissions": [listed]}))
-    assert Client(QUICK).submissions()[0].description == "a?b"
+    assert Client(QUICK).submissions()[0].description == "a b"
 
 
 @pytest.mark.parametrize("left", [-1, "many", [5]])
