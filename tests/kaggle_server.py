@@ -59,7 +59,8 @@ class Fault:
         status: answer this instead of doing what was asked, with `message` as Kaggle's JSON.
         headers: sent with `status`.
         html: answer 200 with a web page.
-        answer: answer 200 with this as JSON, after doing what was asked.
+        answer: answer 200 with this as JSON, after doing what was asked; as it is to who follows a
+            log.
         stalls: never answer.
         loses_answer: do what was asked, then close the connection without a word.
         holds_answer: do what was asked, then say nothing.
@@ -326,6 +327,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         lines = [f"data: {json.dumps(event)}\n\n".encode() for event in events]
+        if fault.answer is not None:
+            lines = [f"data: {fault.answer}\n\n".encode()]
         for line in lines[: int(len(lines) * fault.sent_share)]:
             self.wfile.write(line)
         if fault.sent_share == 1:

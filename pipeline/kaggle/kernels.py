@@ -8,6 +8,7 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +29,7 @@ _ABSENT = (403, 404)
 _LONGEST_LIST = 100
 _MOST_LISTS = 50
 _CHUNK_BYTES = 1 << 20
+_END = object()
 _REQUESTS = {
     "get_kernel": "ApiGetKernelRequest",
     "get_kernel_session_status": "ApiGetKernelSessionStatusRequest",
@@ -150,10 +152,11 @@ class Kernels:
 
         def begin() -> Iterator[Any]:
             events = self._api.kernels_logs_stream(version.kernel)
-            return itertools.chain([next(events, None)], events)
+            return itertools.chain([next(events, _END)], events)
 
         try:
-            for event in self._session.ask(begin):
+            events = self._session.ask(begin)
+            while (event := self._session.ask(partial(next, events, _END))) is not _END:
                 yield from read_event(event)
         except (KaggleError, OSError):
             return

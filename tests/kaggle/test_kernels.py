@@ -201,6 +201,16 @@ def test_log_that_cannot_be_followed_is_no_error(
     assert all("DOCTYPE" in line.text for line in kernels.follow_log(FIRST))
 
 
+@pytest.mark.parametrize("event", ["[" * 100_000, "null", "5", "no JSON"])
+def test_event_of_any_form_is_no_error(event: str, kernels: Kernels, kaggle: Kaggle) -> None:
+    kaggle.kernels.run = lambda source: Run([("stdout", "a\n")], queued=0, running=9)
+    push(kernels)
+    kernels.status(FIRST)
+    kaggle.inject("log", Fault(answer=f'{{"data": "first"}}\n\ndata: {event}'))
+    shown = ["first", "no JSON"] if event == "no JSON" else ["first"]
+    assert [line.text for line in kernels.follow_log(FIRST)] == shown
+
+
 def test_lists_of_the_output_end(kernels: Kernels, kaggle: Kaggle) -> None:
     push(kernels)
     same = {"files": [{"fileName": "a.csv", "url": "u"}], "nextPageToken": "7"}
