@@ -12,9 +12,22 @@ def counted(number: int, noun: str, many: str = "") -> str:
     return f"{number:,} {noun if number == 1 else many or noun + 's'}"
 
 
+def decimal(number: float, decimals: int, *, signed: bool = False) -> str:
+    """A number with commas and the true minus sign; what rounds to zero has no sign.
+
+    Args:
+        number: to write.
+        decimals: how many.
+        signed: whether numbers above zero have a plus sign.
+    """
+    text = f"{number:{'+' if signed else ''}z,.{decimals}f}"
+    zero = not text.strip("+0.")
+    return text.removeprefix("+") if zero else text.replace("-", "−")
+
+
 def points(fraction: float) -> str:
     """A difference of accuracies in percentage points, with its sign: ``+0.12`` of 0.0012."""
-    return f"{100 * fraction:+.2f}".replace("-", "−")
+    return decimal(100 * fraction, 2, signed=True)
 
 
 def p_value(p: float) -> str:

@@ -194,9 +194,10 @@ def _describe_runs(
 
 def _print_images(only: Difference, tables: dict[str, pd.DataFrame]) -> None:
     chance = "could be chance" if only.could_be_chance else "is unlikely to be chance"
+    p = p_value(only.p_value)
     print_line(
         f"\nThe difference of {points(only.difference)} percentage points {chance} "
-        f"(McNemar's exact test: p = {only.p_value:.2g}).\n"
+        f"(McNemar's exact test: p {p if p.startswith('<') else f'= {p}'}).\n"
     )
     names = ("digit", "corrected", "new_errors", "errors_before", "errors")
     heads = ("digit", "corrected", "new errors", "errors before", "errors after")

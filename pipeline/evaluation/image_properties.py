@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.dataset import IMAGE_SIZE, Images
 from pipeline.data.transforms.normalize_stroke import measure_strokes
+from pipeline.wording import decimal
 
 _BATCH = 2_000
 
@@ -22,25 +23,29 @@ class Property:
 
     Attributes:
         title: what it is called.
-        form: of a value, for `str.format`.
+        unit: what follows a value.
+        decimals: of a value.
         scale: what a value is multiplied by before it is written.
+        signed: whether values above zero have a plus sign.
     """
 
     title: str
-    form: str
+    unit: str
+    decimals: int
     scale: float = 1
+    signed: bool = False
 
     def write(self, value: float) -> str:
         """A value with its unit, such as ``2.4 px``."""
-        return self.form.format(self.scale * value).replace("-", "−")
+        return decimal(self.scale * value, self.decimals, signed=self.signed) + self.unit
 
 
 PROPERTIES: Mapping[str, Property] = MappingProxyType(
     {
-        "stroke_width": Property("stroke width", "{:.1f} px"),
-        "slant": Property("slant", "{:+.0f}°"),
-        "ink": Property("ink", "{:.1f} %", scale=100),
-        "height_to_width": Property("height to width", "{:.2f}"),
+        "stroke_width": Property("stroke width", " px", 1),
+        "slant": Property("slant", "°", 0, signed=True),
+        "ink": Property("ink", " %", 1, scale=100),
+        "height_to_width": Property("height to width", "", 2),
     }
 )
 """By the name of the column of `measure_properties`."""

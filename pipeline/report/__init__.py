@@ -7,6 +7,7 @@ its place in the file, so that a test can compare both.
 import base64
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from PIL import Image
 from pipeline.data.dataset import IMAGE_SIZE, Images
 from pipeline.errors import ArtifactError
 from pipeline.files import write_text
-from pipeline.wording import p_value, points
+from pipeline.wording import decimal, p_value, points
 
 _SPRITE_COLUMNS = 40
 
@@ -37,14 +38,14 @@ _FORMATS: dict[str, Callable[[float], str]] = {
     "count": "{:,.0f}".format,
     "percent": percent,
     "seconds": "{:,.0f} s".format,
-    "change": lambda value: f"{value:+,.0f}".replace("-", "−") if value else "0",
+    "change": partial(decimal, decimals=0, signed=True),
     "points": lambda value: f"{points(value)} points",
     "points_alone": points,
     "minutes": lambda seconds: f"{seconds / 60:.1f} min",
-    "signed": lambda value: f"{value:+.1f}".replace("-", "−"),
-    "two": "{:.2f}".format,
-    "four": "{:.4f}".format,
-    "five": "{:.5f}".format,
+    "signed": partial(decimal, decimals=1, signed=True),
+    "two": partial(decimal, decimals=2),
+    "four": partial(decimal, decimals=4),
+    "five": partial(decimal, decimals=5),
     "p": p_value,
 }
 

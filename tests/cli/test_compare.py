@@ -126,7 +126,7 @@ def test_workspace_is_compared_with_a_commit(here: Path, output: Output) -> None
     said = output("compare", "main")
     assert "workspace compared with main, on the 60 images held out in both" in said
     assert "main 96.67% 2 – – – – – workspace 95.00% 3 −1.67 " in said
-    assert "percentage points could be chance (McNemar's exact test: p = 1)" in said
+    assert "percentage points could be chance (McNemar's exact test: p = 1.000)" in said
     assert "corrected, by row of train.csv (true: before → after): 3 (3: 9 → 3)" in said
     assert "before → after): 7 (7: 7 → 8), 17 (7: 7 → 1)" in said
     assert "train.batch_size 128 64" in said

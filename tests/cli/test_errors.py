@@ -113,8 +113,8 @@ def test_comparison_tells_difference_interval_and_chance(
     errors(against="HEAD")
     output = " ".join(capsys.readouterr().out.split())
     assert "workspace compared with HEAD, on the 40 images held out in both" in output
-    assert "HEAD 95.00% 2 – – – – – workspace 95.00% 2 +0.00 " in output
-    assert "+0.00 percentage points could be chance (McNemar's exact test: p = 1)" in output
+    assert "HEAD 95.00% 2 – – – – – workspace 95.00% 2 0.00 " in output
+    assert "0.00 percentage points could be chance (McNemar's exact test: p = 1.000)" in output
     assert "corrected, by row of train.csv (true: before → after): 3 (3: 4 → 3)" in output
     assert "new errors, by row of train.csv (true: before → after): 7 (7: 7 → 8)" in output
 
@@ -124,6 +124,10 @@ def test_comparison_tells_difference_interval_and_chance(
     assert "workspace 70.00% 12 −25.00 " in output
     assert "−25.00 percentage points is unlikely to be chance" in output
     assert "p = 0.002)" in output
+
+    write_predictions(3, 5, *range(20, 36))
+    errors(against="HEAD")
+    assert "(McNemar's exact test: p < 0.001)" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("other", [{"first_row": 40}, {"data": "b"}])

@@ -71,5 +71,12 @@ def test_no_images_give_an_empty_table() -> None:
 def test_values_are_written_with_their_units() -> None:
     written = {name: prop.write(-0.125) for name, prop in PROPERTIES.items()}
     assert written["stroke_width"] == "−0.1 px"
-    assert written["slant"] == "−0°"
+    assert written["slant"] == "0°"
     assert written["ink"] == "−12.5 %"
+
+
+@pytest.mark.parametrize(
+    ("slant", "expected"), [(-3.4, "−3°"), (-0.4, "0°"), (0.4, "0°"), (0.6, "+1°"), (12, "+12°")]
+)
+def test_slant_has_a_sign_unless_it_rounds_to_zero(slant: float, expected: str) -> None:
+    assert PROPERTIES["slant"].write(slant) == expected

@@ -160,7 +160,7 @@ def test_page_names_its_pictures_and_needs_no_other_file(folder: Path) -> None:
 
 def test_page_tells_verdict_settings_code_and_notes(folder: Path) -> None:
     words = Page((folder / TWO).read_text()).words
-    assert "+0.00 points accuracy of workspace, compared with main on 60 held-out images" in words
+    assert "compared 0.00 points accuracy of workspace, compared with main on 60 held-out" in words
     assert "This could be chance (McNemar's exact test: p = 1.000)" in words
     assert "train.batch_size 64 128" in words
     assert "2 files of code differ between main and workspace" in words

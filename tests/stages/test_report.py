@@ -78,6 +78,7 @@ def check_numbers(page: Page) -> set[str]:
     """Compare every number with the file that it names; give the names."""
     for place, value, text in page.numbers:
         assert value == look_up(place), place
+        assert "-" not in text, place
         if text[0] in "<>":
             limit, _ = as_number(text[1:])
             assert 0 < value < limit if text[0] == "<" else limit < value < 1
@@ -127,6 +128,25 @@ def test_every_number_is_that_of_the_file_that_it_names(
         "test/summary.json",
     }
     assert check_numbers(Page(stages.MAP.read_text())) == {"map/summary.json"}
+
+
+def test_minus_is_a_true_one_and_zero_has_none(make_report: MakeReport) -> None:
+    make_report()
+    path = stages.EXPLANATION / "drift.csv"
+    drift = pd.read_csv(path)
+    drift.loc[drift["property"] == "slant", ["training_median", "test_median"]] = -2.128, -0.004
+    drift.to_csv(path, index=False)
+    counts = pd.read_csv(stages.TEST_REPORT / "class_counts.csv")
+    counts["residual"] = [-1.26, -0.04, 0.04, 1.26, *[0.0] * 6]
+    counts.to_csv(stages.TEST_REPORT / "class_counts.csv", index=False)
+    report.main()
+    page = Page(stages.REPORT.read_text())
+    check_numbers(page)
+    texts = {" ".join(place): text for place, _, text in page.numbers}
+    assert texts["explanation/drift.csv 1 training_median"] == "−2.13"
+    assert texts["explanation/drift.csv 1 test_median"] == "0.00"
+    residuals = [texts[f"test/class_counts.csv {digit} residual"] for digit in range(5)]
+    assert residuals == ["−1.3", "0.0", "0.0", "+1.3", "0.0"]
 
 
 def test_predictions_are_those_of_the_tables(make_report: MakeReport) -> None:
