@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -134,7 +135,7 @@ def _list_labelled(folder: Path, table: Path) -> list[Item]:
         ) from None
     with io.StringIO(text, newline="") as file:
         rows = csv.DictReader(file, skipinitialspace=True)
-        names = list(rows.fieldnames or ())
+        names = rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
         if not names.count("path") == names.count("label") == 1:
             raise PictureError(
                 f"{display_name(table)} does not label the pictures in its folder: expected the "
@@ -148,18 +149,19 @@ def _list_labelled(folder: Path, table: Path) -> list[Item]:
                     f"{display_name(table)}, line {rows.line_num}: expected a label from 0 to 9, "
                     f"found {label!r}."
                 )
-            path = row["path"]
+            path = (row["path"] or "").strip()
             if not path:
                 raise PictureError(
                     f"{display_name(table)}, line {rows.line_num}: expected a path and a label, "
                     "found no path."
                 )
-            if path in labelled:
+            name = os.path.normpath(path)  # a.png of ./a.png
+            if name in labelled:
                 raise PictureError(
-                    f"{display_name(table)}, line {rows.line_num}: {printable(path)} is listed "
+                    f"{display_name(table)}, line {rows.line_num}: {printable(name)} is listed "
                     "twice: expected a row for each picture."
                 )
-            labelled[path] = _picture(folder / path, int(label))
+            labelled[name] = _picture(folder / name, int(label))
         if not labelled:
             raise PictureError(
                 f"{display_name(table)} lists no picture: expected a row for each below its header."

@@ -71,6 +71,17 @@ def test_table_in_a_folder_gives_labels(name: str) -> None:
     assert ignored == [Path("in/unlisted.png")]
 
 
+def test_blanks_around_the_cells_of_a_table_do_not_count() -> None:
+    write("in/x.png", "in/a b.png")
+    write("in/index.csv", content=b"path ,label \nx.png ,3 \n ./a b.png,4\n")
+    read, ignored = gather(["in"], bytes)
+    assert [(item.source, item.label) for item in read] == [
+        (Path("in/x.png"), 3),
+        (Path("in/a b.png"), 4),
+    ]
+    assert ignored == []
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -81,6 +92,9 @@ def test_table_in_a_folder_gives_labels(name: str) -> None:
         ),
         ("path,label,label\nx.png,2,3\n", "once each, found path, label, label"),
         ("path,label\nx.png,2\nx.png,3\n", "index.csv, line 3: x.png is listed twice"),
+        ("path,label\nx.png,2\n./x.png,2\n", "index.csv, line 3: x.png is listed twice"),
+        ("path,label\nx.png,2\nin/../x.png ,2\n", "index.csv, line 3: x.png is listed twice"),
+        ("path,label\n ,2\n", "index.csv, line 2: expected a path and a label, found no path"),
         ("label,path\n3\n", "index.csv, line 2: expected a path and a label, found no path"),
         ("path,label\nx.png,two\n", "index.csv, line 2: expected a label from 0 to 9, found 'two'"),
         (
