@@ -59,7 +59,7 @@ def errors(
 
     Keys of --json: accuracy, accuracy_low, accuracy_high, errors, n (images), per_digit, found (how
     many errors fit), listed (of each its row of train.csv, true, predicted, runner_up, their
-    probabilities, loss, and p_0 to p_9), note.
+    probabilities, loss, p_0 to p_9, and refined: whether with neighbours), note.
     """
     from pipeline.evaluation import predictions
 

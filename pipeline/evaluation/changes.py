@@ -11,7 +11,7 @@ from pipeline.evaluation import metrics
 from pipeline.evaluation.predictions import OutOfFoldPredictions
 
 CHANGES = ("new_error", "corrected", "other_error", "same_error")
-"""What became of an image that is misclassified in one of two runs, in the order of the tables."""
+"""What became of an image that one run or both misclassify, in the order of the tables."""
 
 
 def take(predictions: OutOfFoldPredictions, places: NDArray[np.intp]) -> OutOfFoldPredictions:
@@ -33,7 +33,7 @@ def on_common_images(
 
 
 def tabulate_changes(before: OutOfFoldPredictions, after: OutOfFoldPredictions) -> pd.DataFrame:
-    """One row per image that is misclassified in one of the two.
+    """One row per image that is misclassified before, after, or both times.
 
     Returns:
         Columns row (of ``train.csv``, counted from 0), true, before, after (the predicted digits),

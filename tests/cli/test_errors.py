@@ -1,6 +1,7 @@
 """``digits errors``: whose errors it shows, which it lists, and what it says of earlier runs."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -221,6 +222,9 @@ def test_json_without_filters_lists_all(
     assert (first["true"], first["predicted"], first["p_9"]) == (4, 9, 0.99)
     assert found["per_digit"][4]["errors"] == 3
     assert found["note"].startswith("Not evaluated yet as they are now")
+    told = re.findall(r"\w+", str(errors.__doc__))
+    assert set(found) <= set(told)
+    assert {key for key in first if not key.startswith("p_")} <= set(told)
 
 
 def test_show_draws_the_very_images(
