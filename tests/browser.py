@@ -4,13 +4,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 from urllib.parse import urldefrag
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from docs import chromium
 
@@ -155,3 +158,66 @@ def accessibility_findings(page: Page, *within: str) -> list[str]:
         for rule in violations
         if rule["impact"] in ("serious", "critical")
     ]
+
+
+PAPER = 688
+"""Width in pixels of A4 within the margins."""
+
+
+@contextmanager
+def printed(page: Page) -> Iterator[None]:
+    """A page as it is laid out on paper."""
+    before = page.viewport_size
+    assert before
+    page.set_viewport_size({"width": PAPER, "height": before["height"]})
+    page.emulate_media(media="print")
+    try:
+        yield
+    finally:
+        page.emulate_media(media="null")
+        page.set_viewport_size(before)
+
+
+def paper_findings(page: Page) -> list[str]:
+    """What is wrong on paper, one line for each: cut, useless there, without colour, torn apart."""
+    found: list[str] = page.evaluate(
+        """() => {
+          const found = [];
+          const check = (selector, isRight, complaint) => {
+            for (const each of document.querySelectorAll(selector)) {
+              if (each.checkVisibility() && !isRight(each)) {
+                found.push(`${complaint}: ${each.outerHTML.slice(0, 80)}`);
+              }
+            }
+          };
+          const style = (name, value) => (each) => getComputedStyle(each)[name] === value;
+          check("html, .wide", (each) => each.scrollWidth <= each.clientWidth, "cut");
+          check("nav, select, [type=reset], .more, .hint, kbd", () => false, "useless");
+          check("details:not([open])", (each) => each.className === "code", "useless");
+          check(".sortable th button",
+            (each) => getComputedStyle(each, "::after").content === "none", "an arrow");
+          check(".length, .interval, .bar, .matrix button, .scale span, .differs, .legend button",
+            (each) => [null, "::before"].some(
+              (part) => getComputedStyle(each, part).printColorAdjust === "exact"),
+            "without colour");
+          check("figure, tr, li, .matrix", style("breakInside", "avoid"), "torn apart");
+          return found;
+        }"""
+    )
+    return found
+
+
+@contextmanager
+def high_contrast(page: Page) -> Iterator[None]:
+    """A page in the colours of a user who needs contrast."""
+    page.emulate_media(forced_colors="active")
+    try:
+        yield
+    finally:
+        page.emulate_media(forced_colors="null")
+
+
+def is_coloured(part: Locator) -> bool:
+    """Whether a picture of it holds more than greys."""
+    picture = Image.open(BytesIO(part.screenshot())).convert("RGB")
+    return bool(np.ptp(np.asarray(picture, np.int16), axis=2).max() > 15)

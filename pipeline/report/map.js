@@ -182,6 +182,8 @@ form.addEventListener("change", ({ target }) => {
 form.addEventListener("submit", (event) => event.preventDefault());
 addEventListener("hashchange", openAddress);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { colourSheets(); redraw(); });
+addEventListener("beforeprint", () => drawInScheme("light")); // paper is white
+addEventListener("afterprint", () => drawInScheme(""));
 new ResizeObserver(redraw).observe(map);
 
 choose();

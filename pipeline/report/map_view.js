@@ -52,6 +52,7 @@ function colourSheets() {
   sheets = [full, half(full), half(half(full))];
   const style = getComputedStyle(document.documentElement);
   const probe = element("span", { hidden: true });
+  probe.style.forcedColorAdjust = "none";
   document.body.append(probe);
   const colour = (name) => { probe.style.color = style.getPropertyValue(name); return getComputedStyle(probe).color; };
   look = { error: colour("--error"), ink: colour("--ink"), quiet: colour("--quiet") };
@@ -107,6 +108,12 @@ function drawChosen(edge) {
     ring(state.chosen, look.ink, 3);
   }
   if (state.focused >= 0 && state.focused !== state.chosen) ring(state.focused, look.ink, 1.5);
+}
+
+function drawInScheme(scheme) {
+  document.documentElement.style.colorScheme = scheme;
+  colourSheets();
+  draw();
 }
 
 function redraw() { drawing ||= requestAnimationFrame(draw); }

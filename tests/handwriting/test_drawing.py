@@ -22,7 +22,7 @@ from pipeline.errors import PipelineError
 from pipeline.handwriting import drawing, pictures
 from pipeline.handwriting.drawing import MAX_UPLOAD_BYTES, connections
 from pipeline.handwriting.reader import Reader
-from tests.browser import NARROW, WIDE, accessibility_findings, lent
+from tests.browser import NARROW, WIDE, accessibility_findings, high_contrast, lent
 from tests.handdrawn import draw_ink, paint
 from tests.handwriting.test_pictures import PNG, SVG, png
 
@@ -399,3 +399,14 @@ def test_page_is_accessible(scheme: Literal["light", "dark"], browser: Browser, 
         draw_seven(page)
         wait_for(page, "7")
         assert accessibility_findings(page) == []
+
+
+def test_bars_stand_out_in_high_contrast(browser: Browser, port: int) -> None:
+    with opened(browser, port) as page, high_contrast(page):
+        draw_seven(page)
+        wait_for(page, "7")
+        colours = page.evaluate(
+            """() => ["#bars li:not(.best) .bar", "#bars .best .bar", "#bars .track"].map(
+              (part) => getComputedStyle(document.querySelector(part)).backgroundColor)"""
+        )
+        assert len(set(colours)) == 3

@@ -1,6 +1,6 @@
 """The page that compares runs: its numbers, and what a click, a filter and a key do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,17 @@ from pipeline.evaluation.learning_curves import average_curves, join_histories
 from pipeline.files import read_json
 from pipeline.plots.comparison import learning_curves
 from pipeline.report import comparison as report
-from tests.browser import Look, accessibility_findings, each_look, opened
+from tests.browser import (
+    NARROW,
+    Look,
+    accessibility_findings,
+    each_look,
+    high_contrast,
+    is_coloured,
+    opened,
+    paper_findings,
+    printed,
+)
 from tests.evaluation.test_changes import AFTER, BEFORE, predict
 from tests.pages import Page, as_number
 
@@ -55,10 +65,15 @@ def make_runs() -> list[EvaluatedRun]:
 CODE = [("workspace", "pipeline/training/loop.py", "changed"), ("workspace", "new.py", "added")]
 
 
-def write(page: Path, runs: list[EvaluatedRun], digits: TrainingDigits | None) -> Comparison:
+def write(
+    page: Path,
+    runs: list[EvaluatedRun],
+    digits: TrainingDigits | None,
+    code: Sequence[tuple[str, str, str]] = CODE,
+) -> Comparison:
     """The page, and the numbers in the folder of its name."""
-    code = pd.DataFrame(CODE, columns=["run", "path", "change"])
-    found = compare(runs, code, ["A note, with its cure."])
+    differs = pd.DataFrame(list(code), columns=["run", "path", "change"])
+    found = compare(runs, differs, ["A note, with its cure."])
     folder = page.with_suffix("")
     folder.mkdir()
     found.write(folder)
@@ -354,3 +369,46 @@ def test_page_without_images_still_tells(tmp_path: Path, browser: Browser) -> No
         assert rows(page) == [5, 15, 4, 23, 7, 14]
         page.click("#gallery .tile")
         assert page.inner_text("#closer h2").startswith("Row 5; true 5")
+
+
+def test_page_is_whole_on_paper(several: Opened) -> None:
+    with printed(several):
+        assert paper_findings(several) == []
+        assert several.locator(".runs .interval:visible").count() == 3
+        assert "Choose" not in several.inner_text("main")
+
+
+def test_code_that_differs_is_told_on_paper(tmp_path: Path, browser: Browser) -> None:
+    """Many files are folded away: their number is printed."""
+    files = [("workspace", f"pipeline/{place}.py", "changed") for place in range(13)]
+    write(tmp_path / "page.html", make_runs()[:2], None, files)
+    with opened(browser, tmp_path / "page.html") as page, printed(page):
+        assert "13 files of code differ between main and workspace" in page.inner_text("#settings")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        ".runs .interval",
+        ".matrix button.error",
+        ".matrix button.correct",
+        ".bar",
+        ".differs",
+    ],
+)
+def test_data_keep_their_colour_in_high_contrast(part: str, shared: Opened) -> None:
+    with high_contrast(shared):
+        assert is_coloured(shared.locator(f"{part}:visible").first)
+
+
+@pytest.mark.parametrize("page", [TWO, SEVERAL])
+def test_no_short_name_is_broken_on_a_phone(page: Path, folder: Path, browser: Browser) -> None:
+    with opened(browser, folder / page, width=NARROW) as shown:
+        broken = shown.evaluate(
+            """() => [...document.querySelectorAll(".runs .name")].filter((each) => {
+              const range = document.createRange();
+              range.selectNodeContents(each);
+              return range.getClientRects().length > 1;
+            }).map((each) => each.textContent)"""
+        )
+    assert set(broken) <= {"</script><b>&"}

@@ -16,7 +16,17 @@ from playwright.sync_api import Browser, Page, expect
 from pipeline import stages
 from pipeline.data.dataset import TrainingDigits, UnlabelledDigits
 from pipeline.stages import report
-from tests.browser import NARROW, Look, accessibility_findings, each_look, opened
+from tests.browser import (
+    NARROW,
+    Look,
+    accessibility_findings,
+    each_look,
+    high_contrast,
+    is_coloured,
+    opened,
+    paper_findings,
+    printed,
+)
 from tests.conftest import PARAMS
 from tests.results import predict_with, write_results
 
@@ -322,3 +332,34 @@ def test_map_is_accessible(look: Look, folder: Path, browser: Browser) -> None:
         page.keyboard.press("e")
         page.keyboard.press("Enter")
         assert accessibility_findings(page) == []
+
+
+def test_page_is_whole_on_paper(page: Page) -> None:
+    page.evaluate("drawing = 1")  # printers do not wait until the map is drawn again
+    with printed(page):
+        assert paper_findings(page) == []
+        assert page.locator(".legend button:visible").count() == 10
+        assert not page.is_visible("#closer")
+        shown = page.evaluate(
+            "map.clientWidth / map.clientHeight / (map.width / map.height)",
+        )
+    assert shown == pytest.approx(1, abs=0.01)
+    page.evaluate("drawing = 0")
+
+
+def test_dark_map_is_printed_in_the_colours_of_paper(folder: Path, browser: Browser) -> None:
+    with opened(browser, folder / stages.MAP, color_scheme="dark") as page:
+        page.evaluate("ready.then(() => new Promise(requestAnimationFrame))")
+        inks = []
+        for event in ("afterprint", "beforeprint", "afterprint"):
+            page.evaluate("event => dispatchEvent(new Event(event))", event)
+            inks.append(page.evaluate("look.ink"))
+    assert inks == ["rgb(230, 232, 235)", "rgb(27, 31, 36)", "rgb(230, 232, 235)"]
+
+
+def test_digits_keep_their_colours_in_high_contrast(page: Page) -> None:
+    with high_contrast(page):
+        assert is_coloured(page.locator(".legend button").first)
+        page.evaluate("colourSheets(); draw()")
+        assert is_coloured(page.locator("#map"))
+        assert page.evaluate("look.error") == "rgb(184, 74, 0)"

@@ -11,7 +11,16 @@ from playwright.sync_api import Browser, Page, expect
 from pipeline import stages
 from pipeline.data.dataset import TrainingDigits, UnlabelledDigits
 from pipeline.stages import report
-from tests.browser import Look, accessibility_findings, each_look, opened
+from tests.browser import (
+    Look,
+    accessibility_findings,
+    each_look,
+    high_contrast,
+    is_coloured,
+    opened,
+    paper_findings,
+    printed,
+)
 from tests.conftest import ROOT, set_params
 from tests.results import predict_with, write_results
 
@@ -347,3 +356,28 @@ def test_show_more_goes_on_where_it_stopped(page: Page) -> None:
     page.click("#more")
     assert len(shown(page)) == 76
     assert not page.is_visible("#more")
+
+
+def test_page_is_whole_on_paper(page: Page) -> None:
+    with printed(page):
+        assert paper_findings(page) == []
+        assert page.locator("#per-digit .interval:visible").count() == 10
+        assert page.is_visible(".scale")
+        assert "Choose" not in page.inner_text("#confusions")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        ".ranking .length",
+        "#per-digit .interval",
+        ".slices .interval",
+        "#matrix button.error",
+        "#matrix button.correct",
+        "#gallery .bar",
+        ".scale span",
+    ],
+)
+def test_data_keep_their_colour_in_high_contrast(part: str, shared: Page) -> None:
+    with high_contrast(shared):
+        assert is_coloured(shared.locator(part).first)

@@ -12,7 +12,16 @@ from pipeline.data.dataset import TrainingDigits
 from pipeline.files import read_json
 from pipeline.report.sweep import write_page
 from pipeline.sweeps.files import Paths
-from tests.browser import Look, accessibility_findings, each_look, opened
+from tests.browser import (
+    Look,
+    accessibility_findings,
+    each_look,
+    high_contrast,
+    is_coloured,
+    opened,
+    paper_findings,
+    printed,
+)
 from tests.conftest import set_params
 from tests.pages import Page, as_number
 from tests.report.test_comparison import look_up
@@ -110,3 +119,19 @@ def test_page_can_be_read_by_everyone(
 ) -> None:
     with opened(browser, folder / f"{name}.html", **look) as page:
         assert accessibility_findings(page) == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_whole_on_paper(name: str, folder: Path, browser: Browser) -> None:
+    with opened(browser, folder / f"{name}.html") as page, printed(page):
+        assert paper_findings(page) == []
+
+
+def test_data_keep_their_colour_in_high_contrast(folder: Path, browser: Browser) -> None:
+    with opened(browser, folder / "found.html") as page, high_contrast(page):
+        assert is_coloured(page.locator(".length").first)
+        assert is_coloured(page.locator(".differs").first)
+        page.click(".trials .pick >> nth=0")
+        pressed, other = (page.locator(".trials .pick").nth(place) for place in (0, 1))
+        background = "each => getComputedStyle(each).backgroundColor"
+        assert pressed.evaluate(background) != other.evaluate(background)
