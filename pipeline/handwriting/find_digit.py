@@ -17,6 +17,8 @@ Where the outcome does not look like pen strokes, the steps 3 and 4 are tried ag
 window and with the other polarity, and the best outcome is kept. Where it is a sheet on a ground of
 another shade, the search begins again on that sheet.
 A patch of ink, or the rim of one, is no digit. Pictures of a few pixels are enlarged first.
+Where nothing stands out, the picture may be cropped closely around a bold digit: the search begins
+again with paper laid around it.
 """
 
 from dataclasses import dataclass, replace
@@ -27,6 +29,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.dataset import IMAGE_SIZE, Images
 from pipeline.handwriting.blots import is_blot
+from pipeline.handwriting.close_crops import lay_on_paper
 from pipeline.handwriting.ink import flatten, is_dark_on_light, respond, split_alpha, to_grey
 from pipeline.handwriting.planes import Mask, Plane, extent, measure_noise, resize, shrink
 from pipeline.handwriting.redrawing import is_patch, redraw
@@ -76,6 +79,18 @@ def find_digit(pixels: NDArray[np.uint8]) -> Glyph:
     """Find the one digit in a picture: RGBA uint8 ``(height, width, 4)``, neither of them 0."""
     pixels = enlarge_tiny(pixels)
     small = shrink(pixels)
+    glyph = _find(pixels, small)
+    if glyph.problem is not Problem.BLANK:
+        return glyph
+    laid = lay_on_paper(small)
+    strokes = None if laid is None else _search(shrink(laid))
+    if strokes is None or strokes.implausibility >= 1 or strokes.several:
+        return glyph
+    return _read(strokes)
+
+
+def _find(pixels: NDArray[np.uint8], small: NDArray[np.uint8]) -> Glyph:
+    """The digit in a picture, given at full size as well as shrunk, if there is paper about it."""
     strokes = _search(small)
     if strokes is None:
         return _NOTHING

@@ -64,6 +64,13 @@ def span(mask: Mask) -> Box:
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
+def largest_component(mask: Mask) -> Mask:
+    """Its largest connected component, or nothing where there is none."""
+    _, numbers, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    return np.asarray(numbers == 1 + areas.argmax()) if areas.size else np.zeros_like(mask)
+
+
 def thin_out(plane: NDArray[Any]) -> NDArray[Any]:
     """Some 6,000 values that stand for all, of every column of ``(height, width)``."""
     step = max(1, plane.size // 6_000)

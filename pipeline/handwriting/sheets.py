@@ -6,7 +6,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.handwriting.planes import Mask, erode, measure_depth, resize, span
+from pipeline.handwriting.planes import (
+    Mask,
+    erode,
+    largest_component,
+    measure_depth,
+    resize,
+    span,
+)
 
 _FILL, _RATIO, _DEPTH = 0.8, 0.3, 2
 """A sheet fills this share of the minimum-area rectangle about it, whose aspect ratio is this at
@@ -44,7 +51,7 @@ def find_sheets(pixels: NDArray[np.uint8], mask: Mask) -> Iterator[Mask]:
 
 def _fill(patches: Mask) -> Mask | None:
     """The convex hull of the largest patch, if that is nearly a rectangle with narrow gaps."""
-    largest = _largest_component(patches).view(np.uint8)
+    largest = largest_component(patches).view(np.uint8)
     if not largest.any():
         return None
     (outline,), _ = cv2.findContours(largest, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
@@ -56,7 +63,7 @@ def _fill(patches: Mask) -> Mask | None:
         return None
     inner = inner_part(sheet)
     gaps = inner & ~patches
-    if not gaps.any() or (_largest_component(gaps) & ~erode(inner, 3)).any():
+    if not gaps.any() or (largest_component(gaps) & ~erode(inner, 3)).any():
         return None
     is_wider = measure_depth(sheet & patches).max() > _DEPTH * measure_depth(gaps).max()
     return sheet if is_wider else None
@@ -65,13 +72,6 @@ def _fill(patches: Mask) -> Mask | None:
 def inner_part(sheet: Mask) -> Mask:
     """A sheet without its uneven edge."""
     return erode(sheet, max(3, round(_EDGE * max(sheet.shape)) | 1))
-
-
-def _largest_component(mask: Mask) -> Mask:
-    """Its largest connected component, or nothing where there is none."""
-    _, numbers, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    return np.asarray(numbers == 1 + areas.argmax()) if areas.size else np.zeros_like(mask)
 
 
 def cut_out(pixels: NDArray[np.uint8], sheet: Mask) -> NDArray[np.uint8]:

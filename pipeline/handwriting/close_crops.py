@@ -1,0 +1,72 @@
+"""Pictures cropped so closely around a bold digit that hardly any paper is left around it.
+
+There the paper is neither what most of the picture shows nor what surrounds all ink. The digit is
+told by its form instead: one piece that reaches nearly from edge to edge, but keeps off most of
+the edge. The paper is its complement: corners, margins and holes.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.handwriting.ink import split_alpha, to_grey
+from pipeline.handwriting.planes import Mask, extent, largest_component, span
+
+_ACROSS = 0.8
+"""Least share of the picture's height, and of its width, that the digit reaches across."""
+
+_ONE_PIECE = 0.9
+"""Least share of all ink that belongs to the digit."""
+
+_ON_EDGE = 0.5
+"""Greatest share of the picture's edge that is ink. On 621 bold digits in six fonts, with a margin
+of 2 % at most, it is 0.39 at most."""
+
+_TWO_SHADES = 0.85
+"""Least share of grey's variance that lies between ink and paper, not within them: 0.64 in Gaussian
+noise, 0.75 in an even gradient; on those bold digits 0.91 at least."""
+
+_BORDER = 0.3
+"""Width of the paper that is laid around, as a share of the longest side; 0.2 to 0.5 do as well."""
+
+
+def lay_on_paper(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """RGBA ``(height, width, 4)`` with a broad border of its paper, or None if it is no close crop.
+
+    Transparent pictures are none: their opacity tells what is ink.
+    """
+    colours, opacity = split_alpha(pixels)
+    if opacity is not None:
+        return None
+    plane = to_grey(colours)
+    grey = np.interp(plane, (plane.min(), plane.max()), (0, 255)).astype(np.uint8)
+    _, light = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    if not _has_two_shades(grey, light > 0):
+        return None
+    for ink in (light == 0, light > 0):
+        if _fills_picture(ink):
+            height, width = ink.shape
+            border = round(_BORDER * max(height, width))
+            laid = np.empty((height + 2 * border, width + 2 * border, 4), np.uint8)
+            laid[:] = np.median(pixels[~ink], axis=0)
+            laid[border : border + height, border : border + width] = pixels
+            return laid
+    return None
+
+
+def _has_two_shades(grey: NDArray[np.uint8], light: Mask) -> bool:
+    """Whether ink and paper explain nearly all variance, which noise and shadows leave."""
+    if light.all() or not light.any():
+        return False
+    explained = np.where(light, grey[light].mean(), grey[~light].mean())
+    return bool(explained.var() >= _TWO_SHADES * grey.var())
+
+
+def _fills_picture(ink: Mask) -> bool:
+    digit = largest_component(ink)
+    if digit.sum() < max(1, _ONE_PIECE * ink.sum()):
+        return False
+    edge = np.concatenate([ink[0], ink[-1], ink[1:-1, 0], ink[1:-1, -1]])
+    return bool(edge.mean() <= _ON_EDGE) and all(
+        side >= _ACROSS * whole for side, whole in zip(extent(span(digit)), ink.shape, strict=True)
+    )
