@@ -26,7 +26,7 @@ _THICKEST = 0.03
 
 
 def remove_ruling(response: Plane) -> Plane | None:
-    """The response without ruled lines, or None where there are none.
+    """The response without ruled lines, or None where there are none that can be taken out.
 
     Args:
         response: how strongly each pixel responds, ``(height, width)``, its peak being about 1.
@@ -41,7 +41,7 @@ def remove_ruling(response: Plane) -> Plane | None:
         opened = cv2.morphologyEx(cleaned, cv2.MORPH_OPEN, _segment(longer, axis))
         around = cv2.dilate(lines.view(np.uint8), _segment(3, axis)).view(bool)
         cleaned = np.where(around, opened, cleaned)
-    return cleaned
+    return cleaned if (cleaned != response).any() else None
 
 
 def _segment(length: int, axis: int) -> NDArray[np.uint8]:
