@@ -19,7 +19,8 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from pipeline import params, profiles
-from pipeline.cli import app, without_type
+from pipeline.cli import app
+from pipeline.cli.help import without_type
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = "<!-- settings -->"

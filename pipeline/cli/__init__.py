@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from pipeline import environment, project
 from pipeline.cli import (
@@ -24,6 +24,7 @@ from pipeline.cli import (
     submissions,
     sweep,
 )
+from pipeline.cli.help import PlainCommand
 from pipeline.errors import exit_status, report_interruption
 
 COMMANDS: dict[str, dict[str, Callable[..., object] | typer.Typer]] = {
@@ -49,23 +50,6 @@ COMMANDS: dict[str, dict[str, Callable[..., object] | typer.Typer]] = {
     },
 }
 """The commands by their names, in the groups of the help; some have commands of their own."""
-
-
-class _Plain(TyperCommand):
-    """Its help names arguments without the types of Python that typer adds."""
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        for title, kind in (("Arguments", "argument"), ("Options", "option")):
-            of_kind = (each for each in self.get_params(ctx) if each.param_type_name == kind)
-            records = [record for each in of_kind if (record := each.get_help_record(ctx))]
-            if records:
-                with formatter.section(title):
-                    formatter.write_dl([(without_type(name), about) for name, about in records])
-
-
-def without_type(name: str) -> str:
-    """What a help calls a parameter, without a type: ``file``, not ``file <path>``."""
-    return name.partition(" <")[0]
 
 
 @contextmanager
@@ -111,7 +95,7 @@ for _commands in COMMANDS.values():
         if isinstance(_command, typer.Typer):
             app.add_typer(_command, name=_name)
         else:
-            app.command(_name, cls=_Plain)(_command)
+            app.command(_name, cls=PlainCommand)(_command)
 
 
 def _print_version(asked: bool) -> None:

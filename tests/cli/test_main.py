@@ -26,11 +26,14 @@ def test_help_lists_every_command_in_its_group(
     assert all(len(line) <= 80 for line in output.splitlines())
 
 
-@pytest.mark.parametrize("command", [name for group in cli.COMMANDS.values() for name in group])
+NAMES = [name for group in cli.COMMANDS.values() for name in group]
+
+
+@pytest.mark.parametrize("command", [*NAMES, "kaggle run", "kaggle wheels"])
 def test_every_command_has_a_help(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert digits(monkeypatch, command, "--help") == 0
+    assert digits(monkeypatch, *command.split(), "--help") == 0
     output = capsys.readouterr().out
     assert f"Usage: digits {command}" in output
     assert all(len(line) <= 80 for line in output.splitlines())
