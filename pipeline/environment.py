@@ -76,10 +76,10 @@ def use_own_number_format() -> None:
 
 
 def use_own_matplotlib() -> None:
-    """Import Matplotlib without windows and the user's settings; before anything imports it.
+    """Have Matplotlib open no windows and ignore the user's settings.
 
-    Some values of MPLBACKEND, such as Jupyter's where Jupyter is not
-    installed, and a ``matplotlibrc`` that is not UTF-8 would let the import fail.
+    Call it before anything imports Matplotlib. With some values of MPLBACKEND, such as Jupyter's
+    where Jupyter is not installed, or a ``matplotlibrc`` that is not UTF-8, its import would fail.
     """
     os.environ["MPLBACKEND"] = "Agg"
     found = importlib.util.find_spec("matplotlib")

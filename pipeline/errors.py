@@ -1,7 +1,7 @@
 """What a user is told when something is wrong with the input or the machine.
 
     PipelineError
-    ├── ParamsError        a wrong value in params.yaml
+    ├── ParamsError        settings that cannot be used
     ├── ProjectError       a folder or repository that the pipeline cannot work in
     ├── DvcError           DVC does not work here
     │   └── DvcBusyError   or is at work
@@ -35,7 +35,12 @@ class PipelineError(Exception):
 
 
 class ParamsError(PipelineError):
-    """A value in params.yaml is unknown, of the wrong type or out of range."""
+    """What the user set cannot be used.
+
+    params.yaml or a sweep's space file is missing or unreadable, has a value that is unknown, of
+    the wrong type or out of range, or does not fit the data, the machine or earlier results; or
+    there is no profile or architecture of the name that was asked for.
+    """
 
 
 class ProjectError(PipelineError):

@@ -89,7 +89,10 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes] | N
 
 
 def is_commit(folder: Path, revision: str) -> bool:
-    """Whether a revision of the repository around ``folder`` is a commit, or a tag of one."""
+    """Whether a revision of the repository around ``folder`` is a commit, or a tag of one.
+
+    True as well where Git cannot be asked: it is not installed, or the folder is not there.
+    """
     done = run(folder, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     return done is None or done.returncode == 0
 

@@ -73,7 +73,9 @@ def fit_member(
 def fit_state(
     order: Order, data: TrainingDigits, node: str, tell: Callable[..., None]
 ) -> tuple[str, bytes]:
-    """The same on a node of a cluster, in a folder that goes afterwards: its name, its content.
+    """Train a member on the CPU of a cluster's node; its key, and what `fit_member` returns.
+
+    The states of interrupted runs are in a folder that is deleted at the end.
 
     Args:
         order: that holds a pickled `Job`.

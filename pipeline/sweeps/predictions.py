@@ -34,11 +34,6 @@ class MemberPredictions:
     history: list[dict[str, float]]
     node: str
 
-    @property
-    def seconds(self) -> float:
-        """Of its training."""
-        return sum(row["seconds"] for row in self.history)
-
 
 def encode(predictions: MemberPredictions) -> bytes:
     """An npz without pickles; equal predictions give equal bytes."""

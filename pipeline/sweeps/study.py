@@ -81,7 +81,6 @@ class Study:
             self._study = optuna.create_study(
                 storage=storage, study_name=_NAME, direction="minimize", load_if_exists=True
             )
-            self._trials = self._study.trials
 
     @property
     def trials(self) -> list[FrozenTrial]:
