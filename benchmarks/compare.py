@@ -66,8 +66,8 @@ def load_images(path: Path) -> TrainingDigits:
 def measure(fraction: float) -> tuple[float, int]:
     """Seconds from two runs' predictions to the page, and how many images it has to tell of."""
     from pipeline.cli.compare import write
-    from pipeline.cli.evaluated_runs import Found
     from pipeline.evaluation.comparison import compare
+    from pipeline.runs.evaluated import Found
 
     labels = dataset.load_labelled(Path("train.npz")).labels
     sha256 = dataset.load_labelled(Path("train.npz")).provenance.train_sha256

@@ -197,7 +197,7 @@ def test_stage_declares_the_code_that_shapes_its_result(stage: str) -> None:
     assert not unneeded
 
 
-COMPARISON = ("cli", "evaluation.changes", "evaluation.comparison", "plots.comparison")
+COMPARISON = ("cli", "runs", "evaluation.changes", "evaluation.comparison", "plots.comparison")
 """What only `digits compare` uses."""
 
 

@@ -22,7 +22,6 @@ import numpy as np
 from checks.faults.clockless import WHOLE_STATE
 from checks.faults.running import Step, status_of
 from pipeline import params, stages
-from pipeline.cli import standing
 from pipeline.data import tables
 from pipeline.data.dataset import Provenance
 from pipeline.data.sources import sample
@@ -30,6 +29,7 @@ from pipeline.ensemble.onnx import ExportedEnsemble, ExportRecord
 from pipeline.errors import PipelineError
 from pipeline.evaluation import metrics, predictions
 from pipeline.files import read_json, sha256, write_json
+from pipeline.runs import standing
 from pipeline.submissions import checks
 from pipeline.submissions import file as submission
 

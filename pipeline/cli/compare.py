@@ -11,15 +11,15 @@ import typer
 from pipeline import stages
 from pipeline.cli import browser
 from pipeline.cli.console import print_json, print_line, print_table, stderr
-from pipeline.cli.repository import WORKSPACE
 from pipeline.project import FOLDER
+from pipeline.runs.repository import WORKSPACE
 from pipeline.wording import p_value, points
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.cli.evaluated_runs import Found
     from pipeline.evaluation.comparison import Comparison, Difference, RunScore
+    from pipeline.runs.evaluated import Found
 
 _PAGE = FOLDER / "reports/compare.html"
 _LISTED = 20
@@ -68,8 +68,8 @@ def compare(
     Writes a page with the images that changed, the confusion matrices, settings, code and learning
     curves, and the same numbers as CSV and JSON.
     """
-    from pipeline.cli import evaluated_runs
     from pipeline.evaluation import comparison
+    from pipeline.runs import evaluated
 
     if output is not None and output.suffix != ".html":
         raise typer.BadParameter(f"expected a name that ends in .html, found {output}")
@@ -79,7 +79,7 @@ def compare(
     names = complete(revisions or ["HEAD"])
     if page is not None:
         _check_page(page)
-    found = evaluated_runs.find(names, with_images=page is not None)
+    found = evaluated.find(names, with_images=page is not None)
     compared = comparison.compare(found.runs, found.code, found.notes)
     if page is not None:
         write(page, compared, found)

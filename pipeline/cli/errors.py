@@ -8,7 +8,7 @@ import typer
 
 from pipeline import stages
 from pipeline.cli.console import console, print_json, print_line, print_table
-from pipeline.cli.standing import describe_difference
+from pipeline.runs.standing import describe_difference
 from pipeline.wording import counted
 
 if TYPE_CHECKING:
@@ -193,8 +193,9 @@ def _describe(
 
 def _compare_with(revision: str) -> None:
     """What ``digits compare`` prints, without its page."""
-    from pipeline.cli import compare, evaluated_runs
+    from pipeline.cli import compare
     from pipeline.evaluation import comparison
+    from pipeline.runs import evaluated
 
-    found = evaluated_runs.find(compare.complete([revision]), with_images=False)
+    found = evaluated.find(compare.complete([revision]), with_images=False)
     compare.print_comparison(comparison.compare(found.runs, found.code, found.notes))

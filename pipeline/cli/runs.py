@@ -11,8 +11,8 @@ import typer
 from rich.text import Text
 
 from pipeline.cli.console import print_json, print_line, print_table
-from pipeline.cli.revisions import METRICS, Run, collect
 from pipeline.errors import printable
+from pipeline.runs.revisions import METRICS, Run, collect
 
 _SHOWN_CHANGES = 4
 

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from pipeline import stages
 from pipeline.cli.console import print_items, print_json, print_line
-from pipeline.cli.standing import Data, Status, collect
 from pipeline.errors import printable
+from pipeline.runs.standing import Data, Status, collect
 from pipeline.wording import counted
 
 
@@ -37,7 +37,7 @@ def status(
 
 
 def _show(found: Status) -> None:
-    from pipeline.cli.outdated import group_outdated
+    from pipeline.runs.outdated import group_outdated
 
     _show_score(found)
     listed = len(found.trained) + len(found.untrained)
@@ -100,7 +100,7 @@ def _describe_submission(found: Status) -> str:
 
 def _show_score(found: Status) -> None:
     """The score, where it is seen first."""
-    from pipeline.cli.outdated import decides_score
+    from pipeline.runs.outdated import decides_score
 
     score = found.score
     if score is None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from dvc.repo import Repo
 
-from pipeline.cli import revisions
-from pipeline.cli.revisions import collect
+from pipeline.runs import revisions
+from pipeline.runs.revisions import collect
 from tests.cli.recorded import record, write_metrics
 from tests.cli.running import digits
 from tests.conftest import run, set_params

@@ -113,9 +113,9 @@ def collect(settings: Params) -> Status:
     Raises:
         ArtifactError: a file that tells is damaged.
     """
-    from pipeline.cli.outdated import find_outdated
     from pipeline.errors import DvcBusyError, DvcError
     from pipeline.files import sha256
+    from pipeline.runs.outdated import find_outdated
     from pipeline.submissions import file as submission_file
     from pipeline.submissions import log as submission_log
 
@@ -272,7 +272,7 @@ def _decide_next(
     *,
     busy: bool,
 ) -> Next:
-    from pipeline.cli.outdated import LOCK
+    from pipeline.runs.outdated import LOCK
     from pipeline.submissions import log as submission_log
 
     if busy:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import params, stages
-from pipeline.cli.repository import WORKSPACE, compare_code, files_of, resolve
 from pipeline.errors import ArtifactError, DvcError
+from pipeline.runs.repository import WORKSPACE, compare_code, files_of, resolve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,8 +90,8 @@ def _read_workspace(notes: list[str]) -> EvaluatedRun:
 
 def _note_differences(evaluated: dict[str, str], notes: list[str]) -> None:
     """Whether the predictions of the workspace are of what stands in it now."""
-    from pipeline.cli.outdated import decides_score, find_outdated
-    from pipeline.cli.standing import describe_difference
+    from pipeline.runs.outdated import decides_score, find_outdated
+    from pipeline.runs.standing import describe_difference
 
     if note := describe_difference(evaluated):
         notes.append(note)
@@ -144,7 +144,7 @@ def _parse_params(content: bytes) -> dict[str, Any]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
-    from pipeline.cli.revisions import flatten
+    from pipeline.runs.revisions import flatten
 
     try:
         found = YAML(typ="safe", pure=True).load(BytesIO(content))

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import git
-from pipeline.cli.outdated import readable_dvc_errors
 from pipeline.errors import ArtifactError, printable
 from pipeline.project import FOLDER
+from pipeline.runs.outdated import readable_dvc_errors
 
 if TYPE_CHECKING:
     from scmrepo.git import Git

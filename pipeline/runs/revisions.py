@@ -9,10 +9,10 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from pipeline import git
-from pipeline.cli.outdated import decides_score, find_outdated, readable_dvc_errors
-from pipeline.cli.repository import check_project
 from pipeline.errors import DvcBusyError, DvcError
 from pipeline.project import FOLDER
+from pipeline.runs.outdated import decides_score, find_outdated, readable_dvc_errors
+from pipeline.runs.repository import check_project
 
 if TYPE_CHECKING:
     from dvc.repo.experiments.serialize import ExpState
@@ -128,7 +128,7 @@ def _git(*arguments: str) -> str:
 def _read_workspace(state: ExpState, head: ExpState | None) -> Run:
     """The workspace; its metrics may be of other parameters or networks than it has now."""
     from pipeline import params
-    from pipeline.cli.standing import read_score
+    from pipeline.runs.standing import read_score
 
     settings = params.load()
     run = _read(state, "workspace", head)
