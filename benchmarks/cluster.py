@@ -276,7 +276,7 @@ def stage(project: Path, address: str, *options: str) -> subprocess.Popen[bytes]
 # ---------------------------------------------------------------- sleeps
 
 
-def sleep_member(order: Order, data: list[Any], board: Any) -> Trained:
+def sleep_member(order: Order, data: list[Any], mailbox: Any) -> Trained:
     """What a node does for one second instead of training."""
     time.sleep(1)
     return Trained(Node("", "one"), "state.npz", b"state", hash_bytes(b"state"))

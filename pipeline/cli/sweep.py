@@ -73,7 +73,7 @@ def sweep(
 def _run(space: Space, workers: int | None) -> None:
     from pipeline.report import sweep as report
     from pipeline.stored import read_table
-    from pipeline.sweeps import driver
+    from pipeline.sweeps import search
     from pipeline.sweeps.files import Paths
     from pipeline.sweeps.jobs import Executor
     from pipeline.sweeps.local import LocalWorkers
@@ -87,7 +87,7 @@ def _run(space: Space, workers: int | None) -> None:
             return ClusterNodes(address, data, at_once, most_threads)
         return LocalWorkers(paths.folder, at_once, most_threads, workers)
 
-    summary = driver.run(space, open_executor)
+    summary = search.run(space, open_executor)
     report.write_page(paths.page, summary, read_table(paths.table), stages.SAMPLE_NOTICE)
     _print(summary)
     print_line(f"\n{paths.page}: the trials in pictures; {paths.table}: as a table")

@@ -65,6 +65,14 @@ def connected(address: str) -> Iterator[None]:
         ray.shutdown()
 
 
+def count_node_processors() -> tuple[int, int]:
+    """Processors of all nodes, and of the largest node; of a cluster that has none yet, 1."""
+    import ray
+
+    each = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    return max(1, sum(each)), max(1, *each)
+
+
 @contextmanager
 def _without_stderr() -> Iterator[None]:
     """Drop what Ray's native code writes there: it repeats what is raised, once a second."""

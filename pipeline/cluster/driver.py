@@ -10,10 +10,8 @@ import sys
 from dataclasses import replace
 from functools import partial
 
-import ray
-
 from pipeline import progress
-from pipeline.cluster.connection import connected
+from pipeline.cluster.connection import connected, count_node_processors
 from pipeline.cluster.display import ClusterDisplay
 from pipeline.cluster.orders import Batch
 from pipeline.cluster.received import store
@@ -25,7 +23,7 @@ from pipeline.wording import counted
 
 
 def main() -> None:
-    """Train a `Batch` that standard input holds, until it ends; for `driving.train_batch`.
+    """Train a `Batch` that standard input holds, until it ends; for `driver_process.train_batch`.
 
     What it comes to is written, pickled, to the descriptor that the command names: the failed
     members, or an error.
@@ -44,7 +42,7 @@ def main() -> None:
 
 def _train(batch: Batch) -> dict[str, str]:
     data = dataset.load_training(batch.data)
-    processors, largest = count_processors()
+    processors, largest = count_node_processors()
     threads = min(batch.most_threads, largest, processors // min(processors, len(batch.orders)))
     progress.print_line(
         f"{counted(len(batch.orders), 'member')} for the cluster at {batch.address}: "
@@ -53,12 +51,6 @@ def _train(batch: Batch) -> dict[str, str]:
     orders = [replace(order, threads=threads) for order in batch.orders]
     with ClusterDisplay({order.name: order.last_epoch for order in orders}) as display:
         return train_on_nodes(orders, data, partial(store, batch.states), display)
-
-
-def count_processors() -> tuple[int, int]:
-    """Processors of all nodes, and of the largest node; of a cluster that has none yet, 1."""
-    each = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-    return max(1, sum(each)), max(1, *each)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from pipeline import architectures, params, progress, stages
 from pipeline.cluster.connection import ADDRESS
-from pipeline.cluster.driving import train_batch
+from pipeline.cluster.driver_process import train_batch
 from pipeline.cluster.orders import Batch, Order, read_versions
 from pipeline.cluster.received import Received, find_received
 from pipeline.data import dataset

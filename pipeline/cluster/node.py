@@ -31,14 +31,13 @@ _CLOCK_SECONDS = 60.0
 """By which the clock of a node may differ."""
 
 
-class Board:
-    """An actor without a processor, on the driver's machine: nodes pin news to it, the driver takes
-    them off."""
+class Mailbox:
+    """Where nodes leave news for the driver: an actor on its machine that takes no processor."""
 
     def __init__(self) -> None:
         self._news: list[News] = []
 
-    def pin(self, news: News) -> None:
+    def put(self, news: News) -> None:
         """Add news."""
         self._news.append(news)
 
@@ -52,23 +51,23 @@ class Board:
         return time.time()
 
 
-def train_member(order: Order, data: list[Any], board: Any) -> Outcome:
+def train_member(order: Order, data: list[Any], mailbox: Any) -> Outcome:
     """Train a member; a task of Ray's, as `do_order` describes it."""
-    return do_order(order, data, board, "pipeline.cluster.fitting")
+    return do_order(order, data, mailbox, "pipeline.cluster.fitting")
 
 
-def do_order(order: Order, data: list[Any], board: Any, module: str) -> Outcome:
+def do_order(order: Order, data: list[Any], mailbox: Any, module: str) -> Outcome:
     """Train a member, if this node fits.
 
     Args:
         order: what to train.
         data: one reference to the `TrainingDigits`, which Ray reads if this node fits.
-        board: a `Board`.
+        mailbox: a `Mailbox`.
         module: whose ``fit_state`` trains; it needs the project's packages.
     """
     context = ray.get_runtime_context()
     node = Node(context.get_node_id(), _name_machine())
-    if differences := [*find_differences(order), *_find_wrong_clock(board)]:
+    if differences := [*find_differences(order), *_find_wrong_clock(mailbox)]:
         return Refused(node, "; ".join(differences))
     try:
         fit_state = importlib.import_module(module).fit_state
@@ -79,7 +78,7 @@ def do_order(order: Order, data: list[Any], board: Any, module: str) -> Outcome:
     def tell(
         epoch: int, last_epoch: int, seconds: float, row: Mapping[str, float] = MappingProxyType({})
     ) -> None:
-        board.pin.remote(News(order.name, node.name, epoch, last_epoch, seconds, dict(row)))
+        mailbox.put.remote(News(order.name, node.name, epoch, last_epoch, seconds, dict(row)))
 
     try:
         digits = _read_once(data[0])
@@ -107,9 +106,9 @@ def _read_once(reference: Any) -> Any:
     return ray.get(reference)
 
 
-def _find_wrong_clock(board: Any) -> Iterator[str]:
+def _find_wrong_clock(mailbox: Any) -> Iterator[str]:
     """How far this machine's clock is from the driver's, where that is too far."""
-    ahead = _measure_lead(board)
+    ahead = _measure_lead(mailbox)
     if abs(ahead) > _CLOCK_SECONDS:
         minutes = round(ahead / 60)
         yield (
@@ -119,10 +118,10 @@ def _find_wrong_clock(board: Any) -> Iterator[str]:
 
 
 @lru_cache(maxsize=1)  # as `_read_once`
-def _measure_lead(board: Any) -> float:
+def _measure_lead(mailbox: Any) -> float:
     """Seconds by which this machine's clock is ahead of the driver's at least; below 0: behind."""
     before = time.time()
-    there: float = ray.get(board.read_clock.remote())
+    there: float = ray.get(mailbox.read_clock.remote())
     after = time.time()
     return max(before - there, 0.0) + min(after - there, 0.0)
 

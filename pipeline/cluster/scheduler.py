@@ -9,7 +9,7 @@ import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from pipeline.cluster.display import ClusterDisplay
-from pipeline.cluster.node import STORE_IS_FULL, Board, train_member
+from pipeline.cluster.node import STORE_IS_FULL, Mailbox, train_member
 from pipeline.cluster.orders import Failed, News, Order, Outcome, Refused, Trained, hash_bytes
 from pipeline.data.dataset import TrainingDigits
 from pipeline.errors import ArtifactError, ClusterError
@@ -118,10 +118,10 @@ class Run:
         self.waiting = deque(self.orders)
         self.shared_data = _put(self.data)
         here = {_NODE_ID: ray.get_runtime_context().get_node_id()}
-        board = ray.remote(Board).options(
+        mailbox = ray.remote(Mailbox).options(
             num_cpus=0, max_restarts=-1, max_task_retries=-1, label_selector=here
         )
-        self.board = board.remote()
+        self.mailbox = mailbox.remote()
         self.train = ray.remote(self.work)
 
     @property
@@ -148,7 +148,7 @@ class Run:
                     {_NODE_ID: f"!in({','.join(self.refused)})"} if self.refused else None
                 ),
             )
-            self.running[task.remote(order, [self.shared_data], self.board)] = order
+            self.running[task.remote(order, [self.shared_data], self.mailbox)] = order
 
     def _list_fitting(self) -> list[dict[str, Any]]:
         """The nodes that may train.
@@ -199,9 +199,9 @@ class Run:
         self.display.fail(order.name, reason)
 
     def show_news(self) -> None:
-        """Show what the nodes tell, but for what a board that was killed had."""
+        """Show what the nodes tell, but for what a mailbox that was killed had."""
         try:
-            self.display.update(ray.get(self.board.take.remote()))
+            self.display.update(ray.get(self.mailbox.take.remote()))
         except RayActorError:
             return
         except RayError as error:

@@ -11,10 +11,10 @@ from rich.text import Text
 
 from pipeline.params import Member
 from pipeline.progress import LiveDisplay, clock
-from pipeline.sweeps.desk import Desk
 from pipeline.sweeps.dimension import label
 from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.space import Space
+from pipeline.sweeps.tracker import JobTracker
 from pipeline.wording import counted
 
 _console = Console()
@@ -74,15 +74,15 @@ class SweepDisplay(LiveDisplay):
             return ""
         return f"about {clock(left * (time.monotonic() - self._began) / done)} left"
 
-    def show(self, running: Mapping[int, Mapping[Member, Job]], desk: Desk) -> None:
+    def show(self, running: Mapping[int, Mapping[Member, Job]], tracker: JobTracker) -> None:
         """Draw the members that are being trained."""
         if not self._live.is_started:
             return
         rows = [
-            (number, member, desk.history(job.key), desk.last_epochs.get(job.key))
+            (number, member, tracker.history(job.key), tracker.last_epochs.get(job.key))
             for number, jobs in running.items()
             for member, job in jobs.items()
-            if job.key not in desk.finished
+            if job.key not in tracker.finished
         ]
         table = Table("trial", "member", "epoch", "val_loss", box=None, pad_edge=False)
         for number, member, history, last in rows[: max(1, _console.height - _LINES_BELOW)]:

@@ -1,4 +1,4 @@
-"""What the driver of a sweep and those that train for it send each other."""
+"""What a sweep and those that train for it send each other."""
 
 import hashlib
 import json

@@ -160,7 +160,7 @@ class _Worker:
                 stdout=log,
                 pass_fds=[other_end],
                 env=os.environ | {"PYTHONIOENCODING": "utf-8"},
-                start_new_session=True,  # Ctrl-C is for the driver
+                start_new_session=True,  # Ctrl-C is for the process of the sweep
             )
         os.close(other_end)
         worker = cls(process)

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import Self
 
-from pipeline.cluster.connection import check_address, connected
-from pipeline.cluster.driver import count_processors
+from pipeline.cluster.connection import check_address, connected, count_node_processors
 from pipeline.cluster.orders import News, Order, Refused, Trained, hash_bytes, read_versions
 from pipeline.cluster.scheduler import Run
 from pipeline.data.dataset import TrainingDigits
@@ -44,7 +43,7 @@ class ClusterNodes:
     def __enter__(self) -> Self:
         check_address(self._address)
         self._connection.enter_context(connected(self._address))
-        processors, largest = count_processors()
+        processors, largest = count_node_processors()
         side_by_side = min(processors, self._at_once)
         self._threads = min(self._most_threads, largest, processors // side_by_side)
         return self

@@ -9,6 +9,6 @@ from pipeline.cluster.node import do_order
 from pipeline.cluster.orders import Order, Outcome
 
 
-def train_for_trial(order: Order, data: list[Any], board: Any) -> Outcome:
+def train_for_trial(order: Order, data: list[Any], mailbox: Any) -> Outcome:
     """Train a member of a trial; a task of Ray's, as `do_order` describes it."""
-    return do_order(order, data, board, "pipeline.sweeps.fitting")
+    return do_order(order, data, mailbox, "pipeline.sweeps.fitting")

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.params import Member, Params
-from pipeline.sweeps.desk import Desk
 from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.study import FrozenTrial, LaggingRule
+from pipeline.sweeps.tracker import JobTracker
 
 
 @dataclass(eq=False)
@@ -31,33 +31,35 @@ class RunningTrial:
     checked: int = field(default=0)
     lags_at: int | None = field(default=None)
 
-    def check(self, desk: Desk) -> None:
+    def check(self, tracker: JobTracker) -> None:
         """Find out whether it lags."""
         if self.lags_at is None and self.rule is not None:
-            curve = self.curve(desk)
+            curve = self.curve(tracker)
             self.lags_at = self.rule.find(curve, self.checked)
             self.checked = len(curve)
 
-    def is_hopeless(self, desk: Desk) -> bool:
+    def is_hopeless(self, tracker: JobTracker) -> bool:
         """Whether it lags or failed."""
-        return self.lags_at is not None or bool(self.failure(desk))
+        return self.lags_at is not None or bool(self.failure(tracker))
 
-    def has_ended(self, desk: Desk) -> bool:
+    def has_ended(self, tracker: JobTracker) -> bool:
         """Whether nothing of it is left to train."""
-        return self.is_hopeless(desk) or all(job.key in desk.finished for job in self.jobs.values())
+        return self.is_hopeless(tracker) or all(
+            job.key in tracker.finished for job in self.jobs.values()
+        )
 
-    def failure(self, desk: Desk) -> str:
+    def failure(self, tracker: JobTracker) -> str:
         """Why a member failed; empty if none did."""
         keys = (job.key for job in self.jobs.values())
-        return next((desk.failed[key] for key in keys if key in desk.failed), "")
+        return next((tracker.failed[key] for key in keys if key in tracker.failed), "")
 
-    def curve(self, desk: Desk) -> list[float]:
+    def curve(self, tracker: JobTracker) -> list[float]:
         """Mean val_loss of the members, by epoch; one that has ended keeps its last."""
         histories, ongoing = [], []
         for job in self.jobs.values():
-            values = [row["val_loss"] for row in desk.history(job.key) if "val_loss" in row]
+            values = [row["val_loss"] for row in tracker.history(job.key) if "val_loss" in row]
             histories.append(values)
-            if job.key not in desk.finished:
+            if job.key not in tracker.finished:
                 ongoing.append(len(values))
         if not all(histories):
             return []

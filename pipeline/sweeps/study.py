@@ -102,7 +102,7 @@ class Study:
             return self._complete(self._study.ask())
 
     def resume(self, trial: FrozenTrial) -> FrozenTrial:
-        """A trial that was proposed before, also if the driver was killed while it proposed."""
+        """A trial that was proposed before, also if the sweep was killed while it proposed."""
         if trial.number == 0 or len(trial.params) == len(self._distributions):
             return trial
         with _quiet():
@@ -235,7 +235,7 @@ def _distribution(dimension: Dimension) -> BaseDistribution:
 
 
 def _mend(journal: Path) -> None:
-    """Remove what a killed driver left: its lock, and a line that it had begun to write."""
+    """Remove what a killed sweep left: its lock, and a line that it had begun to write."""
     journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
     if not journal.exists():
         return

@@ -2,7 +2,7 @@
 
 ``python -m pipeline.sweeps.worker DESCRIPTOR STATES THREADS`` reads jobs from standard input and
 writes events to the descriptor, both pickled. What trainings print goes to standard output. It ends
-when standard input does: the driver is then gone.
+when standard input does: the process of the sweep is then gone.
 """
 
 import os

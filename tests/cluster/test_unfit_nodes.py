@@ -53,7 +53,7 @@ from pipeline.cluster.scheduler import train_on_nodes
 from pipeline.data.dataset import Provenance, TrainingDigits
 from pipeline.errors import ClusterError
 
-def work(order, data, board):
+def work(order, data, mailbox):
     state = bytes(order.last_epoch)
     return Trained(Node("", "one"), "state.npz", state, hash_bytes(state))
 

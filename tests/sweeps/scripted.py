@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.data.dataset import TrainingDigits
-from pipeline.sweeps import driver, files, space
+from pipeline.sweeps import files, search, space
 from pipeline.sweeps.jobs import Epoch, Event, Failed, Finished, Job
 from pipeline.sweeps.predictions import MemberPredictions, encode
 from tests.sweeps.spaces import write_space
@@ -67,6 +67,6 @@ def run(
     folder: Path, name: str, scripted: Scripted, *changes: tuple[str, str]
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     searched = space.read(write_space(folder, *changes, name=name), folder / "params.yaml")
-    summary = driver.run(searched, lambda at_once, data: scripted)
+    summary = search.run(searched, lambda at_once, data: scripted)
     table = pd.read_csv(files.Paths(name).table)
     return table.drop(columns="ended_at"), summary

@@ -47,7 +47,7 @@ def run(journal: Path, searched: Space, *, killed: bool) -> Study:
     return study
 
 
-def test_proposals_follow_from_the_seed_even_if_the_driver_is_killed(in_folder: Path) -> None:
+def test_proposals_follow_from_the_seed_even_if_the_sweep_is_killed(in_folder: Path) -> None:
     searched = make_space(in_folder, *RANGES)
     study = run(in_folder / "journal.log", searched, killed=False)
     proposed = [study.values(each) for each in study.trials]
@@ -128,7 +128,7 @@ def test_importance_is_of_what_matters(in_folder: Path) -> None:
 
 
 def test_missing_optuna_is_named_with_what_installs_it() -> None:
-    code = "import sys; sys.modules['optuna'] = None; import pipeline.sweeps.driver"
+    code = "import sys; sys.modules['optuna'] = None; import pipeline.sweeps.search"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )

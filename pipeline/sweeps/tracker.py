@@ -8,7 +8,7 @@ from pipeline.sweeps.jobs import Epoch, Executor, Failed, Finished, Job, Stopped
 from pipeline.sweeps.predictions import MemberPredictions
 
 
-class Desk:
+class JobTracker:
     """Where trials ask for members, and find what became of them.
 
     Args:

@@ -15,7 +15,6 @@ from pipeline.errors import PipelineError
 from pipeline.files import sha256, write_json
 from pipeline.params import Member, Params
 from pipeline.sweeps import record
-from pipeline.sweeps.desk import Desk
 from pipeline.sweeps.display import SweepDisplay
 from pipeline.sweeps.files import Paths, check_same
 from pipeline.sweeps.jobs import Executor, Job
@@ -24,6 +23,7 @@ from pipeline.sweeps.running import RunningTrial
 from pipeline.sweeps.scoring import Score, list_members, score
 from pipeline.sweeps.space import Space
 from pipeline.sweeps.study import FrozenTrial, LaggingRule, Study, facts
+from pipeline.sweeps.tracker import JobTracker
 
 Open = Callable[[int, TrainingDigits], AbstractContextManager[Executor]]
 """From the number of jobs that there are at a time, and the data, to who does them."""
@@ -38,17 +38,17 @@ def run(space: Space, open_executor: Open) -> dict[str, Any]:
     paths = Paths(space.name)
     data = dataset.load_labelled(stages.TRAIN)
     paths.folder.mkdir(parents=True, exist_ok=True)
-    with _only_driver(paths):
+    with _only_process(paths):
         sweep = Sweep(space, paths, data, sha256(stages.TRAIN))
         at_once = space.file.trials_at_once * len(list_members(space.base, space.file.choose_on))
         with open_executor(at_once, data) as executor, SweepDisplay(space, sweep.table) as display:
-            desk = Desk(paths.folder, executor)
-            sweep.run_trials(desk, display)
-            return sweep.conclude(desk, display)
+            tracker = JobTracker(paths.folder, executor)
+            sweep.run_trials(tracker, display)
+            return sweep.conclude(tracker, display)
 
 
 @contextmanager
-def _only_driver(paths: Paths) -> Iterator[None]:
+def _only_process(paths: Paths) -> Iterator[None]:
     try:
         with FileLock(paths.folder / "lock", timeout=0):
             yield
@@ -80,30 +80,30 @@ class Sweep:
         """The trials so far."""
         return record.tabulate(self._study.trials, self._space)
 
-    def run_trials(self, desk: Desk, display: SweepDisplay) -> None:
+    def run_trials(self, tracker: JobTracker, display: SweepDisplay) -> None:
         """Run the trials that are left; tell of each in the order of their numbers."""
         file = self._space.file
         running = [
-            self._begin(self._study.resume(trial), desk)
+            self._begin(self._study.resume(trial), tracker)
             for trial in self._study.trials
             if not trial.state.is_finished()
         ]
         while True:
             while len(running) < file.trials_at_once and len(self._study.trials) <= file.trials:
-                running.append(self._begin(self._study.propose(), desk))
+                running.append(self._begin(self._study.propose(), tracker))
                 display.begin(running[-1].trial.number, running[-1].values)
             if not running:
                 return
-            while not self._advance(running, desk):
-                desk.wait()
-                display.show({each.trial.number: each.jobs for each in running}, desk)
-            self._tell(running.pop(0), desk)
+            while not self._advance(running, tracker):
+                tracker.wait()
+                display.show({each.trial.number: each.jobs for each in running}, tracker)
+            self._tell(running.pop(0), tracker)
             display.finish(self.table)
 
-    def _begin(self, trial: FrozenTrial, desk: Desk) -> RunningTrial:
+    def _begin(self, trial: FrozenTrial, tracker: JobTracker) -> RunningTrial:
         values, file = self._study.values(trial), self._space.file
         settings = self._in_force(self._space.settings(values))
-        jobs = self._request(settings, file.choose_on, desk)
+        jobs = self._request(settings, file.choose_on, tracker)
         rule = None
         if file.stop_lagging is not None and trial.number > 0:
             told = self._study.trials[: max(0, trial.number - file.trials_at_once + 1)]
@@ -114,31 +114,33 @@ class Sweep:
         """On the sample, fewer epochs, as in `params.load`."""
         return settings.for_sample() if self._data.provenance.sample else settings
 
-    def _request(self, settings: Params, folds: Sequence[int], desk: Desk) -> dict[Member, Job]:
+    def _request(
+        self, settings: Params, folds: Sequence[int], tracker: JobTracker
+    ) -> dict[Member, Job]:
         jobs = {
             member: Job(member, settings, self._data_sha256)
             for member in list_members(settings, folds)
         }
         for job in jobs.values():
-            desk.request(job)
+            tracker.request(job)
         return jobs
 
-    def _advance(self, running: Sequence[RunningTrial], desk: Desk) -> bool:
+    def _advance(self, running: Sequence[RunningTrial], tracker: JobTracker) -> bool:
         """Stop trials that lag or failed; whether the first one has come to its end."""
         for each in running:
-            each.check(desk)
-        hopeful = [each for each in running if not each.is_hopeless(desk)]
+            each.check(tracker)
+        hopeful = [each for each in running if not each.is_hopeless(tracker)]
         wanted = {job.key for each in hopeful for job in each.jobs.values()}
         for each in running:
             if each not in hopeful:
-                desk.stop(job.key for job in each.jobs.values() if job.key not in wanted)
-        return running[0].has_ended(desk)
+                tracker.stop(job.key for job in each.jobs.values() if job.key not in wanted)
+        return running[0].has_ended(tracker)
 
-    def _tell(self, ended: RunningTrial, desk: Desk) -> None:
+    def _tell(self, ended: RunningTrial, tracker: JobTracker) -> None:
         """Note what a trial came to, and write the table."""
-        curve, failure = ended.curve(desk), ended.failure(desk)
-        histories = [desk.history(job.key) for job in ended.jobs.values()]
-        nodes = {desk.nodes.get(job.key, "") for job in ended.jobs.values()} - {""}
+        curve, failure = ended.curve(tracker), ended.failure(tracker)
+        histories = [tracker.history(job.key) for job in ended.jobs.values()]
+        nodes = {tracker.nodes.get(job.key, "") for job in ended.jobs.values()} - {""}
         noted: dict[str, Any] = {
             "outcome": "complete",
             "epochs": max(map(len, histories)),
@@ -158,23 +160,23 @@ class Sweep:
                 raise PipelineError(f"params.yaml as it is cannot be trained: {failure}")
             noted |= {"outcome": "failed", "reason": failure}
         else:
-            scored = self._score(ended.settings, ended.jobs, desk)
+            scored = self._score(ended.settings, ended.jobs, tracker)
             noted |= {name: getattr(scored, name) for name in _MEASURES}
             value = noted[self._space.file.minimize]
         self._study.tell(ended.trial, noted, curve=curve, value=value)
         record.write_table(self._paths.table, self.table)
-        desk.discard(job.key for job in ended.jobs.values())
+        tracker.discard(job.key for job in ended.jobs.values())
 
-    def _score(self, settings: Params, jobs: dict[Member, Job], desk: Desk) -> Score:
-        found = {member: desk.finished[job.key] for member, job in jobs.items()}
+    def _score(self, settings: Params, jobs: dict[Member, Job], tracker: JobTracker) -> Score:
+        found = {member: tracker.finished[job.key] for member, job in jobs.items()}
         return score(found, self._data, settings)
 
-    def conclude(self, desk: Desk, display: SweepDisplay) -> dict[str, Any]:
+    def conclude(self, tracker: JobTracker, display: SweepDisplay) -> dict[str, Any]:
         """Compare the winner with params.yaml on both kinds of folds; write what was found."""
         table = self.table
         winner = record.find_winner(table, self._space.file.minimize)
         values = (facts(self._study.trials[winner]) or {})["values"]
-        comparisons = self._compare(winner, values, desk, display) if winner else []
+        comparisons = self._compare(winner, values, tracker, display) if winner else []
         summary = record.summarize(
             self._space,
             table,
@@ -187,22 +189,23 @@ class Sweep:
         return summary
 
     def _compare(
-        self, winner: int, values: dict[str, Any], desk: Desk, display: SweepDisplay
+        self, winner: int, values: dict[str, Any], tracker: JobTracker, display: SweepDisplay
     ) -> list[Comparison]:
         display.confirm(winner)
         file, base = self._space.file, self._space.base
         both = [self._in_force(each) for each in (self._space.settings(values), base)]
         found = []
         for folds in (file.choose_on, file.confirm_on):
-            jobs = [self._request(settings, folds, desk) for settings in both]
+            jobs = [self._request(settings, folds, tracker) for settings in both]
             keys = {job.key for each in jobs for job in each.values()}
-            while not keys <= desk.finished.keys():
-                for key in keys & desk.failed.keys():
-                    raise PipelineError(f"{key} cannot be trained: {desk.failed[key]}")
-                desk.wait()
-                display.show({winner: jobs[0], 0: jobs[1]}, desk)
+            while not keys <= tracker.finished.keys():
+                for key in keys & tracker.failed.keys():
+                    raise PipelineError(f"{key} cannot be trained: {tracker.failed[key]}")
+                tracker.wait()
+                display.show({winner: jobs[0], 0: jobs[1]}, tracker)
             scores = [
-                self._score(settings, each, desk) for settings, each in zip(both, jobs, strict=True)
+                self._score(settings, each, tracker)
+                for settings, each in zip(both, jobs, strict=True)
             ]
             found.append(Comparison(folds, *scores))
         return found

@@ -268,7 +268,9 @@ def test_more_trials_may_be_asked_for_later(folder: Path, training_digits: Train
         run(folder, "part", more, *MANY)
 
 
-def test_second_driver_is_refused(folder: Path, training_digits: TrainingDigits) -> None:
+def test_second_process_of_a_sweep_is_refused(
+    folder: Path, training_digits: TrainingDigits
+) -> None:
     scripted = Scripted(training_digits, newest_first=False)
 
     class Inside(Scripted):
