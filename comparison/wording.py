@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.wording import counted
+
 SAMPLE_NOTICE = (
     "**This is of the embedded sample, not of the competition's data: its figures say nothing "
     "about the competition.**"
@@ -85,7 +87,7 @@ def _is_missed(group: tuple[str, pd.DataFrame]) -> bool:
 
 def _describe_way(way: str, rows: pd.DataFrame) -> str:
     """How many claims are reached in a way, or that they are missed."""
-    claims = "1 claim" if len(rows) == 1 else f"{len(rows)} claims"
+    claims = counted(len(rows), "claim")
     return f"{claims} reached {way}" if way else f"{claims} missed"
 
 

@@ -25,6 +25,7 @@ from pipeline.evaluation.predictions import OutOfFoldPredictions
 from pipeline.networks.summary import tabulate_layers
 from pipeline.plots import bars, diagrams, scores, tiles
 from pipeline.plots.comparison import learning_curves as learning_curves_of_runs
+from pipeline.plots.learning_curves import learning_curve
 from tests.conftest import ROOT
 
 DRAW = """
@@ -159,7 +160,7 @@ def test_learning_curves_of_members_with_and_without_a_validation_set(
     )
     path = tmp_path / "curve.svg"
     means = average_curves(curves)
-    scores.learning_curve(path, curves, means, measure=measure, title="a measure")
+    learning_curve(path, curves, means, measure)
     assert_fits_a_page(path)
     assert means["members"].tolist() == [2, 1]
     assert means["loss_mean"].tolist() == [0.85, 0.5]

@@ -89,6 +89,12 @@ def print_table(rows: Sequence[Row], title: str = "", *, text: Collection[str] =
         _print_lists(rows)
 
 
+def print_difference(lines: Sequence[str]) -> None:
+    """Print lines of a unified diff: what goes in red, what comes in green."""
+    for line in lines:
+        print_line(line, "red" if line.startswith("-") else "green")
+
+
 def print_items(items: Sequence[tuple[str, str | Text]]) -> None:
     """Print names, each followed by what is said of it, folded where the terminal is too narrow."""
     table = Table.grid(padding=(0, _GAP, 0, 0))

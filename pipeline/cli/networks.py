@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from pipeline import stages
-from pipeline.cli.console import print_line, print_table
+from pipeline.cli.console import print_difference, print_line, print_table
 from pipeline.project import FOLDER
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ def profile(
         _list_profiles(path)
         return
     changes = profiles.apply(name, path)
-    for line in changes:
-        print_line(line, "red" if line.startswith("-") else "green")
+    print_difference(changes)
     print_line(
         f"{path} holds profile {name} now; run it with: dvc repro"
         if changes

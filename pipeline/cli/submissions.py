@@ -11,6 +11,7 @@ import typer
 from pipeline import stages
 from pipeline.cli.console import console, print_line, print_table
 from pipeline.errors import KaggleError
+from pipeline.wording import counted
 
 if TYPE_CHECKING:
     from pipeline.kaggle.client import Client
@@ -151,5 +152,5 @@ def _show_uploads(entries: list[Entry]) -> None:
         }
         for entry in entries
     ]
-    title = f"{len(rows)} upload{'s' if len(rows) > 1 else ''}; all that is known: {_paths().log}"
+    title = f"{counted(len(rows), 'upload')}; all that is known: {_paths().log}"
     print_table(rows, title, text=["file", "message"])

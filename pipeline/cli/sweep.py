@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline import stages
-from pipeline.cli.console import print_line, print_table
+from pipeline.cli.console import print_difference, print_line, print_table
 from pipeline.wording import counted, points
 
 if TYPE_CHECKING:
@@ -166,8 +166,7 @@ def _apply(name: str) -> None:
         print_line(f"{_describe_verdict(summary)} params.yaml stays as it is.")
         return
     changes = profiles.write(list(_list_values(summary["keys"])), params.FILE)
-    for line in changes:
-        print_line(line, "red" if line.startswith("-") else "green")
+    print_difference(changes)
     print_line(_describe_verdict(summary), _STYLES[summary["verdict"]])
     print_line(
         f"{params.FILE} holds trial {summary['winner']} of {name} now; run it with: dvc repro. "

@@ -19,6 +19,7 @@ from pipeline.data.label_corrections import (
     LabelVerdict,
     Verdict,
 )
+from pipeline.data.table_cells import decode, parse_integer
 from pipeline.data.tables import SEPARATORS, recognize
 from pipeline.errors import TableError
 from pipeline.files import read_bytes, sha256
@@ -71,14 +72,7 @@ def _read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         _refuse(f"{path} is a link to a file that is not there.")
     if foreign := recognize(content[: content.find(b"\n") + 1 or len(content)]):
         _refuse(f"{path} holds no corrected labels: expected {_HEADER}, but {foreign}.")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        _refuse(
-            f"{path}, line {line:,}: found the byte {error.object[error.start]:#04x}, which is no "
-            "text; expected UTF-8."
-        )
+    text = decode(path, content, REMEDY)
     reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
     try:
         for cells in reader:
@@ -132,12 +126,10 @@ def _read_verdict(place: str, line: int, cells: list[str]) -> LabelVerdict:
 
 
 def _read_integer(name: str, cell: str, high: int) -> int:
-    if cell.isascii() and cell.isdecimal():
-        number = cell.lstrip("0") or "0"
-        if len(number) <= len(str(high)) and int(number) <= high:
-            return int(number)
-    found = reprlib.repr(cell) if cell else "nothing"
-    _refuse(f"{name} must be an integer from 0 to {high:,}, found {found}.")
+    try:
+        return parse_integer(cell, 0, high)
+    except ValueError as error:
+        _refuse(f"{name} must be {error}.")
 
 
 def _refuse(problem: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""The cells of a CSV of integers from 0 to 255.
+"""The cells of a CSV of integers from 0 to 255, and what reading them shares with other tables.
 
 A table in the plain form that Kaggle serves is parsed by a vectorised scan. Any other goes through
 the `csv` module cell by cell, which reads what is merely unusual (quotes, spaces, a byte order
@@ -24,6 +24,9 @@ REMEDY = (
 )
 
 _CHUNK_BYTES = 1 << 20
+_MOST_DIGITS = 10
+"""Of an integer that is looked at; Python refuses to read those of thousands."""
+
 _COMMA, _NEWLINE, _ZERO, _NINE = b",\n09"
 
 
@@ -90,15 +93,7 @@ def _parse_chunk(chunk: memoryview, num_columns: int) -> NDArray[np.uint8] | Non
 
 
 def _parse_any(path: Path, content: bytes, columns: tuple[str, ...]) -> NDArray[np.uint8]:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise TableError(
-            f"{path}, line {line:,}: found the byte {error.object[error.start]:#04x}, which is no "
-            f"text; expected digits and commas.",
-            REMEDY,
-        ) from None
+    text = decode(path, content, REMEDY)
     reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
     next(reader)
     rows: list[list[int]] = []
@@ -126,14 +121,45 @@ def _parse_any(path: Path, content: bytes, columns: tuple[str, ...]) -> NDArray[
 
 
 def _parse_cell(path: Path, line: int, column: str, cell: str) -> int:
-    stripped = cell.strip()
-    if stripped.isascii() and stripped.isdecimal():
-        digits = stripped.lstrip("0") or "0"
-        if len(digits) <= 3 and int(digits) <= np.iinfo(np.uint8).max:
-            return int(digits)
-    found = reprlib.repr(cell) if stripped else "nothing"
-    raise TableError(
-        f"{path}, line {line:,}, column {column!r}: expected an integer from 0 to 255, found "
-        f"{found}.",
-        REMEDY,
-    )
+    try:
+        return parse_integer(cell, 0, 255)
+    except ValueError as error:
+        place = f"{path}, line {line:,}, column {column!r}"
+        raise TableError(f"{place}: expected {error}.", REMEDY) from None
+
+
+def decode(path: Path, content: bytes, remedy: str) -> str:
+    """The text of a CSV in UTF-8, with or without a byte order mark.
+
+    Args:
+        path: the file, for messages.
+        content: all of it.
+        remedy: what to do where it is no text.
+
+    Raises:
+        TableError: with the line of the first byte that is wrong.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise TableError(
+            f"{path}, line {line:,}: found the byte {error.object[error.start]:#04x}, which is no "
+            "text; expected UTF-8.",
+            remedy,
+        ) from None
+
+
+def parse_integer(cell: str, low: int, high: int) -> int:
+    """An integer from ``low`` to ``high`` in ASCII digits; spaces around it do no harm.
+
+    Raises:
+        ValueError: with what was expected and found: ``an integer from 0 to 9, found 'x'``.
+    """
+    text = cell.strip()
+    if text.isascii() and text.isdecimal():
+        digits = text.lstrip("0") or "0"
+        if len(digits) <= _MOST_DIGITS and low <= (number := int(digits)) <= high:
+            return number
+    found = reprlib.repr(cell) if text else "nothing"
+    raise ValueError(f"an integer from {low:,} to {high:,}, found {found}")

@@ -4,15 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.ticker import (
-    FormatStrFormatter,
-    LogLocator,
-    MaxNLocator,
-    NullLocator,
-    PercentFormatter,
-)
 
 from pipeline.plots.canvas import CORRECT, ERROR, PALETTE, legend_above, page_figure
+from pipeline.plots.learning_curves import set_axes
 
 _COLOURS = (PALETTE["quiet"], CORRECT, ERROR, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("-", "--", "-.", ":")
@@ -48,15 +42,5 @@ def learning_curves(path: Path, curves: pd.DataFrame, names: Sequence[str], meas
                 marker="os^Dvpx"[place % 7],
                 ms=3,
             )
-        axes.set(
-            xlabel="epoch",
-            ylabel={"loss": "cross-entropy loss", "error_rate": "error rate"}[measure],
-            yscale="log",
-        )
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(
-            PercentFormatter(xmax=1) if measure == "error_rate" else FormatStrFormatter("%g")
-        )
+        set_axes(axes, measure)
         legend_above(axes, shown, columns=2)

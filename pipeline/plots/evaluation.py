@@ -6,6 +6,7 @@ from pipeline.data.dataset import Images
 from pipeline.evaluation.results import Results
 from pipeline.params import Evaluate
 from pipeline.plots import scores, tiles
+from pipeline.plots.learning_curves import learning_curve
 
 
 def draw(folder: Path, found: Results, images: Images, settings: Evaluate) -> None:
@@ -31,11 +32,6 @@ def draw(folder: Path, found: Results, images: Images, settings: Evaluate) -> No
     calibration = found.tables["calibration"]
     scores.calibration(figures / "calibration.svg", calibration)
     scores.confidence_histogram(figures / "confidence.svg", calibration[~calibration["scaled"]])
-    for measure, title in (("loss", "cross-entropy loss"), ("error_rate", "error rate")):
-        scores.learning_curve(
-            figures / f"learning_{measure}.svg",
-            found.tables["learning_curves"],
-            found.tables["learning_curves_mean"],
-            measure=measure,
-            title=title,
-        )
+    curves, means = found.tables["learning_curves"], found.tables["learning_curves_mean"]
+    for measure in ("loss", "error_rate"):
+        learning_curve(figures / f"learning_{measure}.svg", curves, means, measure)

@@ -1,4 +1,4 @@
-"""Errors, confidence and learning curves."""
+"""Errors and confidence."""
 
 from pathlib import Path
 
@@ -7,9 +7,6 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import (
-    FormatStrFormatter,
-    LogLocator,
-    MaxNLocator,
     NullLocator,
     PercentFormatter,
     StrMethodFormatter,
@@ -72,42 +69,6 @@ def confusion_matrix(path: Path, confusions: NDArray[np.int64]) -> None:
             title=f"{counted(errors, 'error')} in {counted(total, 'held-out image')}",
         )
         axes.tick_params(length=0, labelrotation=0)
-
-
-def learning_curve(
-    path: Path, curves: pd.DataFrame, means: pd.DataFrame, *, measure: str, title: str
-) -> None:
-    """One figure of merit per epoch: a pale line per member, their mean, and a band of ± one sd.
-
-    Args:
-        path: of the SVG.
-        curves: columns member and epoch, ``<measure>`` of the training images as warped and
-            ``val_<measure>`` of the validation set.
-        means: columns epoch, and ``…_mean`` and ``…_sd`` of both.
-        measure: ``loss`` or ``error_rate``.
-        title: of the vertical axis.
-    """
-    with page_figure(path) as axes:
-        for column, colour, dashes, name in (
-            (measure, CORRECT, "-", "training images, warped, with dropout"),
-            (f"val_{measure}", ERROR, "--", "validation set, not warped"),
-        ):
-            for _, history in curves.groupby("member"):
-                axes.plot(
-                    history["epoch"], history[column], dashes, color=colour, alpha=0.3, lw=0.8
-                )
-            mean, spread = means[f"{column}_mean"], means[f"{column}_sd"].fillna(0)
-            axes.plot(means["epoch"], mean, dashes, color=colour, label=name, marker=".", ms=4)
-            lower = np.maximum(mean - spread, mean / 10)
-            axes.fill_between(means["epoch"], lower, mean + spread, color=colour, alpha=0.15, lw=0)
-        axes.set(xlabel="epoch", ylabel=title, yscale="log")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(
-            PercentFormatter(xmax=1) if measure == "error_rate" else FormatStrFormatter("%g")
-        )
-        legend_above(axes, columns=1)
 
 
 def calibration(path: Path, table: pd.DataFrame) -> None:
