@@ -1,4 +1,7 @@
-"""Numbers, as sentences and tables have them."""
+"""Numbers and values, as sentences and tables have them."""
+
+import json
+from typing import Any
 
 
 def counted(number: int, noun: str, many: str = "") -> str:
@@ -33,3 +36,8 @@ def points(fraction: float) -> str:
 def p_value(p: float) -> str:
     """A p-value as tables have it: ``0.042``, ``< 0.001``."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def plain(value: Any) -> Any:
+    """A value of params.yaml as a table has it: what has parts as JSON."""
+    return json.dumps(value) if isinstance(value, list | dict) else value

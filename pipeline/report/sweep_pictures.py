@@ -1,6 +1,5 @@
 """Where the trials of a sweep stand in the pictures of its page, in pixels."""
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from pipeline.report.scales import Scale, Tick
+from pipeline.wording import plain
 
 WIDTH, HEIGHT = 760, 320
 """Of each picture."""
@@ -186,7 +186,7 @@ def _list_axes(summary: Row) -> list[float]:
 def _mark(each: Row, rows: Sequence[Row]) -> list[Tick]:
     if not each["choices"]:
         return _scale_range(each, rows).ticks(3)
-    labels = list(map(_label, each["choices"]))
+    labels = list(map(plain, each["choices"]))
     return [Tick(_place_choice(i, len(labels)), str(text)) for i, text in enumerate(labels)]
 
 
@@ -194,7 +194,7 @@ def _find_place(each: Row, rows: Sequence[Row]) -> Callable[[Any], float]:
     """From a value of a searched key to its pixel; params.yaml may have none of the choices."""
     if not each["choices"]:
         return _scale_range(each, rows).place
-    labels = list(map(_label, each["choices"]))
+    labels = list(map(plain, each["choices"]))
 
     def place(value: Any) -> float:
         found = (i for i, text in enumerate(labels) if text == value or str(text) == str(value))
@@ -213,8 +213,3 @@ def _scale_range(each: Row, rows: Sequence[Row]) -> Scale:
 
 def _place_choice(i: int, count: int) -> float:
     return round(_FOOT - (_FOOT - _HEAD) * (i + 0.5) / count, 1)
-
-
-def _label(value: Any) -> Any:
-    """A choice as the table has it: what has parts as JSON."""
-    return json.dumps(value) if isinstance(value, list | dict) else value

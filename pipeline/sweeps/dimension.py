@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.checked_yaml import Section, check, describe_value
 from pipeline.errors import ParamsError
+from pipeline.wording import plain
 
 _DIGITS = 4
 """Significant ones of a proposed number, so that params.yaml stays readable."""
@@ -51,7 +52,7 @@ class Dimension:
     @property
     def labels(self) -> list[Any]:
         """The choices as plain values: what has parts as JSON."""
-        return [label(choice) for choice in self.choices]
+        return [plain(choice) for choice in self.choices]
 
     def round(self, proposed: Any) -> Any:
         """The value that is tried for what Optuna proposes; within the bounds."""
@@ -69,11 +70,6 @@ class Dimension:
             return False
         steps = (value - self.low) / self.step if self.step else 0
         return isclose(steps, round(steps), abs_tol=1e-9)
-
-
-def label(value: Any) -> Any:
-    """A value of params.yaml as a plain one: what has parts as JSON."""
-    return json.dumps(value) if isinstance(value, list | dict) else value
 
 
 def parse(key: str, entry: Any, kind: Any, name: str) -> Dimension:
