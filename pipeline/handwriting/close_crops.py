@@ -2,8 +2,10 @@
 
 There the paper is neither what most of the picture shows nor what surrounds all ink. The digit is
 told by its form instead: one piece that reaches nearly from edge to edge, but keeps off most of
-the edge. The paper is its complement: corners, margins and holes.
+its box's edge. The paper is its complement: corners, margins and holes.
 """
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -19,21 +21,41 @@ _ONE_PIECE = 0.9
 """Least share of all ink that belongs to the digit."""
 
 _ON_EDGE = 0.5
-"""Greatest share of the picture's edge that is ink. On 621 bold digits in six fonts, with a margin
-of 2 % at most, it is 0.39 at most."""
+"""Greatest share of the edge of the digit's box that is ink. On 621 bold digits in six fonts, with
+a margin of 2 % at most, it is 0.39 at most; of paper in a frame it is 1."""
 
 _TWO_SHADES = 0.85
 """Least share of grey's variance that lies between ink and paper, not within them: 0.64 in Gaussian
 noise, 0.75 in an even gradient; on those bold digits 0.91 at least."""
 
+_MOSTLY = 0.4
+"""Share of ink above which paper no longer tells itself. Of 597 pictures that people made, 34 are
+close crops, with 0.27 at most."""
+
 _BORDER = 0.3
 """Width of the paper that is laid around, as a share of the longest side; 0.2 to 0.5 do as well."""
 
 
-def lay_on_paper(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """RGBA ``(height, width, 4)`` with a broad border of its paper, or None if it is no close crop.
+@dataclass(frozen=True)
+class CloseCrop:
+    """A picture that its digit fills.
+
+    Attributes:
+        laid: the picture with a broad border of its paper, RGBA uint8 ``(height, width, 4)``.
+        is_mostly_ink: whether ink is taken for paper where most of a picture counts as paper.
+    """
+
+    laid: NDArray[np.uint8]
+    is_mostly_ink: bool
+
+
+def recognize(pixels: NDArray[np.uint8]) -> CloseCrop | None:
+    """Lay a close crop on paper; None if it is none.
 
     Transparent pictures are none: their opacity tells what is ink.
+
+    Args:
+        pixels: RGBA ``(height, width, 4)``.
     """
     colours, opacity = split_alpha(pixels)
     if opacity is not None:
@@ -50,7 +72,7 @@ def lay_on_paper(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
             laid = np.empty((height + 2 * border, width + 2 * border, 4), np.uint8)
             laid[:] = np.median(pixels[~ink], axis=0)
             laid[border : border + height, border : border + width] = pixels
-            return laid
+            return CloseCrop(laid, bool(ink.mean() > _MOSTLY))
     return None
 
 
@@ -66,7 +88,9 @@ def _fills_picture(ink: Mask) -> bool:
     digit = largest_component(ink)
     if digit.sum() < max(1, _ONE_PIECE * ink.sum()):
         return False
-    edge = np.concatenate([ink[0], ink[-1], ink[1:-1, 0], ink[1:-1, -1]])
+    box = span(digit)
+    cut = ink[box]
+    edge = np.concatenate([cut[0], cut[-1], cut[1:-1, 0], cut[1:-1, -1]])
     return bool(edge.mean() <= _ON_EDGE) and all(
-        side >= _ACROSS * whole for side, whole in zip(extent(span(digit)), ink.shape, strict=True)
+        side >= _ACROSS * whole for side, whole in zip(extent(box), ink.shape, strict=True)
     )

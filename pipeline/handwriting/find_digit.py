@@ -17,19 +17,20 @@ Where the outcome does not look like pen strokes, the steps 3 and 4 are tried ag
 window and with the other polarity, and the best outcome is kept. Where it is a sheet on a ground of
 another shade, the search begins again on that sheet.
 A patch of ink, or the rim of one, is no digit. Pictures of a few pixels are enlarged first.
-Where nothing stands out, the picture may be cropped closely around a bold digit: the search begins
-again with paper laid around it.
+A picture that a digit fills is searched with paper laid around it: at once where most of it may be
+ink, otherwise where nothing stands out without that.
 """
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.dataset import IMAGE_SIZE, Images
+from pipeline.handwriting import close_crops
 from pipeline.handwriting.blots import is_blot
-from pipeline.handwriting.close_crops import lay_on_paper
 from pipeline.handwriting.ink import flatten, is_dark_on_light, respond, split_alpha, to_grey
 from pipeline.handwriting.planes import Mask, Plane, extent, measure_noise, resize, shrink
 from pipeline.handwriting.redrawing import is_patch, redraw
@@ -79,13 +80,18 @@ def find_digit(pixels: NDArray[np.uint8]) -> Glyph:
     """Find the one digit in a picture: RGBA uint8 ``(height, width, 4)``, neither of them 0."""
     pixels = enlarge_tiny(pixels)
     small = shrink(pixels)
-    glyph = _find(pixels, small)
-    if glyph.problem is not Problem.BLANK:
-        return glyph
-    laid = lay_on_paper(small)
-    strokes = None if laid is None else _search(shrink(laid))
+    looks = [partial(_find, pixels, small)]
+    if close := close_crops.recognize(small):
+        looks.insert(0 if close.is_mostly_ink else 1, partial(_find_laid, close.laid))
+    glyphs = (look() for look in looks)
+    return next((glyph for glyph in glyphs if glyph.problem is not Problem.BLANK), _NOTHING)
+
+
+def _find_laid(pixels: NDArray[np.uint8]) -> Glyph:
+    """The digit in a close crop that was laid on paper, where it is surely one."""
+    strokes = _search(shrink(pixels))
     if strokes is None or strokes.implausibility >= 1 or strokes.several:
-        return glyph
+        return _NOTHING
     return _read(strokes)
 
 
