@@ -5,7 +5,6 @@ The report writes such a file; people may edit it in a spreadsheet.
 """
 
 import csv
-import io
 import reprlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from pipeline.data.label_corrections import (
     LabelVerdict,
     Verdict,
 )
-from pipeline.data.table_cells import decode, parse_integer
+from pipeline.data.table_cells import decode, parse_integer, read_rows
 from pipeline.data.tables import SEPARATORS, recognize
 from pipeline.errors import TableError
 from pipeline.files import read_bytes, sha256
@@ -73,12 +72,11 @@ def _read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     if foreign := recognize(content[: content.find(b"\n") + 1 or len(content)]):
         _refuse(f"{path} holds no corrected labels: expected {_HEADER}, but {foreign}.")
     text = decode(path, content, REMEDY)
-    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
     try:
-        for cells in reader:
-            yield reader.line_num, [cell.strip() for cell in cells]
+        for line, cells in read_rows(text, skipinitialspace=True, strict=True):
+            yield line, [cell.strip() for cell in cells]
     except csv.Error as error:
-        _refuse(f"{path}, line {reader.line_num:,}: {error}.")
+        _refuse(f"{path}, {error}.")
 
 
 _HEADER = f"the columns {', '.join(COLUMNS)}"

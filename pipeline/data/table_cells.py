@@ -9,6 +9,7 @@ import csv
 import io
 import itertools
 import reprlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -93,28 +94,26 @@ def _parse_chunk(chunk: memoryview, num_columns: int) -> NDArray[np.uint8] | Non
 
 
 def _parse_any(path: Path, content: bytes, columns: tuple[str, ...]) -> NDArray[np.uint8]:
-    text = decode(path, content, REMEDY)
-    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
-    next(reader)
+    lines = read_rows(decode(path, content, REMEDY), skipinitialspace=True)
+    next(lines)
     rows: list[list[int]] = []
     try:
-        for row in reader:
+        for line, row in lines:
             if not row:
                 raise TableError(
-                    f"{path}, line {reader.line_num:,}: expected {len(columns)} cells, found a "
-                    f"blank line.",
+                    f"{path}, line {line:,}: expected {len(columns)} cells, found a blank line.",
                     REMEDY,
                 )
             if len(row) != len(columns):
                 raise TableError(
-                    f"{path}, line {reader.line_num:,}: expected {len(columns)} cells, found "
-                    f"{len(row)}. The file seems cut off or damaged there.",
+                    f"{path}, line {line:,}: expected {len(columns)} cells, found {len(row)}. The "
+                    "file seems cut off or damaged there.",
                     REMEDY,
                 )
             named = zip(columns, row, strict=True)
-            rows.append([_parse_cell(path, reader.line_num, name, cell) for name, cell in named])
+            rows.append([_parse_cell(path, line, name, cell) for name, cell in named])
     except csv.Error as error:
-        raise TableError(f"{path}, line {reader.line_num:,}: {error}.", REMEDY) from None
+        raise TableError(f"{path}, {error}.", REMEDY) from None
     if not rows:
         raise TableError(f"{path} has a header but no rows.", REMEDY)
     return np.array(rows, dtype=np.uint8)
@@ -126,6 +125,35 @@ def _parse_cell(path: Path, line: int, column: str, cell: str) -> int:
     except ValueError as error:
         place = f"{path}, line {line:,}, column {column!r}"
         raise TableError(f"{place}: expected {error}.", REMEDY) from None
+
+
+def read_rows(
+    text: str, *, strict: bool = False, skipinitialspace: bool = False
+) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV, each with the line that it begins on, from 1.
+
+    That is the line to look at where a quote is not closed, which makes one row of all that follow.
+
+    Args:
+        text: with line ends as they are in the file.
+        strict: as for `csv.reader`: whether odd quotes are errors.
+        skipinitialspace: as for `csv.reader`.
+
+    Raises:
+        csv.Error: ``line 7: `` and what is wrong.
+    """
+    reader = csv.reader(
+        io.StringIO(text, newline=""), strict=strict, skipinitialspace=skipinitialspace
+    )
+    line = 1
+    try:
+        for row in reader:
+            yield line, row
+            line = reader.line_num + 1
+    except csv.Error as error:
+        is_long = "field larger" in str(error)
+        problem = "a cell is too long, as after a quote that is not closed" if is_long else error
+        raise csv.Error(f"line {line:,}: {problem}") from None
 
 
 def decode(path: Path, content: bytes, remedy: str) -> str:

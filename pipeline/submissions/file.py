@@ -5,7 +5,6 @@ that says what the CSV came from.
 """
 
 import csv
-import io
 import reprlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from pipeline import stored
 from pipeline.data.dataset import NUM_CLASSES, Labels, Provenance
 from pipeline.data.label_corrections import CorrectionSummary
+from pipeline.data.table_cells import parse_integer, read_rows
 from pipeline.data.tables import TEST_ROWS
 from pipeline.errors import ArtifactError, SubmissionError
 from pipeline.files import read_bytes, sha256, write_json, write_text
@@ -74,14 +74,15 @@ def read(path: Path, *, expected_rows: int) -> Labels:
             f"{path} is not text: expected a CSV with the header {_HEADER}, found the byte "
             f"{error.object[error.start]:#04x}."
         ) from None
-    reader = csv.reader(io.StringIO(text, newline=""))
     digits, lines = [0] * expected_rows, [0] * expected_rows
+    rows = read_rows(text)
+    line = 1
     try:
-        header = tuple(next(reader, ()))
+        header = tuple(next(rows, (1, []))[1])
         if header != COLUMNS:
             found = reprlib.repr(",".join(header)) if header else "nothing"
-            raise SubmissionError(f"{path}, line 1: expected the header {_HEADER}, found {found}.")
-        for cells in reader:
+            raise ValueError(f"expected the header {_HEADER}, found {found}")
+        for line, cells in rows:
             if len(cells) != len(COLUMNS):
                 found = f"{len(cells)}" if cells else "a blank line"
                 raise ValueError(f"expected 2 cells (ImageId and Label), found {found}")
@@ -92,9 +93,11 @@ def read(path: Path, *, expected_rows: int) -> Labels:
                     "id once"
                 )
             digits[row] = _parse("Label", cells[1], 0, NUM_CLASSES - 1)
-            lines[row] = reader.line_num
-    except (csv.Error, ValueError) as error:
-        raise SubmissionError(f"{path}, line {reader.line_num:,}: {error}.") from None
+            lines[row] = line
+    except csv.Error as error:
+        raise SubmissionError(f"{path}, {error}.") from None
+    except ValueError as error:
+        raise SubmissionError(f"{path}, line {line:,}: {error}.") from None
     if absent := lines.count(0):
         raise SubmissionError(
             f"{path} lacks {absent:,} of the {expected_rows:,} test images, ImageId "
@@ -144,10 +147,7 @@ def read_record(path: Path) -> SubmissionRecord | None:
 
 
 def _parse(column: str, cell: str, low: int, high: int) -> int:
-    text = cell.strip()
-    if text.isascii() and text.isdecimal():
-        digits = text.lstrip("0") or "0"
-        if len(digits) <= len(str(high)) and low <= (number := int(digits)) <= high:
-            return number
-    found = reprlib.repr(cell) if text else "nothing"
-    raise ValueError(f"{column} must be an integer from {low} to {high}, found {found}")
+    try:
+        return parse_integer(cell, low, high)
+    except ValueError as error:
+        raise ValueError(f"{column} must be {error}") from None

@@ -313,7 +313,9 @@ def test_blank_line_is_named(train: Path, line: int) -> None:
 
 def test_quote_without_end_is_refused(train: Path) -> None:
     set_cell(train, 3, "pixel0", '"0')
-    assert_refused(train, r"line \d: expected 785 cells, found \d+|line 3, column 'pixel0'")
+    assert_refused(train, "line 3: expected 785 cells, found 2. The file seems cut off")
+    train.write_text(train.read_text() + "1," * 100_000)
+    assert_refused(train, "line 3: a cell is too long, as after a quote that is not closed")
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])

@@ -97,8 +97,12 @@ def test_file_that_is_no_text_is_refused(path: Path, content: bytes) -> None:
 
 
 def test_line_without_end_is_refused(path: Path) -> None:
-    assert_refused(path, "x" * 200_000, "line 1: field larger than field limit")
-    assert_refused(path, GOOD + '"' + "x" * 200_000, "line 5: field larger than field limit")
+    assert_refused(path, "x" * 200_000, "line 1: a cell is too long, as after a quote")
+    assert_refused(path, GOOD + '"' + "x" * 200_000, "line 5: a cell is too long, as after a quote that is not closed")
+
+
+def test_quote_without_end_is_named_by_its_line(path: Path) -> None:
+    assert_refused(path, 'ImageId,Label\n1,"7\n2,8\n3,9\n', "line 2: Label must be an integer")
 
 
 @pytest.mark.parametrize(
