@@ -109,7 +109,7 @@ def test_errors_are_readable_in_a_terminal(project: Path, output: Output) -> Non
 def test_errors_against_an_equal_revision_are_none(finished: Path, output: Output) -> None:
     shown = output("errors", "--against", "HEAD")
     assert "workspace compared with HEAD, on the 288 images held out in both" in shown
-    assert "could be chance (McNemar's exact test: p = 1)" in shown
+    assert "could be chance (McNemar's exact test: p = 1.000)" in shown
     assert "corrected, by row of train.csv (true: before → after): none" in shown
     assert "note:" not in output("compare")
     page = (finished / "reports/compare.html").read_text(encoding="utf-8")

@@ -99,7 +99,7 @@ def test_notebook_leaves_a_checked_submission_and_shows_the_run(
     text = "".join(each["text"] for each in outputs if each["output_type"] == "stream")
     assert "submissions/submission.csv: 360 rows, in the form that Kaggle accepts" in text
     assert re.search(r"epoch +\d+/\d+", text)
-    assert "could be chance (McNemar's exact test: p = 1)" in text
+    assert "could be chance (McNemar's exact test: p = 1.000)" in text
     shown = [each["data"] for each in outputs if each["output_type"] == "display_data"]
     score, digits, report, comparison = shown
     assert re.match(r"\*\*Accuracy 9\d\.\d\d%\*\*, 95 % interval", score["text/markdown"])
