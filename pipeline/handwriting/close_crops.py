@@ -24,6 +24,10 @@ _ON_EDGE = 0.5
 """Greatest share of the edge of the digit's box that is ink. On 621 bold digits in six fonts, with
 a margin of 2 % at most, it is 0.39 at most; of paper in a frame it is 1."""
 
+_CONVEX, _STRAIGHT, _MOST_CORNERS = 0.95, 0.01, 8
+"""A sheet fills this share of its convex hull, whose outline is straight within this share of its
+length between so many corners: a turned sheet that the picture's edges cut has eight."""
+
 _TWO_SHADES = 0.85
 """Least share of grey's variance that lies between ink and paper, not within them: 0.64 in Gaussian
 noise, 0.75 in an even gradient; on those bold digits 0.91 at least."""
@@ -86,7 +90,7 @@ def _has_two_shades(grey: NDArray[np.uint8], light: Mask) -> bool:
 
 def _fills_picture(ink: Mask) -> bool:
     digit = largest_component(ink)
-    if digit.sum() < max(1, _ONE_PIECE * ink.sum()):
+    if digit.sum() < max(1, _ONE_PIECE * ink.sum()) or _is_sheet(digit):
         return False
     box = span(digit)
     cut = ink[box]
@@ -94,3 +98,17 @@ def _fills_picture(ink: Mask) -> bool:
     return bool(edge.mean() <= _ON_EDGE) and all(
         side >= _ACROSS * whole for side, whole in zip(extent(box), ink.shape, strict=True)
     )
+
+
+def _is_sheet(piece: Mask) -> bool:
+    """Whether it is rather a sheet, perhaps a turned one, in which what is written leaves holes."""
+    (outline,), _ = cv2.findContours(
+        piece.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+    )
+    filled = cv2.drawContours(np.zeros(piece.shape, np.uint8), [outline], -1, 1, cv2.FILLED)
+    hull = cv2.convexHull(outline)
+    whole = cv2.fillConvexPoly(np.zeros(piece.shape, np.uint8), hull, 1)
+    corners = cv2.approxPolyDP(hull, _STRAIGHT * cv2.arcLength(hull, closed=True), closed=True)
+    has_holes = filled.sum() > piece.sum()
+    is_convex = filled.sum() >= _CONVEX * whole.sum()
+    return bool(has_holes and is_convex and len(corners) <= _MOST_CORNERS)

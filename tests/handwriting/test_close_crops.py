@@ -1,5 +1,6 @@
 """Bold digits in pictures with hardly any paper around them."""
 
+import cv2
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -59,6 +60,17 @@ def test_one_shade_noise_and_shadows_are_no_close_crop() -> None:
     light = np.exp(-(y**2 + x**2))[..., np.newaxis]
     for levels in (0 * noise, 40 * noise + 128, 40 * clouds / clouds.std() + 128, 220 * light):
         assert recognize(opaque(levels)) is None
+
+
+@pytest.mark.parametrize("scale", [0.7, 1.0])
+@pytest.mark.parametrize("turn", [0, 5, 20, 45])
+def test_sheet_on_a_dark_table_is_no_digit(turn: int, scale: float) -> None:
+    for digit in (0, 2, 4, 8):
+        sheet = paint(draw_ink(digit, np.random.default_rng(digit), width=0.09), paper=LIGHT)
+        height, width = sheet.shape[:2]
+        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn, scale)
+        table = cv2.warpAffine(sheet, matrix, (width, height), borderValue=(40, 40, 40, 255))
+        assert recognize(table) is None, digit
 
 
 def test_digit_amid_paper_is_no_close_crop() -> None:
