@@ -1,7 +1,15 @@
-"""Numbers and values, as sentences and tables have them."""
+"""Numbers, values and text, as sentences and tables have them."""
 
 import json
+import re
 from typing import Any
+
+_NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+
+
+def one_line(text: str) -> str:
+    """Text in one line: a blank for each run of control characters and of what is no UTF-8."""
+    return _NO_TEXT.sub(" ", text)
 
 
 def counted(number: int, noun: str, many: str = "") -> str:
@@ -38,6 +46,12 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def plain(value: Any) -> Any:
+def describe_p(p: float) -> str:
+    """A p-value in a sentence: ``p = 0.042``, ``p < 0.001``."""
+    value = p_value(p)
+    return f"p {value}" if value.startswith("<") else f"p = {value}"
+
+
+def as_label(value: Any) -> Any:
     """A value of params.yaml as a table has it: what has parts as JSON."""
     return json.dumps(value) if isinstance(value, list | dict) else value

@@ -167,6 +167,14 @@ def test_learning_curves_of_members_with_and_without_a_validation_set(
     assert means["loss_sd"].tolist() == pytest.approx([0.3 / 2**0.5, np.nan], nan_ok=True)
 
 
+def test_legend_names_no_validation_set_where_there_is_none(tmp_path: Path) -> None:
+    curves = pd.DataFrame({"member": "a", "epoch": [1, 2], "loss": [1.0, 0.5], "val_loss": np.nan})
+    curves = curves.assign(error_rate=0.5, val_error_rate=np.nan)
+    path = tmp_path / "curve.svg"
+    learning_curve(path, curves, average_curves(curves), "loss")
+    assert "training images" in path.read_text() and "validation set" not in path.read_text()
+
+
 @pytest.mark.parametrize("num_errors", [0, 7, 60])
 def test_calibration_without_with_some_and_with_only_errors(
     num_errors: int, training_digits: TrainingDigits, tmp_path: Path

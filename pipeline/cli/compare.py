@@ -13,7 +13,7 @@ from pipeline.cli import browser
 from pipeline.cli.console import print_json, print_line, print_table, stderr
 from pipeline.project import FOLDER
 from pipeline.runs.repository import WORKSPACE
-from pipeline.wording import p_value, points
+from pipeline.wording import describe_p, p_value, points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -194,10 +194,9 @@ def _describe_runs(
 
 def _print_images(only: Difference, tables: dict[str, pd.DataFrame]) -> None:
     chance = "could be chance" if only.could_be_chance else "is unlikely to be chance"
-    p = p_value(only.p_value)
     print_line(
         f"\nThe difference of {points(only.difference)} percentage points {chance} "
-        f"(McNemar's exact test: p {p if p.startswith('<') else f'= {p}'}).\n"
+        f"(McNemar's exact test: {describe_p(only.p_value)}).\n"
     )
     names = ("digit", "corrected", "new_errors", "errors_before", "errors")
     heads = ("digit", "corrected", "new errors", "errors before", "errors after")

@@ -103,7 +103,7 @@ def run(
         record = kaggle_output.check(fetched, place, stages.RAW / "provenance.json")
         _describe_output(place, record)
     if submit:
-        words = message or f"Kaggle notebook, version {fetched.version}"
+        words = message.strip() or f"Kaggle notebook, version {fetched.version}"
         submissions.send_once(place / "submission.csv", record, words, place / "metrics.json")
     else:
         _say("next", "submit it: the same command with --submit")

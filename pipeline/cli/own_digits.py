@@ -98,6 +98,10 @@ def _is_same(path: Path, source: object) -> bool:
 def _load_reader() -> Reader:
     from pipeline.handwriting.reader import SAMPLE_WARNING, Reader
 
+    if not stages.EXPORTED.exists():
+        from pipeline.runs.repository import check_project
+
+        check_project()
     reader = Reader.load(stages.EXPORTED, stages.MODELS)
     if reader.ensemble.sample:
         print_line(SAMPLE_WARNING, to=stderr)

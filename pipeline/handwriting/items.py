@@ -1,15 +1,16 @@
 """What ``digits predict`` is asked to read: pictures, folders, tables, standard input."""
 
 import csv
-import io
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from pipeline.data import tables
 from pipeline.data.dataset import Images
+from pipeline.data.table_cells import read_rows
 from pipeline.errors import PictureError, TableError, printable
 from pipeline.handwriting import pictures
 from pipeline.handwriting.find_digit import Glyph, Problem
@@ -128,45 +129,47 @@ def _list_folder(folder: Path) -> Iterator[Item | Path]:
 
 def _list_labelled(folder: Path, table: Path) -> list[Item]:
     try:
-        text = table.read_text(encoding="utf-8-sig")
+        text = table.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise PictureError(
             f"{display_name(table)} is not UTF-8 (byte {error.start}): save it as CSV in UTF-8."
         ) from None
-    with io.StringIO(text, newline="") as file:
-        rows = csv.DictReader(file, skipinitialspace=True)
-        names = rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
-        if not names.count("path") == names.count("label") == 1:
+    try:
+        return _read_labelled(folder, display_name(table), text)
+    except csv.Error as error:
+        raise PictureError(f"{display_name(table)}, {error}.") from None
+
+
+def _read_labelled(folder: Path, table: str, text: str) -> list[Item]:
+    rows = read_rows(text, skipinitialspace=True)
+    names = [name.strip() for name in next(rows, (1, []))[1]]
+    if not names.count("path") == names.count("label") == 1:
+        raise PictureError(
+            f"{table} does not label the pictures in its folder: expected the columns path and "
+            f"label once each, found {', '.join(names) or 'nothing'}."
+        )
+    labelled: dict[str, Item] = {}
+    for line, cells in rows:
+        if not cells:
+            continue
+        row = dict(zip_longest(names, (cell.strip() for cell in cells), fillvalue=""))
+        label, path = row["label"], row["path"]
+        if not (len(label) == 1 and label in "0123456789"):
             raise PictureError(
-                f"{display_name(table)} does not label the pictures in its folder: expected the "
-                f"columns path and label once each, found {', '.join(names) or 'nothing'}."
+                f"{table}, line {line}: expected a label from 0 to 9, found {label!r}."
             )
-        labelled: dict[str, Item] = {}
-        for row in rows:
-            label = (row["label"] or "").strip()
-            if not (len(label) == 1 and label in "0123456789"):
-                raise PictureError(
-                    f"{display_name(table)}, line {rows.line_num}: expected a label from 0 to 9, "
-                    f"found {label!r}."
-                )
-            path = (row["path"] or "").strip()
-            if not path:
-                raise PictureError(
-                    f"{display_name(table)}, line {rows.line_num}: expected a path and a label, "
-                    "found no path."
-                )
-            name = os.path.normpath(path)  # a.png of ./a.png
-            if name in labelled:
-                raise PictureError(
-                    f"{display_name(table)}, line {rows.line_num}: {printable(name)} is listed "
-                    "twice: expected a row for each picture."
-                )
-            labelled[name] = _picture(folder / name, int(label))
-        if not labelled:
+        if not path:
+            raise PictureError(f"{table}, line {line}: expected a path and a label, found no path.")
+        name = os.path.normpath(path)  # a.png of ./a.png
+        if name in labelled:
             raise PictureError(
-                f"{display_name(table)} lists no picture: expected a row for each below its header."
+                f"{table}, line {line}: {printable(name)} is listed twice: expected a row for each "
+                "picture."
             )
-        return list(labelled.values())
+        labelled[name] = _picture(folder / path, int(label))
+    if not labelled:
+        raise PictureError(f"{table} lists no picture: expected a row for each below its header.")
+    return list(labelled.values())
 
 
 def _list_table(path: Path) -> Iterator[Item]:

@@ -1,14 +1,13 @@
 """Values in Kaggle's answers, checked: the client hands on whatever type the JSON holds."""
 
-import re
 from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.kaggle.redaction import redact
+from pipeline.wording import one_line
 
 _LONGEST_TEXT = 100_000
 _QUOTED_CHARACTERS = 300
-_NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 def read_text(value: Any) -> str:
@@ -17,20 +16,22 @@ def read_text(value: Any) -> str:
     Raises:
         ValueError: it is no text.
     """
-    if not isinstance(value or "", str):
+    if value is None:
+        return ""
+    if not isinstance(value, str):
         raise ValueError(f"expected text, found {type(value).__name__}")
-    return _NO_TEXT.sub(" ", (value or "")[:_LONGEST_TEXT])
+    return one_line(value[:_LONGEST_TEXT])
 
 
-def read_integer(value: Any) -> int:
-    """An integer of at least 0; 0 for None.
+def read_integer(value: Any, *, least: int = 0) -> int:
+    """An integer, not below ``least``.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: it is something else, or absent.
     """
-    if not isinstance(value or 0, int) or (value or 0) < 0:
-        raise ValueError(f"expected a number from 0, found {type(value).__name__}")
-    return int(value or 0)
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"expected an integer from {least}, found {value!r}")
+    return value
 
 
 def read_time(value: Any) -> datetime:
@@ -47,5 +48,5 @@ def read_time(value: Any) -> datetime:
 
 def quote(value: object) -> str:
     """Kaggle's or an exception's own words in one line, without secrets and the last stop."""
-    words = redact(" ".join(str(value or "").split()))
+    words = redact(" ".join(one_line(str(value or "")).split()))
     return words[:_QUOTED_CHARACTERS].rstrip(".")

@@ -122,7 +122,7 @@ class Client:
                 str(path), description, COMPETITION, not sys.stderr.isatty()
             )
             failed = response.message == self._api.COMPETITION_SUBMIT_UPLOAD_FAILED_MESSAGE
-            return None if failed else int(response.ref)
+            return None if failed else answers.read_integer(response.ref, least=1)
 
         try:
             reference = self._session.ask(send, only_once="CreateSubmission", before=before)
@@ -164,7 +164,7 @@ class Client:
 
 def _read(item: Any) -> Submission:
     return Submission(
-        reference=int(item.ref),
+        reference=answers.read_integer(item.ref, least=1),
         time=answers.read_time(item.date),
         description=answers.read_text(item.description),
         file_name=answers.read_text(item.file_name),

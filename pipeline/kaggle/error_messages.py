@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import requests
+from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import ReadTimeoutError
 
 from pipeline.kaggle import answers
@@ -33,6 +34,7 @@ _PASSING = (408, 425, 429)
 _REFUSALS = (400, 401, 403, 404, 409, 413, 422, 429)
 """Answers after which nothing was done for sure; others may come from a server in between."""
 
+_ADDRESS = "https://www.kaggle.com"
 _PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "http_proxy", "HTTP_PROXY")
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
@@ -49,7 +51,9 @@ def explain(error: BaseException, used: Credentials) -> str:
             return _explain_status(error.response, used)
         case OSError() if "certificate" in str(error).lower() or _is_of_tls(error):
             return _explain_certificates()
-        case requests.RequestException() | UnicodeError() if problem := _find_proxy_problem():
+        case (
+            requests.exceptions.InvalidSchema() | requests.exceptions.InvalidURL() | UnicodeError()
+        ) if problem := _find_proxy_problem():
             return problem
         case requests.exceptions.ProxyError():
             return (
@@ -150,6 +154,8 @@ def _explain_status(response: requests.Response, used: Credentials) -> str:
             return f"Kaggle received too many requests ({answer}). Wait {wait}, then try again."
         case _ if may_pass(response):
             return f"Kaggle is out of order at the moment ({answer}). Try again later."
+        case 400 | 413 | 422:
+            return f"Kaggle refused the request ({answer}). Change what it names, then try again."
     return (
         f"Kaggle refused the request ({answer}). Try again in some minutes; if it is refused "
         "again, the client is probably too old: pip install --upgrade kaggle"
@@ -233,8 +239,9 @@ def _find_bundle_problem(path: Path) -> str | None:
 
 
 def _proxy() -> str:
-    """The variable that names the proxy in use; empty if there is none."""
-    return next((name for name in _PROXIES if os.environ.get(name)), "")
+    """The variable that names the proxy on the way to Kaggle; empty if there is none."""
+    used = select_proxy(_ADDRESS, get_environ_proxies(_ADDRESS))
+    return next((name for name in _PROXIES if used and os.environ.get(name) == used), "")
 
 
 def _find_proxy_problem() -> str | None:

@@ -8,7 +8,6 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,7 +28,6 @@ _ABSENT = (403, 404)
 _LONGEST_LIST = 100
 _MOST_LISTS = 50
 _CHUNK_BYTES = 1 << 20
-_END = object()
 _REQUESTS = {
     "get_kernel": "ApiGetKernelRequest",
     "get_kernel_session_status": "ApiGetKernelSessionStatusRequest",
@@ -71,7 +69,7 @@ class Kernels:
         """
 
         def read(answer: Any) -> Saved:
-            number = answers.read_integer(answer.metadata.current_version_number)
+            number = answers.read_integer(answer.metadata.current_version_number, least=1)
             return Saved(number, str(answer.blob.source))
 
         return self._ask_about("get_kernel", kernel, number, read)
@@ -99,9 +97,9 @@ class Kernels:
                 if refusal := kernel_refusals.of_status(kernel, error):
                     return refusal
                 raise
-            number = answers.read_integer(answer.version_number)
             address = _find_address(answer.ref, answer.url) or kernel
-            found = Version(address, number) if number else None
+            number = answer.version_number
+            found = Version(address, answers.read_integer(number, least=1)) if number else None
             return kernel_refusals.of_answer(kernel, answer) or found
 
         try:
@@ -152,13 +150,12 @@ class Kernels:
 
         def begin() -> Iterator[Any]:
             events = self._api.kernels_logs_stream(version.kernel)
-            return itertools.chain([next(events, _END)], events)
+            return itertools.chain([next(events, None)], events)
 
         try:
-            events = self._session.ask(begin)
-            while (event := self._session.ask(partial(next, events, _END))) is not _END:
+            for event in self._session.ask(begin):
                 yield from read_event(event)
-        except (KaggleError, OSError):
+        except (KaggleError, OSError, ValueError, TypeError, LookupError, RecursionError):
             return
 
     def output(self, version: Version) -> Output:

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -78,6 +78,7 @@ class Session:
         if found is None:
             raise KaggleError(credentials.NONE_FOUND)
         self._credentials: Credentials = found
+        self.api: Any = None
         self.api = self.ask(self._open)
 
     def ask(
@@ -87,7 +88,7 @@ class Session:
         only_once: str | None = None,
         before: Callable[[], object] = lambda: None,
     ) -> Result:
-        """Call the client, again after a failure that may pass.
+        """Call the client, again after a failure that may pass, or with a new token of a login.
 
         Nothing that the client raises leaves this method, nor hangs on to what does.
 
@@ -100,6 +101,23 @@ class Session:
             KaggleError: with the cause and its cure.
             AnswerLostError: ``only_once`` was asked for, and there is no answer.
         """
+        result, failure, is_unknown = self._try(action, only_once, before)
+        if is_unknown and self.api and isinstance(self._credentials, Login):
+            self._credentials = replace(self._credentials, access_token="")
+            _, failure, _ = self._try(partial(self._log_in, self.api))
+            if not failure:
+                result, failure, _ = self._try(action, only_once, before)
+        if failure:
+            raise failure
+        return cast(Result, result)
+
+    def _try(
+        self,
+        action: Callable[[], Result],
+        only_once: str | None = None,
+        before: Callable[[], object] = lambda: None,
+    ) -> tuple[Result | None, Exception | None, bool]:
+        """What came of an action, the error to raise, and whether Kaggle did not know who asks."""
         retrying = Retrying(
             stop=stop_after_attempt(self.timeouts.tries),
             wait=self._delay,
@@ -107,17 +125,10 @@ class Session:
             reraise=True,
         )
         try:
-            result: Result = retrying(self._call, action, only_once, before)
+            return retrying(self._call, action, only_once, before), None, False
         except (Exception, SystemExit) as error:
-            failure = self._translate(error, only_once)
-            stale = self._find_stale(error)
-        else:
-            return result
-        if stale:
-            self._credentials = replace(stale, access_token="")
-            self.ask(partial(self._log_in, self.api))
-            return self.ask(action, only_once=only_once, before=before)
-        raise failure
+            is_unknown = error_messages.is_unknown_user(error)
+            return None, self._translate(error, only_once), is_unknown
 
     def delays(self) -> Iterator[float]:
         """The seconds to wait before each further try."""
@@ -155,13 +166,6 @@ class Session:
 
     def _is_lost(self, error: BaseException, only_once: str | None) -> bool:
         return only_once in self._requested and not error_messages.is_refusal(error)
-
-    def _find_stale(self, error: BaseException) -> Login | None:
-        """The login whose stored access token Kaggle refused, where it was not asked for a new."""
-        match self._credentials:
-            case Login(access_token=str(token)) as login if token:
-                return login if error_messages.is_unknown_user(error) else None
-        return None
 
     def _translate(self, error: BaseException, only_once: str | None) -> Exception:
         if self._is_lost(error, only_once):

@@ -33,6 +33,8 @@ def learning_curve(path: Path, curves: pd.DataFrame, means: pd.DataFrame, measur
             (measure, CORRECT, "-", "training images, warped, with dropout"),
             (f"val_{measure}", ERROR, "--", "validation set, not warped"),
         ):
+            if curves[column].isna().all():  # without a validation set
+                continue
             for _, history in curves.groupby("member"):
                 axes.plot(
                     history["epoch"], history[column], dashes, color=colour, alpha=0.3, lw=0.8

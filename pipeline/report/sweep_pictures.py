@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from pipeline.report.scales import Scale, Tick
-from pipeline.wording import plain
+from pipeline.wording import as_label
 
 WIDTH, HEIGHT = 760, 320
 """Of each picture."""
@@ -186,7 +186,7 @@ def _list_axes(summary: Row) -> list[float]:
 def _mark(each: Row, rows: Sequence[Row]) -> list[Tick]:
     if not each["choices"]:
         return _scale_range(each, rows).ticks(3)
-    labels = list(map(plain, each["choices"]))
+    labels = list(map(as_label, each["choices"]))
     return [Tick(_place_choice(i, len(labels)), str(text)) for i, text in enumerate(labels)]
 
 
@@ -194,7 +194,7 @@ def _find_place(each: Row, rows: Sequence[Row]) -> Callable[[Any], float]:
     """From a value of a searched key to its pixel; params.yaml may have none of the choices."""
     if not each["choices"]:
         return _scale_range(each, rows).place
-    labels = list(map(plain, each["choices"]))
+    labels = list(map(as_label, each["choices"]))
 
     def place(value: Any) -> float:
         found = (i for i, text in enumerate(labels) if text == value or str(text) == str(value))

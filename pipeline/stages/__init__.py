@@ -1,7 +1,7 @@
 """The stages of dvc.yaml, one module each: ``python -m pipeline.stages.<name>``.
 
 A stage reads its section of params.yaml and the files of earlier stages, calls the rest of the
-package, and writes its outputs. No stage imports another. Here is where the files of all are.
+package, and writes its outputs. No stage imports another. The paths of all their files are here.
 """
 
 from pathlib import Path

@@ -15,7 +15,6 @@ from filelock import FileLock
 
 from pipeline.errors import Interruption, KaggleError, SubmissionError
 from pipeline.files import atomic_path, sha256
-from pipeline.kaggle import answers
 from pipeline.kaggle.client import Client, OutcomeUnknownError
 from pipeline.kaggle.session import Timeouts
 from pipeline.kaggle.submission import Submission
@@ -23,6 +22,7 @@ from pipeline.submissions import log as submission_log
 from pipeline.submissions.checks import LISTED_WITHIN, find_accuracy, refuse_repetition
 from pipeline.submissions.file import SubmissionRecord
 from pipeline.submissions.log import Entry
+from pipeline.wording import one_line
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def submit(
         KaggleError: Kaggle did not take it, or it is unknown whether it did.
         Interruption: with what became of it.
     """
-    message = answers.read_text(message).strip()
+    message = one_line(message).strip()
     with _alone(paths):
         earlier = submission_log.read(paths.log)
         try:

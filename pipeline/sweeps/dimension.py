@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.checked_yaml import Section, check, describe_value
 from pipeline.errors import ParamsError
-from pipeline.wording import plain
+from pipeline.wording import as_label
 
 _DIGITS = 4
 """Significant ones of a proposed number, so that params.yaml stays readable."""
@@ -52,7 +52,7 @@ class Dimension:
     @property
     def labels(self) -> list[Any]:
         """The choices as plain values: what has parts as JSON."""
-        return [plain(choice) for choice in self.choices]
+        return [as_label(choice) for choice in self.choices]
 
     def round(self, proposed: Any) -> Any:
         """The value that is tried for what Optuna proposes; within the bounds."""

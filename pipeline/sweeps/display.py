@@ -14,7 +14,7 @@ from pipeline.progress import LiveDisplay, clock
 from pipeline.sweeps.jobs import Job
 from pipeline.sweeps.space import Space
 from pipeline.sweeps.tracker import JobTracker
-from pipeline.wording import counted, plain
+from pipeline.wording import as_label, counted
 
 _console = Console()
 
@@ -38,7 +38,7 @@ class SweepDisplay(LiveDisplay):
     def begin(self, number: int, values: Mapping[str, Any]) -> None:
         """Show that a trial begins."""
         shown = ", ".join(
-            f"{key.rpartition('.')[2]} {plain(value)}" for key, value in values.items()
+            f"{key.rpartition('.')[2]} {as_label(value)}" for key, value in values.items()
         )
         about = "params.yaml as it is: " if number == 0 else ""
         self._print(f"trial {number}: {about}{shown}")

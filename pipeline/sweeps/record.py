@@ -14,7 +14,7 @@ from pipeline.sweeps.files import Paths
 from pipeline.sweeps.scoring import Score
 from pipeline.sweeps.space import Space
 from pipeline.sweeps.study import FrozenTrial, facts
-from pipeline.wording import plain
+from pipeline.wording import as_label
 
 
 def tabulate(trials: Sequence[FrozenTrial], space: Space) -> pd.DataFrame:
@@ -27,7 +27,7 @@ def tabulate(trials: Sequence[FrozenTrial], space: Space) -> pd.DataFrame:
     rows = []
     for trial in trials:
         if (noted := facts(trial)) is not None:
-            values = {key: plain(value) for key, value in noted["values"].items()}
+            values = {key: as_label(value) for key, value in noted["values"].items()}
             rows.append({"trial": trial.number} | noted | values)
     table = pd.DataFrame(rows, columns=["trial", *_FACTS, *(each.key for each in space.dimensions)])
     return table.astype({"errors": "Int64", "images": "Int64"})

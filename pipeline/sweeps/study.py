@@ -18,7 +18,7 @@ from pipeline.errors import ArtifactError, PipelineError
 from pipeline.files import corruption_as
 from pipeline.sweeps.dimension import Dimension
 from pipeline.sweeps.space import Space, StopLagging
-from pipeline.wording import plain
+from pipeline.wording import as_label
 
 try:
     import optuna
@@ -92,7 +92,7 @@ class Study:
         """A new trial."""
         if not self.trials:
             base = self._space.base_values
-            held = {key: plain(base[key]) for key in base} if self._space.holds_base else {}
+            held = {key: as_label(base[key]) for key in base} if self._space.holds_base else {}
             distributions = {key: self._distributions[key] for key in held}
             self._study.add_trial(
                 create_trial(state=TrialState.RUNNING, params=held, distributions=distributions)

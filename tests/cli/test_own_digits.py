@@ -325,6 +325,9 @@ def test_picture_is_not_drawn_over(project: Path, predict: Predict) -> None:
 def test_before_any_run_the_command_to_run_is_named(project: Path, predict: Predict) -> None:
     (project / "exported").unlink()
     _, errors = predict("x.png", status=1)
+    assert "There is no params.yaml in" in errors and "in the project's folder" in errors
+    (project / "params.yaml").touch()
+    _, errors = predict("x.png", status=1)
     assert "ensemble.json is missing" in errors and "dvc repro" in errors
 
 

@@ -96,6 +96,10 @@ def test_blanks_around_the_cells_of_a_table_do_not_count() -> None:
         ("path,label\nx.png,2\nin/../x.png ,2\n", "index.csv, line 3: x.png is listed twice"),
         ("path,label\n ,2\n", "index.csv, line 2: expected a path and a label, found no path"),
         ("label,path\n3\n", "index.csv, line 2: expected a path and a label, found no path"),
+        (
+            'path,label\n"x.png,2\nx.png,3\n',
+            "index.csv, line 2: expected a label from 0 to 9, found ''",
+        ),
         ("path,label\nx.png,two\n", "index.csv, line 2: expected a label from 0 to 9, found 'two'"),
         (
             "path,label\ncaf\xe9.png,2\n",

@@ -24,17 +24,19 @@ def test_text_is_one_line_of_utf8(value: Any, text: str) -> None:
     assert answers.read_text(value) == text
 
 
-@pytest.mark.parametrize("value", [5, ["a"], {"a": "b"}, True])
+@pytest.mark.parametrize("value", [5, ["a"], [], {"a": "b"}, True, False, b""])
 def test_what_is_no_text_is_refused(value: Any) -> None:
     with pytest.raises(ValueError, match="expected text, found"):
         answers.read_text(value)
 
 
-def test_integers_begin_at_0() -> None:
-    assert [answers.read_integer(value) for value in (None, 0, 7)] == [0, 0, 7]
-    for value in (-1, "7", [7], 7.5):
-        with pytest.raises(ValueError, match="expected a number from 0, found"):
+def test_integers_begin_where_they_are_told() -> None:
+    assert [answers.read_integer(value) for value in (0, 7)] == [0, 7]
+    for value in (None, -1, "7", [7], 7.5, True):
+        with pytest.raises(ValueError, match="expected an integer from 0, found"):
             answers.read_integer(value)
+    with pytest.raises(ValueError, match="expected an integer from 1, found 0"):
+        answers.read_integer(0, least=1)
 
 
 def test_times_are_in_utc() -> None:
@@ -49,6 +51,6 @@ def test_times_are_in_utc() -> None:
 
 def test_quoted_words_are_short_and_without_secrets() -> None:
     remember("5ecre7c0ffee")
-    assert answers.quote("No\n 5ecre7c0ffee  here. ") == "No … here"
+    assert answers.quote("No\n 5ecre7c0ffee  \x1bhere.\ud800 ") == "No … here"
     assert answers.quote(None) == ""
     assert len(answers.quote("x" * 1000)) == 300

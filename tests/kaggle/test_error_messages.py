@@ -71,3 +71,25 @@ def test_refusal_of_a_link_does_not_ask_to_accept_rules(status: int) -> None:
     assert "rules" not in message
     response.url = "https://api.kaggle.com/v1/competitions.CompetitionApiService/DownloadDataFiles"
     assert "storage" not in error_messages.explain(requests.HTTPError(response=response), USED)
+
+
+@pytest.mark.parametrize(
+    "variables", [{"http_proxy": "socks5://a:1080"}, {"HTTPS_PROXY": "nonsense", "no_proxy": "*"}]
+)
+def test_proxy_that_is_not_on_the_way_is_not_blamed(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    message = error_messages.explain(requests.exceptions.InvalidSchema("x"), USED)
+    assert message.startswith("Something else than Kaggle answered: expected a link")
+    message = error_messages.explain(requests.ReadTimeout(SILENCE), USED)
+    assert message.startswith("Kaggle does not answer")
+
+
+def test_refusal_of_what_was_sent_asks_to_change_it() -> None:
+    response = requests.Response()
+    response.status_code, response.url = 413, "https://api.kaggle.com/v1/x"
+    assert "Change what it names" in error_messages.explain(
+        requests.HTTPError(response=response), USED
+    )

@@ -75,7 +75,7 @@ def test_quota_of_another_form_is_one_paragraph(
     assert_contained(caught.value)
 
 
-def test_login_whose_token_was_revoked_asks_for_a_new_one_once(
+def test_login_whose_token_was_refused_asks_for_a_new_one(
     kaggle: Kaggle, kaggle_project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in GOOD_KEY:
@@ -93,10 +93,14 @@ def test_login_whose_token_was_revoked_asks_for_a_new_one_once(
     assert client.submissions() == []
     assert kaggle.counts["GenerateAccessToken"] == 1
 
+    kaggle.inject("ListSubmissions", Fault(401), times=1)
+    assert client.submissions() == []
+    assert kaggle.counts["GenerateAccessToken"] == 2
+
     kaggle.inject("ListSubmissions", Fault(401))
     with pytest.raises(KaggleError, match=r"no longer valid .*kaggle auth login"):
         Client(QUICK).submissions()
-    assert kaggle.counts["GenerateAccessToken"] == 2
+    assert kaggle.counts["GenerateAccessToken"] == 3
 
 
 def leak_in_a_chain() -> None:
