@@ -13,6 +13,11 @@ _STAGE = os.environ.get("DVC_STAGE", "")
 """The stage that DVC runs; empty where a stage is run by hand."""
 
 _TRAIN_STAGE = "pipeline.stages.train"
+_EXPORT_STAGE = "pipeline.stages.export"
+
+_HASH_SEED = "0"
+"""Of the export stage: tf2onnx optimises a network in the order of sets of names, which follows
+from Python's hashes of text, so that it writes one of several equivalent files."""
 
 
 def begin() -> None:
@@ -32,6 +37,9 @@ def begin() -> None:
         place = sys.orig_argv.index(_TRAIN_STAGE)
         before, after = sys.orig_argv[1:place], sys.orig_argv[place + 1 :]
         os.execv(sys.executable, [sys.executable, *before, "pipeline.cluster", *after])
+    if _EXPORT_STAGE in sys.orig_argv and os.environ.get("PYTHONHASHSEED") != _HASH_SEED:
+        os.environ["PYTHONHASHSEED"] = _HASH_SEED
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     environment.let_warnings_pass()
     environment.use_own_matplotlib()
     environment.use_own_number_format()

@@ -29,7 +29,8 @@ TOLERANCE = 1e-3
 def to_onnx(model: keras.Model, path: Path) -> None:
     """Write ``model`` as ONNX, for any number of images at a time.
 
-    Equal models give equal bytes.
+    Equal models give equal bytes where ``PYTHONHASHSEED`` is the same, as in all runs of the export
+    stage.
     """
     with atomic_path(path) as temporary:
         _export(model, temporary, "onnx")
