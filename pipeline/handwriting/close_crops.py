@@ -90,14 +90,14 @@ def _has_two_shades(grey: NDArray[np.uint8], light: Mask) -> bool:
 
 def _fills_picture(ink: Mask) -> bool:
     digit = largest_component(ink)
-    if digit.sum() < max(1, _ONE_PIECE * ink.sum()) or _is_sheet(digit):
+    if digit.sum() < max(1, _ONE_PIECE * ink.sum()):
         return False
     box = span(digit)
+    if any(side < _ACROSS * whole for side, whole in zip(extent(box), ink.shape, strict=True)):
+        return False
     cut = ink[box]
     edge = np.concatenate([cut[0], cut[-1], cut[1:-1, 0], cut[1:-1, -1]])
-    return bool(edge.mean() <= _ON_EDGE) and all(
-        side >= _ACROSS * whole for side, whole in zip(extent(box), ink.shape, strict=True)
-    )
+    return bool(edge.mean() <= _ON_EDGE) and not _is_sheet(digit)
 
 
 def _is_sheet(piece: Mask) -> bool:

@@ -20,7 +20,6 @@ _SMALLEST_FULL_PAGE = 20
 
 _MOST_PAGES = 50
 
-
 _OTHER_SIZE = "does not match expected size"
 """In the client's words for a file of more bytes than were announced, which the caller finds."""
 
